@@ -1,0 +1,63 @@
+"""Keep personal values where they can be destroyed: sealed under the subject's own key, itself wrapped by the tenant's key.
+
+A wrapped key names the epoch of the tenant key that wraps it, so that a rotation can re-wrap the living and leave the erased behind.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ..errors import AuditError
+
+KEY_SIZE = 32
+"""Bytes of every symmetric key here: AES-256 and HMAC-SHA256."""
+
+_NONCE_SIZE = 12
+_EPOCH_SIZE = 4
+
+
+def seal(key: bytes, plaintext: bytes, aad: bytes, random: Callable[[int], bytes]) -> bytes:
+    """Encrypt with AES-256-GCM under a fresh nonce: nonce ‖ ciphertext ‖ tag.
+
+    `aad` binds the result to its place (an event's or a call's id), so that it opens nowhere else. `random(n)` gives n bytes.
+    """
+    nonce = random(_NONCE_SIZE)
+    return nonce + AESGCM(key).encrypt(nonce, plaintext, aad)
+
+
+def open_(key: bytes, sealed: bytes, aad: bytes) -> bytes:
+    """Decrypt what `seal` gave. Raises AuditError for another key, another place, or a changed byte."""
+    try:
+        return AESGCM(key).decrypt(sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:], aad)
+    except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
+        raise AuditError("this sealed value does not open: another key, another place, or changed") from error
+
+
+def wrap(tenant_key: bytes, epoch: int, subject_key: bytes, subject: str, random: Callable[[int], bytes]) -> bytes:
+    """Wrap a subject's key (32 bytes) by the tenant key of an epoch: epoch (4 bytes, big-endian) ‖ sealed key."""
+    return epoch.to_bytes(_EPOCH_SIZE, "big") + seal(tenant_key, subject_key, _wrapping(subject, epoch), random)
+
+
+def unwrap(tenant_keys: Mapping[int, bytes], wrapped: bytes, subject: str) -> bytes:
+    """Unwrap a subject's key. Raises AuditError when the tenant key of its epoch is gone, or the wrapping is not this subject's."""
+    epoch = int.from_bytes(wrapped[:_EPOCH_SIZE], "big")
+    if epoch not in tenant_keys:
+        raise AuditError(f"the tenant key of epoch {epoch} is not there; what it wrapped can't be opened")
+    return open_(tenant_keys[epoch], wrapped[_EPOCH_SIZE:], _wrapping(subject, epoch))
+
+
+def keyed_hash(key: bytes, label: str, text: str | bytes) -> bytes:
+    """Hash for looking up without revealing: HMAC-SHA256(key, "remit1" ‖ 0 ‖ label ‖ 0 ‖ text), 32 bytes.
+
+    The label keeps uses apart: the same text hashes differently as an effect key and as an idempotency key.
+    """
+    message = text.encode() if isinstance(text, str) else text
+    return hmac.digest(key, b"remit1\x00" + label.encode() + b"\x00" + message, "sha256")
+
+
+def _wrapping(subject: str, epoch: int) -> bytes:
+    return b"remit1\x00subject key\x00%d\x00%s" % (epoch, subject.encode())

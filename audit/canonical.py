@@ -12,7 +12,7 @@ from ..errors import AuditError
 from .event import Json
 
 _GREATEST = 2**53 - 1
-_LEAVES = frozenset([str, bool, type(None)])
+_PLAIN = frozenset([str, bool, type(None)])
 
 
 def canonical(value: Json) -> bytes:
@@ -29,20 +29,25 @@ def canonical(value: Json) -> bytes:
 
 def _check(value: Json) -> None:
     kind = type(value)
-    if kind in _LEAVES:
-        return
     if kind is dict:
-        for key, item in value.items():
+        for key in value:
             if type(key) is not str or not key.isascii():
                 raise AuditError(f"a key must be an ASCII string to be written canonically, not {key!r}")
-            if type(item) not in _LEAVES:
-                _check(item)
+        items = value.values()
     elif kind is list or kind is tuple:
-        for item in value:
-            if type(item) not in _LEAVES:
-                _check(item)
-    elif kind is int:
+        items = value
+    else:
+        _check_scalar(value)
+        return
+    for item in items:
+        if type(item) not in _PLAIN:
+            _check(item)
+
+
+def _check_scalar(value: Json) -> None:
+    kind = type(value)
+    if kind is int:
         if not -_GREATEST <= value <= _GREATEST:
             raise AuditError(f"{value} is beyond ±(2^53 - 1), where JSON readers stop agreeing on integers")
-    elif not isinstance(value, str):  # an enum of strings is written as its string
+    elif kind not in _PLAIN and not isinstance(value, str):  # an enum of strings is written as its string
         raise AuditError(f"a {kind.__name__} can't be written canonically")

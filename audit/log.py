@@ -1,0 +1,154 @@
+"""A log, as the verifier and the export see it, whether it lives in a database or in an exported folder.
+
+An exported folder holds, and `export` writes:
+
+    log.json            what the log is: format, origin, log id, verifier key, and how many lines the other files have
+    leaves.jsonl        each leaf as it was written and hashed, one a line; the sequenced ones by index, then the others
+    hashes.bin          the leaf hash stored beside each leaf, 32 bytes each: names the leaf that was changed
+    openings.jsonl      {"leaf": line number from 0, "opening": {pointer: [salt, value]}}, for the leaves that have one here
+    checkpoints.jsonl   each signed note as a JSON string, by size
+    bundles/DIGEST.json the sources of a policy bundle, {path: text}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import orjson
+
+from ..errors import AuditError
+from .checkpoint import read_verifier_key
+from .event import Json
+from .leaf import Opening
+
+FORMAT = 1
+"""The version of the folder's form, the member `v` of log.json."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One leaf in its place.
+
+    `index` counts from 0; None while the sequencer has not placed it. `hash` is the leaf hash that was stored beside it, if
+    any. `opening` is None where the personal values are sealed to this reader.
+    """
+
+    index: int | None
+    leaf: bytes
+    hash: bytes | None = None
+    opening: Opening | None = None
+
+
+class Log(Protocol):
+    """One tenant's log. What its methods give is one snapshot: no checkpoint is newer than the entries."""
+
+    @property
+    def origin(self) -> str:
+        """The name under which its checkpoints are signed."""
+
+    @property
+    def log_id(self) -> str:
+        """The name that its leaves carry."""
+
+    @property
+    def public_key(self) -> bytes:
+        """The raw Ed25519 key (32 bytes) that must have signed its checkpoints."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Give the placed entries by index, then those that have no place yet. Raises AuditError for what it can't read."""
+
+    def checkpoints(self) -> Iterator[str]:
+        """Give the signed notes by size. Raises AuditError for what it can't read."""
+
+    def bundles(self) -> Mapping[str, Mapping[str, str]]:
+        """Give the policy bundles by digest: their sources by path."""
+
+
+class FolderLog:
+    """A log in an exported folder, read as a stream.
+
+    A folder says itself whose key signed it; a reader who doesn't trust the folder passes the `verifier_key` that they were
+    given another way. Raises AuditError when the folder is not an export, or not of the log of that key.
+    """
+
+    def __init__(self, folder: Path, verifier_key: str | None = None) -> None:
+        self._folder = folder
+        about = _read(folder / "log.json")
+        try:
+            stated, self.log_id, self._counts = about["key"], about["log"], about["counts"]
+            recognised = about["v"] == FORMAT and {"leaves", "placed", "openings", "checkpoints"} <= self._counts.keys()
+        except (KeyError, TypeError, AttributeError):
+            recognised = False
+        if not recognised:
+            raise AuditError(f"{folder} is not an exported log of format {FORMAT}")
+        self.origin, self.public_key = read_verifier_key(verifier_key or stated)
+        if verifier_key is not None and verifier_key != stated:
+            raise AuditError(f"{folder} says that its key is {stated}, which is not the key that was given")
+
+    def entries(self) -> Iterator[Entry]:
+        """Give each leaf with its stored hash and its opening."""
+        openings = self._openings()
+        upcoming = next(openings, None)
+        with self._open("hashes.bin") as hashes:
+            for number, leaf in enumerate(self._lines("leaves")):
+                opening = None
+                if upcoming is not None and upcoming[0] == number:
+                    opening, upcoming = upcoming[1], next(openings, None)
+                yield Entry(number if number < self._counts["placed"] else None, leaf, hashes.read(32), opening)
+        if upcoming is not None:
+            raise AuditError(f"openings.jsonl is out of order, or opens a leaf {upcoming[0]} that is not there")
+
+    def checkpoints(self) -> Iterator[str]:
+        """Give each signed note."""
+        for line in self._lines("checkpoints"):
+            note = _parse(line, "checkpoints.jsonl")
+            if not isinstance(note, str):
+                raise AuditError("a line of checkpoints.jsonl is not a string")
+            yield note
+
+    def bundles(self) -> Mapping[str, Mapping[str, str]]:
+        """Give the policy bundles that lie beside the leaves."""
+        return {path.stem: _read(path) for path in sorted((self._folder / "bundles").glob("*.json"))}
+
+    def _openings(self) -> Iterator[tuple[int, Opening]]:
+        for line in self._lines("openings"):
+            match _parse(line, "openings.jsonl"):
+                case {"leaf": int(number), "opening": dict(opening)}:
+                    yield number, opening
+                case _:
+                    raise AuditError("a line of openings.jsonl is not an opening")
+
+    def _lines(self, name: str) -> Iterator[bytes]:
+        """Give the lines of a file, which must be whole and as many as log.json says."""
+        expected, count = self._counts[name], 0
+        with self._open(f"{name}.jsonl") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                count += 1
+                yield line[:-1]
+        if count != expected:
+            raise AuditError(f"{name}.jsonl has {count} whole lines, and log.json says {expected}: it was cut or added to")
+
+    def _open(self, name: str) -> BinaryIO:
+        try:
+            return (self._folder / name).open("rb")
+        except OSError as error:
+            raise AuditError(f"{self._folder / name} can't be read: {error.strerror}") from error
+
+
+def _read(path: Path) -> Json:
+    try:
+        return _parse(path.read_bytes(), path.name)
+    except OSError as error:
+        raise AuditError(f"{path} can't be read: {error.strerror}") from error
+
+
+def _parse(text: bytes, name: str) -> Json:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise AuditError(f"{name} holds what is not JSON: {error}") from error

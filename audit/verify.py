@@ -1,0 +1,79 @@
+"""Verify a log: that it is the one that was signed, and that what it tells makes sense.
+
+Streaming: leaves are read once, in order; what is kept is the right edge of the tree and a few words on each call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import AuditError
+from .disclosure import Decide, check_decision, check_opening
+from .event import FINAL, KINDS
+from .integrity import Integrity
+from .leaf import read
+from .log import Entry, Log
+from .merkle import leaf_hash
+from .report import Finding, Report
+from .story import Story, Told
+
+_PROGRESS_EVERY = 1_000
+
+
+def verify(log: Log, *, decide: Decide | None = None, progress: Callable[[int], None] | None = None) -> Report:
+    """Check a log's integrity and meaning. A bad log is a report with findings; nothing is raised for it.
+
+    `decide` reproduces decisions; without it they are counted as attested. `progress` is told the entries read, now and then.
+    """
+    verification = _Verification(log, decide)
+    report = verification.report
+    try:
+        for entry in log.entries():
+            verification.add(entry)
+            if progress is not None and report.entries % _PROGRESS_EVERY == 0:
+                progress(report.entries)
+    except AuditError as error:
+        report.add(Finding("unreadable", error.message))
+    verification.finish()
+    if progress is not None:
+        progress(report.entries)
+    return report
+
+
+class _Verification:
+    def __init__(self, log: Log, decide: Decide | None) -> None:
+        self.report = Report()
+        self._log_id = log.log_id
+        self._decide = decide
+        self._integrity = Integrity(log, self.report)
+        self._stories: dict[str, Story] = {}
+
+    def add(self, entry: Entry) -> None:
+        self.report.entries += 1
+        computed = leaf_hash(entry.leaf)
+        self._integrity.add(entry, computed)
+        try:
+            record = read(entry.leaf)
+        except AuditError as error:
+            self.report.add(Finding("leaf_malformed", error.message, entry.index))
+            return
+        event = record.event
+        if record.log != self._log_id:
+            self.report.add(Finding("leaf_foreign", f"it is of the log {record.log!r}, not of {self._log_id!r}", entry.index, event.call))
+        if event.kind not in KINDS:
+            self.report.add(Finding("kind_unknown", f"{event.kind!r} is not a kind of event", entry.index, event.call))
+        proved = check_opening(entry.index, record, entry.opening, self.report)
+        if event.kind == "call.decided":
+            check_decision(entry.index, record, proved, self._decide, self.report)
+        if event.call is not None:
+            story = self._stories.get(event.call) or self._stories.setdefault(event.call, Story(event.call))
+            for finding in story.add(Told(entry.index, computed.hex(), event, proved)):
+                self.report.add(finding)
+
+    def finish(self) -> None:
+        self._integrity.finish()
+        self.report.calls = len(self._stories)
+        for story in self._stories.values():
+            self.report.open_calls += story.state not in FINAL
+            for finding in story.finish():
+                self.report.add(finding)

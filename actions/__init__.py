@@ -1,0 +1,43 @@
+"""What can be done: actions, declared once, and what a model sends to them."""
+
+from __future__ import annotations
+
+from .action import Action, action
+from .arguments import Arguments
+from .call import ToolCall
+from .context import Context, Subject
+from .effects import Effect, EffectKind, keyed, lookup, once, read
+from .fields import Injected, Internal, Money, Personal, Public, Secret, SignedMoney
+from .keys import Again, KeyTemplate, after, per_call
+from .outputs import Result, ResultInvalid
+from .problems import FieldError, Problem
+
+__all__ = [
+    "Action",
+    "Again",
+    "Arguments",
+    "Context",
+    "Effect",
+    "EffectKind",
+    "FieldError",
+    "Injected",
+    "Internal",
+    "KeyTemplate",
+    "Money",
+    "Personal",
+    "Problem",
+    "Public",
+    "Result",
+    "ResultInvalid",
+    "Secret",
+    "SignedMoney",
+    "Subject",
+    "ToolCall",
+    "action",
+    "after",
+    "keyed",
+    "lookup",
+    "once",
+    "per_call",
+    "read",
+]

@@ -1,0 +1,258 @@
+"""Declare an action: one typed function becomes what a model can call, a policy can judge and a log can name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, TypedDict, Unpack, overload
+
+from typing_extensions import ParamSpec, TypeVar
+
+from . import strict
+from ..errors import DefinitionError
+from .arguments import Arguments, Reader, TypedReader
+from .classes import Classified, classes, classify
+from .context import Context, Subject
+from .docstring import parse_docstring
+from .effects import Effect, duration, once
+from .keys import Again, KeyTemplate, PerCall
+from .outputs import Output, Result, ResultInvalid
+from .problems import Problem, invalid, unreadable
+from .schema import Schema, digest, places
+from .wiring import Resources, Wiring, place
+
+P = ParamSpec("P", default=...)
+R = TypeVar("R", default=Any)
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
+
+
+class Declared(TypedDict, total=False):
+    """List what an author may say of an action beside its signature; `declare` has the defaults."""
+
+    name: str
+    version: str
+    title: str
+    description: str
+    effect: Effect
+    key: str | PerCall
+    again: str | Again
+    facts: Mapping[str, Callable[..., Any]]
+    owns: str | None
+    owns_reason: str
+    about: str
+    undo: str
+    tags: Iterable[str]
+    deadline: str | timedelta
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Action(Generic[P, R]):
+    """Hold everything about one thing that can be done. Calling it calls the plain function, as in a unit test.
+
+    `schema` is what a model sees; `rules_schema` describes the canonical arguments, `facts_schemas` the facts (None: not
+    said) and `result_schema` the result (None: not said) as rules and records have them. `deadline` bounds one attempt.
+    """
+
+    name: str
+    version: str
+    title: str
+    description: str
+    effect: Effect
+    key: KeyTemplate | PerCall | None
+    again: Again
+    facts: Mapping[str, Callable[..., Any]]
+    owns: str | None
+    owns_reason: str | None
+    about: str | None
+    undo: str | None
+    tags: frozenset[str]
+    deadline: timedelta
+    handler: Callable[P, R]
+    schema: Schema
+    schema_digest: str
+    rules_schema: Schema
+    facts_schemas: Mapping[str, Schema | None]
+    result_schema: Schema | None
+    injected: Mapping[str, type]
+    needs: frozenset[type]
+    _reader: Reader
+    _wiring: Wiring
+    _loaders: Mapping[str, tuple[Wiring, Output]]
+    _finder: Wiring | None
+    _output: Output
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the plain function: no checks, no policy, no record."""
+        return self.handler(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Action {self.name} {self.version} ({self.effect.kind})>"
+
+    def read(self, raw: str | bytes | Mapping[str, Any]) -> Arguments | Problem:
+        """Read what a model sent as arguments. Never raises for it: what can't be used comes back as a Problem."""
+        try:
+            document = strict.check(raw) if isinstance(raw, Mapping) else strict.load(raw)
+        except strict.Unreadable as error:
+            return unreadable(error.problem, error.where)
+        if not isinstance(document, dict):
+            return unreadable("is not an object", "")
+        found = self._reader.read(document)
+        return found if isinstance(found, Arguments) else invalid(self.name, found)
+
+    def restore(self, canonical: Mapping[str, Any]) -> Arguments:
+        """Rebuild arguments from their stored canonical form. Raise ValueError where the action no longer takes them."""
+        return self._reader.restore(canonical)
+
+    async def load_fact(self, name: str, ctx: Context, subject: Subject, arguments: Arguments, resources: Resources) -> Any:
+        """Load one fact in canonical form; None where it is missing. Raises what the loader raises, ValueError if it is not as declared."""
+        wiring, output = self._loaders[name]
+        found = await wiring.call(ctx, subject, arguments.values, resources)
+        return None if found is None else output.canonical(found)
+
+    async def perform(self, ctx: Context, subject: Subject, arguments: Arguments, resources: Resources) -> Any:
+        """Run the handler once and give what it returned, unchecked; raises what it raises."""
+        return await self._wiring.call(ctx, subject, arguments.values, resources)
+
+    async def look_up(self, ctx: Context, subject: Subject, arguments: Arguments, resources: Resources) -> Any:
+        """Ask whether the effect was applied: its result, or None. Whatever is raised leaves it unknown."""
+        if self._finder is None:
+            raise LookupError(f"{self.name} has no look-up")
+        return await self._finder.call(ctx, subject, arguments.values, resources)
+
+    def result(self, value: Any) -> Result | ResultInvalid:
+        """Check what the handler returned, and part what is stored from what the model may see."""
+        return self._output.result(value)
+
+    def classify(self, canonical: Mapping[str, Any]) -> Classified:
+        """Part canonical arguments into what is clear (by name), personal (by JSON pointer) and secret (pointers)."""
+        return classify(canonical, classes(self.rules_schema))
+
+    def classify_result(self, canonical: Any) -> Classified:
+        """Part a stored result likewise; a result that is not an object is personal as a whole, under the pointer ""."""
+        return classify(canonical, classes(self.result_schema or {}))
+
+    @classmethod
+    def from_schema(cls, name: str, schema: Schema, handler: Callable[..., Any], **declared: Unpack[Declared]) -> Action:
+        """Declare an action by a JSON Schema (2020-12) instead of a signature; keywords as for `action`.
+
+        The handler takes the arguments by name, or all in one parameter annotated as a Mapping. Raise DefinitionError for
+        a schema that is invalid, remote, recursive, or too costly to check.
+        """
+        from .foreign import ForeignReader, foreign_wiring
+
+        reader = ForeignReader(schema, name)
+        return _declare(reader, foreign_wiring(handler, schema, name), **{"name": name, **declared})
+
+
+@overload
+def action(handler: Callable[P, R], /) -> Action[P, R]: ...
+@overload
+def action(**declared: Unpack[Declared]) -> Callable[[Callable[P, R]], Action[P, R]]: ...
+def action(handler: Callable[..., Any] | None = None, /, **declared: Unpack[Declared]) -> Any:
+    """Turn a typed function into an Action: `@action(effect=keyed("24h"), key="refund:{payment_id}", owns=…)`.
+
+    What may be said is listed in `Declared`. `key` is required of an action that writes, and so is `owns`, CEL over
+    subject, arguments and facts; where nothing is owned, say `owns=None` and why in `owns_reason`. Raise DefinitionError,
+    at import, for anything that could not work at a call.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Action:
+        wiring, (text, arguments) = Wiring.of(fn), parse_docstring(fn.__doc__)
+        name = getattr(fn, "__name__", type(fn).__name__)
+        return _declare(TypedReader(wiring.free, arguments, place(fn)), wiring, **{"name": name, "description": text, **declared})
+
+    return decorate if handler is None else decorate(handler)
+
+
+def _declare(
+    reader: Reader,
+    wiring: Wiring,
+    *,
+    name: str,
+    version: str = "1",
+    title: str | None = None,
+    description: str = "",
+    effect: Effect = once,
+    key: str | PerCall | None = None,
+    again: str | Again = "never",
+    facts: Mapping[str, Callable[..., Any]] | None = None,
+    owns: str | None = None,
+    owns_reason: str | None = None,
+    about: str | None = None,
+    undo: str | None = None,
+    tags: Iterable[str] = (),
+    deadline: str | timedelta = "30s",
+) -> Action:
+    if not NAME.fullmatch(name):
+        raise DefinitionError(f"action name {name!r}: use lower-case letters, digits and _, at most 64, beginning with a letter")
+    if not description:
+        raise DefinitionError(f"{name}: say in a docstring what it does; the model chooses its tools by that")
+    if (owns is None) == (owns_reason is None):
+        raise DefinitionError(f'{name}: say owns="…", or owns=None with owns_reason="why nothing is owned", and not both')
+    known = places(reader.rules_schema, reader.rules_schema)
+    arguments = {path for path in known if "." not in path}
+    output = Output(wiring.returns, name)
+    loaders = {fact: _load_wiring(name, fact, loader, arguments) for fact, loader in (facts or {}).items()}
+    finder = _reads(name, "look-up", effect.find, arguments) if effect.find else None
+    wirings = [wiring, *(loader for loader, _ in loaders.values()), *([finder] if finder else [])]
+    template = _key(name, key, effect, known)
+    return Action(
+        name=name,
+        version=version,
+        title=title or name.replace("_", " ").capitalize(),
+        description=description,
+        effect=effect,
+        key=template,
+        again=Again.of(again),
+        facts=dict(facts or {}),
+        owns=owns,
+        owns_reason=owns_reason,
+        about=about,
+        undo=undo,
+        tags=frozenset(tags),
+        deadline=duration(deadline),
+        handler=wiring.fn,
+        schema=reader.schema,
+        schema_digest=digest(reader.schema, reader.rules_schema, effect.kind, str(template)),
+        rules_schema=reader.rules_schema,
+        facts_schemas={fact: loaded.schema for fact, (_, loaded) in loaders.items()},
+        result_schema=output.schema,
+        injected=wiring.injected,
+        needs=frozenset(kind for one in wirings for kind in one.injected.values()),
+        _reader=reader,
+        _wiring=wiring,
+        _loaders=loaders,
+        _finder=finder,
+        _output=output,
+    )
+
+
+def _key(name: str, key: str | PerCall | None, effect: Effect, known: Mapping[str, str]) -> KeyTemplate | PerCall | None:
+    if isinstance(key, str):
+        template = KeyTemplate(key)
+        template.check(known)
+        return template
+    if key is None and effect.writes:
+        raise DefinitionError(f'{name}: an action that writes names its effect, such as key="refund:{{payment_id}}", or says key=per_call')
+    return key
+
+
+def _reads(name: str, what: str, fn: Callable[..., Any], arguments: Collection[str]) -> Wiring:
+    """Wire a loader or look-up, which may name arguments only."""
+    wiring = Wiring.of(fn)
+    for parameter in wiring.free.values():
+        if parameter.name not in arguments and parameter.default is parameter.empty:
+            known = ", ".join(sorted(arguments)) or "none"
+            raise DefinitionError(
+                f"{name}: the {what} {place(fn)} wants {parameter.name!r}, which is not an argument; arguments are {known}"
+            )
+    return wiring
+
+
+def _load_wiring(name: str, fact: str, loader: Callable[..., Any], arguments: Collection[str]) -> tuple[Wiring, Output]:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", fact):
+        raise DefinitionError(f"{name}: fact name {fact!r}: use lower-case letters, digits and _")
+    wiring = _reads(name, f"loader of the fact {fact!r}", loader, arguments)
+    return wiring, Output(wiring.returns, f"{name}, fact {fact!r}")

@@ -1,0 +1,121 @@
+"""What is wrong with a call, in words that a model can act on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
+from typing import Any, Literal
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from .schema import Schema, places
+
+Retry = Literal["fix_arguments", "later", "never"]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """Say of one place in the arguments what is wrong and what would be right. `path` is dotted: `amount.currency`."""
+
+    path: str
+    problem: str
+    expected: str
+    suggestion: str | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """Give the JSON form; a suggestion only where there is one."""
+        found = {"path": self.path, "problem": self.problem, "expected": self.expected}
+        return found | ({"suggestion": self.suggestion} if self.suggestion else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Say why a call can't go on, and whether to repair it, come back later, or stop."""
+
+    code: str
+    message: str
+    field_errors: tuple[FieldError, ...] = ()
+    retry: Retry = "fix_arguments"
+    suggestion: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the form that goes to the model and into the HTTP answer."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "field_errors": [error.to_json() for error in self.field_errors],
+            "retry": self.retry,
+            "suggestion": self.suggestion,
+        }
+
+
+def unreadable(problem: str, where: str) -> Problem:
+    """Say that the arguments are not even JSON that everybody reads alike."""
+    wrong = FieldError(where, problem, "one JSON object")
+    return Problem("arguments_unreadable", "The arguments are not usable JSON; send one JSON object.", (wrong,))
+
+
+def invalid(action: str, errors: Iterable[FieldError]) -> Problem:
+    """Say which arguments can't be used, the first twenty."""
+    found = tuple(islice(errors, 20))
+    return Problem("arguments_invalid", f"Some arguments of `{action}` can't be used; correct them and call again.", found)
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Ask about the nearest known name, where one is near."""
+    found = get_close_matches(name[:80], list(known), n=1)
+    return f"did you mean `{found[0]}`?" if found else None
+
+
+def shown(value: Any) -> str:
+    """Describe a value in at most some 80 characters."""
+    match value:
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[value]
+        case str():
+            return f"the text `{value[:60]}`" + ("…" if len(value) > 60 else "")
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case _:
+            return f"the number {str(value)[:60]}"
+
+
+def from_pydantic(error: ValidationError, document: Any, schema: Schema, secret: Collection[str] = ()) -> list[FieldError]:
+    """Translate pydantic's errors about `document`, which `schema` describes; nothing of the fields named `secret` is shown."""
+    found = [_translate(detail, document, schema) for detail in error.errors(include_url=False)]
+    return [FieldError(wrong.path, "can't be used", "") if wrong.path.partition(".")[0] in secret else wrong for wrong in found]
+
+
+def _translate(detail: ErrorDetails, document: Any, schema: Schema) -> FieldError:
+    kind, parts = detail["type"], _path(detail, document)
+    path, message = ".".join(parts), detail["msg"].removeprefix("Value error, ")
+    if kind == "missing":
+        return FieldError(path, "is missing", "a value")
+    if kind == "extra_forbidden":
+        above = [part for part in parts[:-1] if not part.isdigit()]
+        known = [name.rpartition(".")[2] for name in places(schema, schema) if name.split(".")[:-1] == above]
+        return FieldError(path[:80], "is not an argument", "nothing here", closest(parts[-1], known))
+    expected = message.removeprefix("Input should be ")
+    given = detail["input"]
+    options = re.findall(r"'([^']*)'", expected) if kind in {"literal_error", "enum"} and isinstance(given, str) else ()
+    return FieldError(path, f"is {shown(given)}", expected[:200], closest(given, options) if options else None)
+
+
+def _path(detail: ErrorDetails, document: Any) -> list[str]:
+    """Keep of pydantic's location what is a place in the document; the rest names branches of unions."""
+    found = []
+    for part in detail["loc"]:
+        inside = document.get(part, None) if isinstance(document, dict) else None
+        if isinstance(document, list) and isinstance(part, int):
+            inside = document[part]
+        elif not (isinstance(document, dict) and part in document):
+            continue
+        document = inside
+        found.append(str(part))
+    return [*found, str(detail["loc"][-1])] if detail["type"] == "missing" else found

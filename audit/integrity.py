@@ -31,8 +31,7 @@ class Integrity:
         if entry.index is None:
             return
         if entry.index > self._index:
-            missing = f"leaf {self._index} is" if entry.index == self._index + 1 else f"leaves {self._index} to {entry.index - 1} are"
-            self._find("leaf_missing", f"{missing} missing", self._index)
+            self._find("leaf_missing", f"it is missing; the next that is there is leaf {entry.index}", self._index)
         elif entry.index < self._index:
             self._find("leaf_doubled", "there is more than one leaf of this index", entry.index)
         self._index = entry.index + 1

@@ -11,6 +11,7 @@ EMPTY_ROOT = sha256(b"").digest()
 """The root of a tree with no leaves."""
 
 _HASH_SIZE = 32
+_SIZE_SIZE = 8
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -42,7 +43,7 @@ class RightEdge:
     def __init__(self, size: int = 0, subtrees: Iterable[bytes] = ()) -> None:
         self.size = size
         self._subtrees = list(subtrees)
-        if size < 0 or len(self._subtrees) != size.bit_count() or any(len(each) != _HASH_SIZE for each in self._subtrees):
+        if len(self._subtrees) != size.bit_count() or any(len(each) != _HASH_SIZE for each in self._subtrees):
             raise AuditError(f"this is not the right edge of a tree of size {size}")
 
     def append(self, leaf: bytes) -> None:
@@ -65,10 +66,12 @@ class RightEdge:
 
     def to_bytes(self) -> bytes:
         """Write the state: the size (8 bytes, big-endian), then the subtrees' roots."""
-        return self.size.to_bytes(8, "big") + b"".join(self._subtrees)
+        return self.size.to_bytes(_SIZE_SIZE, "big") + b"".join(self._subtrees)
 
     @classmethod
     def from_bytes(cls, state: bytes) -> RightEdge:
         """Read what `to_bytes` wrote. Raises AuditError when it can't be that."""
-        subtrees = state[8:]
-        return cls(int.from_bytes(state[:8], "big"), [subtrees[i : i + _HASH_SIZE] for i in range(0, len(subtrees), _HASH_SIZE)])
+        if len(state) < _SIZE_SIZE:
+            raise AuditError("this is not the right edge of a tree")
+        starts = range(_SIZE_SIZE, len(state), _HASH_SIZE)
+        return cls(int.from_bytes(state[:_SIZE_SIZE], "big"), [state[start : start + _HASH_SIZE] for start in starts])

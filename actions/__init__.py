@@ -5,6 +5,7 @@ from __future__ import annotations
 from .action import Action, action
 from .arguments import Arguments
 from .call import ToolCall
+from .catalog import Catalog
 from .context import Context, Subject
 from .effects import Effect, EffectKind, keyed, lookup, once, read
 from .fields import Injected, Internal, Money, Personal, Public, Secret, SignedMoney
@@ -16,6 +17,7 @@ __all__ = [
     "Action",
     "Again",
     "Arguments",
+    "Catalog",
     "Context",
     "Effect",
     "EffectKind",

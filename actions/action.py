@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, TypedDict, Unpack, overload
+from functools import reduce
+from operator import or_
+from types import NoneType, UnionType
+from typing import Any, Generic, TypedDict, Union, Unpack, get_args, get_origin, overload
 
 from typing_extensions import ParamSpec, TypeVar
 
-from . import strict
 from ..errors import DefinitionError
+from . import strict
 from .arguments import Arguments, Reader, TypedReader
 from .classes import Classified, classes, classify
 from .context import Context, Subject
@@ -29,9 +33,12 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 
 
 class Declared(TypedDict, total=False):
-    """List what an author may say of an action beside its signature; `declare` has the defaults."""
+    """List what an author may say of an action beside its name and signature.
 
-    name: str
+    Defaults: version "1", effect `once`, again "never", deadline "30s"; title and description come from the name and the
+    docstring. `key`, `owns` and `owns_reason` have none on purpose.
+    """
+
     version: str
     title: str
     description: str
@@ -143,14 +150,14 @@ class Action(Generic[P, R]):
         from .foreign import ForeignReader, foreign_wiring
 
         reader = ForeignReader(schema, name)
-        return _declare(reader, foreign_wiring(handler, schema, name), **{"name": name, **declared})
+        return _declare(name, "", reader, foreign_wiring(handler, reader.schema, name), declared)
 
 
 @overload
 def action(handler: Callable[P, R], /) -> Action[P, R]: ...
 @overload
-def action(**declared: Unpack[Declared]) -> Callable[[Callable[P, R]], Action[P, R]]: ...
-def action(handler: Callable[..., Any] | None = None, /, **declared: Unpack[Declared]) -> Any:
+def action(*, name: str | None = None, **declared: Unpack[Declared]) -> Callable[[Callable[P, R]], Action[P, R]]: ...
+def action(handler: Callable[..., Any] | None = None, /, *, name: str | None = None, **declared: Unpack[Declared]) -> Any:
     """Turn a typed function into an Action: `@action(effect=keyed("24h"), key="refund:{payment_id}", owns=…)`.
 
     What may be said is listed in `Declared`. `key` is required of an action that writes, and so is `owns`, CEL over
@@ -160,62 +167,41 @@ def action(handler: Callable[..., Any] | None = None, /, **declared: Unpack[Decl
 
     def decorate(fn: Callable[..., Any]) -> Action:
         wiring, (text, arguments) = Wiring.of(fn), parse_docstring(fn.__doc__)
-        name = getattr(fn, "__name__", type(fn).__name__)
-        return _declare(TypedReader(wiring.free, arguments, place(fn)), wiring, **{"name": name, "description": text, **declared})
+        if wiring.returns is inspect.Signature.empty:
+            raise DefinitionError(f"{place(fn)}: say what it returns, such as -> Refund, or -> None")
+        named = name or str(getattr(fn, "__name__", type(fn).__name__))
+        return _declare(named, text, TypedReader(wiring.free, arguments, place(fn)), wiring, declared)
 
     return decorate if handler is None else decorate(handler)
 
 
-def _declare(
-    reader: Reader,
-    wiring: Wiring,
-    *,
-    name: str,
-    version: str = "1",
-    title: str | None = None,
-    description: str = "",
-    effect: Effect = once,
-    key: str | PerCall | None = None,
-    again: str | Again = "never",
-    facts: Mapping[str, Callable[..., Any]] | None = None,
-    owns: str | None = None,
-    owns_reason: str | None = None,
-    about: str | None = None,
-    undo: str | None = None,
-    tags: Iterable[str] = (),
-    deadline: str | timedelta = "30s",
-) -> Action:
-    if not NAME.fullmatch(name):
-        raise DefinitionError(f"action name {name!r}: use lower-case letters, digits and _, at most 64, beginning with a letter")
-    if not description:
-        raise DefinitionError(f"{name}: say in a docstring what it does; the model chooses its tools by that")
-    if (owns is None) == (owns_reason is None):
-        raise DefinitionError(f'{name}: say owns="…", or owns=None with owns_reason="why nothing is owned", and not both')
+def _declare(name: str, text: str, reader: Reader, wiring: Wiring, declared: Declared) -> Action:
+    effect, facts = declared.get("effect", once), declared.get("facts", {})
+    _check(name, declared, text)
     known = places(reader.rules_schema, reader.rules_schema)
     arguments = {path for path in known if "." not in path}
-    output = Output(wiring.returns, name)
-    loaders = {fact: _load_wiring(name, fact, loader, arguments) for fact, loader in (facts or {}).items()}
+    loaders = {fact: _loader(name, fact, loader, arguments) for fact, loader in facts.items()}
     finder = _reads(name, "look-up", effect.find, arguments) if effect.find else None
     wirings = [wiring, *(loader for loader, _ in loaders.values()), *([finder] if finder else [])]
-    template = _key(name, key, effect, known)
+    key, output = _key(name, declared.get("key"), effect, known), Output(wiring.returns, name)
     return Action(
         name=name,
-        version=version,
-        title=title or name.replace("_", " ").capitalize(),
-        description=description,
+        version=declared.get("version", "1"),
+        title=declared.get("title", name.replace("_", " ").capitalize()),
+        description=declared.get("description", text),
         effect=effect,
-        key=template,
-        again=Again.of(again),
-        facts=dict(facts or {}),
-        owns=owns,
-        owns_reason=owns_reason,
-        about=about,
-        undo=undo,
-        tags=frozenset(tags),
-        deadline=duration(deadline),
+        key=key,
+        again=Again.of(declared.get("again", "never")),
+        facts=dict(facts),
+        owns=declared.get("owns"),
+        owns_reason=declared.get("owns_reason"),
+        about=declared.get("about"),
+        undo=declared.get("undo"),
+        tags=frozenset(declared.get("tags", ())),
+        deadline=duration(declared.get("deadline", "30s")),
         handler=wiring.fn,
         schema=reader.schema,
-        schema_digest=digest(reader.schema, reader.rules_schema, effect.kind, str(template)),
+        schema_digest=digest(reader.schema, reader.rules_schema, effect.kind, str(key)),
         rules_schema=reader.rules_schema,
         facts_schemas={fact: loaded.schema for fact, (_, loaded) in loaders.items()},
         result_schema=output.schema,
@@ -227,6 +213,17 @@ def _declare(
         _finder=finder,
         _output=output,
     )
+
+
+def _check(name: str, declared: Declared, text: str) -> None:
+    if not NAME.fullmatch(name):
+        raise DefinitionError(f"action name {name!r}: use lower-case letters, digits and _, at most 64, beginning with a letter")
+    if unknown := declared.keys() - Declared.__annotations__:
+        raise DefinitionError(f"{name}: {min(unknown)}= is unknown; known are {', '.join(Declared.__annotations__)}")
+    if not declared.get("description", text):
+        raise DefinitionError(f"{name}: say in a docstring what it does; the model chooses its tools by that")
+    if (declared.get("owns") is None) == (declared.get("owns_reason") is None):
+        raise DefinitionError(f'{name}: say owns="…", or owns=None with owns_reason="why nothing is owned", and not both')
 
 
 def _key(name: str, key: str | PerCall | None, effect: Effect, known: Mapping[str, str]) -> KeyTemplate | PerCall | None:
@@ -251,8 +248,10 @@ def _reads(name: str, what: str, fn: Callable[..., Any], arguments: Collection[s
     return wiring
 
 
-def _load_wiring(name: str, fact: str, loader: Callable[..., Any], arguments: Collection[str]) -> tuple[Wiring, Output]:
+def _loader(name: str, fact: str, loader: Callable[..., Any], arguments: Collection[str]) -> tuple[Wiring, Output]:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", fact):
         raise DefinitionError(f"{name}: fact name {fact!r}: use lower-case letters, digits and _")
     wiring = _reads(name, f"loader of the fact {fact!r}", loader, arguments)
-    return wiring, Output(wiring.returns, f"{name}, fact {fact!r}")
+    options = get_args(wiring.returns) if get_origin(wiring.returns) in {Union, UnionType} else (wiring.returns,)
+    present = reduce(or_, [option for option in options if option is not NoneType])  # None says that it is missing
+    return wiring, Output(present, f"{name}, fact {fact!r}")

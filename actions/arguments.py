@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from ..errors import DefinitionError
-from .classes import classes
+from .classes import secrets
 from .forms import canonical_leaf, compile_changes
-from .problems import FieldError, from_pydantic
+from .problems import FieldError, from_pydantic, hide
 from .schema import ArgumentSchema, Schema, without_marks
 
 
@@ -50,19 +50,19 @@ class TypedReader:
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[name] = (parameter.annotation, default)
         try:
-            self._model: type[BaseModel] = create_model("Arguments", __config__=ConfigDict(protected_namespaces=()), **fields)
-            schema = self._model.model_json_schema(schema_generator=ArgumentSchema)
-            self.rules_schema = self._model.model_json_schema(schema_generator=ArgumentSchema, mode="serialization")
+            model: type[BaseModel] = create_model("Arguments", __config__=ConfigDict(protected_namespaces=()), **fields)
+            schema = model.model_json_schema(schema_generator=ArgumentSchema)
+            self.rules_schema: Schema = model.model_json_schema(schema_generator=ArgumentSchema, mode="serialization")
         except (DefinitionError, PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
             raise DefinitionError(f"{where}: {str(error).splitlines()[0]}") from None
         for name, described in schema.get("properties", {}).items():
             if text := _documented(parameters[name].annotation) or descriptions.get(name):
                 described.setdefault("description", text)
-        self.schema = {"type": "object", "properties": {}, **without_marks(schema)}
-        self._secret = {name for name, kind in classes(self.rules_schema).items() if kind == "secret"}
+        self.schema: Schema = {"type": "object", "properties": {}, **without_marks(schema)}
+        self._secrets = secrets(self.rules_schema)
         self._change = compile_changes(self.schema, self.schema, canonical_leaf)
-        self._validate = self._model.__pydantic_validator__.validate_json
-        self._dump = self._model.__pydantic_serializer__.to_python
+        self._validate = model.__pydantic_validator__.validate_json
+        self._dump = model.__pydantic_serializer__.to_python
 
     def read(self, document: dict[str, Any]) -> Arguments | list[FieldError]:
         """Validate what a model sent."""
@@ -73,8 +73,8 @@ class TypedReader:
             model = self._validate(orjson.dumps(document, default=_number), strict=True, extra="forbid")
         except ValidationError as error:
             found = {wrong.path for wrong in errors}
-            errors += [wrong for wrong in from_pydantic(error, document, self.schema, self._secret) if wrong.path not in found]
-        return errors or self._arguments(model)
+            errors += [wrong for wrong in from_pydantic(error, document, self.schema) if wrong.path not in found]
+        return hide(errors, self._secrets) if errors else self._arguments(model)
 
     def restore(self, canonical: Mapping[str, Any]) -> Arguments:
         """Rebuild arguments from their canonical form; raise ValueError where they no longer fit."""

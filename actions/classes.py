@@ -17,6 +17,11 @@ def classes(schema: Schema) -> dict[str, Class]:
     return {name: _class(node, schema) for branch in branches(schema, schema) for name, node in branch.get("properties", {}).items()}
 
 
+def secrets(schema: Schema) -> frozenset[str]:
+    """Name the top-level fields that hold a secret."""
+    return frozenset(name for name, kind in classes(schema).items() if kind == "secret")
+
+
 def classify(canonical: Any, known: Mapping[str, Class]) -> Classified:
     """Part a canonical value by its classes; what is not an object, or not declared, is personal as a whole."""
     if not isinstance(canonical, Mapping):

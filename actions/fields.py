@@ -126,7 +126,7 @@ class SignedMoney(Money):
 
 
 def _wrong(loc: tuple[str, ...], kind: str, message: str, given: Any) -> InitErrorDetails:
-    error = PydanticCustomError(kind, message) if message else kind  # type: ignore[arg-type]
+    error = PydanticCustomError(kind, message) if message else kind
     return InitErrorDetails(type=error, loc=loc, input=given)
 
 

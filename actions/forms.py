@@ -159,3 +159,16 @@ def decimal_text(number: int | Decimal) -> str:
     text = format(number, "f")
     text = text.rstrip("0").removesuffix(".") if "." in text else text
     return "0" if text == "-0" else text
+
+
+def without_fractions(value: Any) -> Any:
+    """Write the fractions in an undeclared value as text: no record holds a float."""
+    match value:
+        case Decimal():
+            return decimal_text(value)
+        case dict():
+            return {name: without_fractions(item) for name, item in value.items()}
+        case list():
+            return [without_fractions(item) for item in value]
+        case _:
+            return value

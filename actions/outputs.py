@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from types import NoneType
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import PydanticSerializationError
 
-from . import strict
 from ..errors import DefinitionError
-from .forms import DROP, Change, compile_changes, decimal_text, instant_leaf
+from . import strict
+from .forms import DROP, Change, compile_changes, instant_leaf, without_fractions
 from .problems import FieldError
 from .schema import Schema, SignatureSchema, branches
 
@@ -41,22 +40,14 @@ class Output:
 
     def __init__(self, annotation: Any, where: str) -> None:
         try:
-            self._adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+            self._adapter: TypeAdapter[Any] = TypeAdapter(Any if annotation is inspect.Signature.empty else annotation)
             schema = self._adapter.json_schema(schema_generator=SignatureSchema, mode="serialization")
         except (DefinitionError, PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
             raise DefinitionError(f"{where}, the result: {str(error).splitlines()[0]}") from None
-        untyped = all(
-            option.keys() <= {"type", "additionalProperties"}
-            and option.get("additionalProperties", True) is True
-            and option.get("type", "object") == "object"
-            for option in branches(schema, schema)
-        )
-        self.schema: Schema | None = None if untyped and annotation not in {None, NoneType} else schema
+        self.schema: Schema | None = None if all(map(_says_nothing, branches(schema, schema))) else schema
         self._instants = compile_changes(schema, schema, instant_leaf)
-        self._cuts = {
-            marks: compile_changes(schema, schema, lambda node, marks=marks: _drop if node.get("x-remit") in marks else None)
-            for marks in (("secret",), ("secret", "internal"))
-        }
+        self._hide_secret = compile_changes(schema, schema, _cut_leaf("secret"))
+        self._hide_internal = compile_changes(schema, schema, _cut_leaf("secret", "internal"))
 
     def canonical(self, value: Any) -> Any:
         """Give the canonical JSON of `value`, secrets and all. Raise ValueError where it is not what was declared."""
@@ -69,7 +60,7 @@ class Output:
             stored, seen = self._dump(value, {}), self._dump(value, {"for": "model"})
         except ValueError as error:
             return ResultInvalid(str(error))
-        return Result(_cut(self._cuts["secret",], stored), _cut(self._cuts["secret", "internal"], seen))
+        return Result(_cut(self._hide_secret, stored), _cut(self._hide_internal, seen))
 
     def _validated(self, value: Any) -> Any:
         try:
@@ -81,7 +72,7 @@ class Output:
     def _dump(self, value: Any, context: Mapping[str, str]) -> Any:
         try:
             dumped = self._adapter.dump_python(value, mode="json", exclude_none=True, warnings="error", context=dict(context))
-            checked = _texts(strict.check(dumped, max_bytes=MAX_BYTES))
+            checked = without_fractions(strict.check(dumped, max_bytes=MAX_BYTES))
         except (PydanticSerializationError, strict.Unreadable) as error:
             raise ValueError(str(error).splitlines()[0]) from None
         errors: list[FieldError] = []
@@ -91,23 +82,15 @@ class Output:
         return changed
 
 
-def _drop(_value: Any, _path: str, _errors: list[FieldError]) -> Any:
-    return DROP
+def _says_nothing(schema: Schema) -> bool:
+    """Say whether a schema is that of Any or of a bare dict."""
+    return schema in ({}, {"type": "object"}, {"type": "object", "additionalProperties": True})
+
+
+def _cut_leaf(*marks: str) -> Callable[[Schema], Change | None]:
+    return lambda node: (lambda _value, _path, _errors: DROP) if node.get("x-remit") in marks else None
 
 
 def _cut(change: Change | None, value: Any) -> Any:
     cut = change(value, "", []) if change else value
     return None if cut is DROP else cut
-
-
-def _texts(value: Any) -> Any:
-    """Write the fractions of an undeclared value as text: no record holds a float."""
-    match value:
-        case Decimal():
-            return decimal_text(value)
-        case dict():
-            return {name: _texts(item) for name, item in value.items()}
-        case list():
-            return [_texts(item) for item in value]
-        case _:
-            return value

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Literal
 
+from jsonschema import ValidationError as SchemaError
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from .schema import Schema, places
 
+MOST = 20
 Retry = Literal["fix_arguments", "later", "never"]
 
 
@@ -61,7 +63,7 @@ def unreadable(problem: str, where: str) -> Problem:
 
 def invalid(action: str, errors: Iterable[FieldError]) -> Problem:
     """Say which arguments can't be used, the first twenty."""
-    found = tuple(islice(errors, 20))
+    found = tuple(islice(errors, MOST))
     return Problem("arguments_invalid", f"Some arguments of `{action}` can't be used; correct them and call again.", found)
 
 
@@ -86,10 +88,14 @@ def shown(value: Any) -> str:
             return f"the number {str(value)[:60]}"
 
 
-def from_pydantic(error: ValidationError, document: Any, schema: Schema, secret: Collection[str] = ()) -> list[FieldError]:
-    """Translate pydantic's errors about `document`, which `schema` describes; nothing of the fields named `secret` is shown."""
-    found = [_translate(detail, document, schema) for detail in error.errors(include_url=False)]
-    return [FieldError(wrong.path, "can't be used", "") if wrong.path.partition(".")[0] in secret else wrong for wrong in found]
+def from_pydantic(error: ValidationError, document: Any, schema: Schema) -> list[FieldError]:
+    """Translate pydantic's errors about `document`, which `schema` describes."""
+    return [_translate(detail, document, schema) for detail in error.errors(include_url=False)]
+
+
+def hide(errors: Iterable[FieldError], secret: Collection[str]) -> list[FieldError]:
+    """Leave out what the errors about secret fields would show of their values."""
+    return [FieldError(wrong.path, "can't be used", "") if wrong.path.partition(".")[0] in secret else wrong for wrong in errors]
 
 
 def _translate(detail: ErrorDetails, document: Any, schema: Schema) -> FieldError:
@@ -119,3 +125,32 @@ def _path(detail: ErrorDetails, document: Any) -> list[str]:
         document = inside
         found.append(str(part))
     return [*found, str(detail["loc"][-1])] if detail["type"] == "missing" else found
+
+
+def from_jsonschema(errors: Iterable[SchemaError]) -> list[FieldError]:
+    """Translate jsonschema's errors, the first twenty."""
+    return [wrong for error in islice(errors, MOST) for wrong in _violations(error)][:MOST]
+
+
+def _violations(error: SchemaError) -> Iterator[FieldError]:
+    path, rule, value = ".".join(map(str, error.absolute_path)), error.validator, error.validator_value
+    if rule in {"anyOf", "oneOf"} and error.context:
+        options = [i for i, option in enumerate(value) if option != {"type": "null"}]
+        inner = [below for below in error.context if below.relative_schema_path[0] == options[0]]
+        if len(options) == 1 and inner:  # a value that may be null: say what is wrong with it if it is not
+            yield from (wrong for below in inner for wrong in _violations(below))
+            return
+    match rule:
+        case "required":
+            yield FieldError(path, "is missing", "a value")
+        case "additionalProperties" if value is False:
+            known = error.schema.get("properties", {})
+            for name in error.instance.keys() - known.keys():
+                yield FieldError(f"{path}.{name}"[-80:].lstrip("."), "is not an argument", "nothing here", closest(name, known))
+        case "enum":
+            near = closest(error.instance, [text for text in value if isinstance(text, str)]) if isinstance(error.instance, str) else None
+            yield FieldError(path, f"is {shown(error.instance)}", f"one of {', '.join(map(str, value))}"[:200], near)
+        case _:
+            yield FieldError(
+                path, f"is {shown(error.instance)}", f"{rule} {value}"[:200] if not isinstance(value, dict | list) else str(rule)
+            )

@@ -21,7 +21,7 @@ Schema = Mapping[str, Any]
 class SignatureSchema(GenerateJsonSchema):
     """Describe types as a model needs it: closed objects, no titles, `Decimal` as a number, never a float."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:
+    def field_title_should_be_set(self, _schema: Any) -> bool:
         """Leave out titles that only repeat the name."""
         return False
 
@@ -31,7 +31,7 @@ class SignatureSchema(GenerateJsonSchema):
         described.pop("title", None)
         return {**described, "additionalProperties": False}
 
-    def float_schema(self, schema: Any) -> JsonSchemaValue:
+    def float_schema(self, _schema: Any) -> JsonSchemaValue:
         """Refuse float: two computers may write the same one differently."""
         raise DefinitionError("float is not exact; use Decimal, or Money for an amount of money")
 
@@ -66,7 +66,7 @@ class SignatureSchema(GenerateJsonSchema):
 class ArgumentSchema(SignatureSchema):
     """Describe arguments, which must be typed to the last field."""
 
-    def any_schema(self, schema: CoreSchema) -> JsonSchemaValue:
+    def any_schema(self, _schema: CoreSchema) -> JsonSchemaValue:
         """Refuse Any: neither the model nor a rule would know what is in it."""
         raise DefinitionError("Any says nothing to the model or to a rule; name a type, or declare the action with Action.from_schema")
 

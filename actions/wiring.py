@@ -25,7 +25,8 @@ def place(fn: Callable[..., Any]) -> str:
 class Wiring:
     """Hold which parameter of a function is filled from where.
 
-    `free` are the parameters left for arguments, with their annotations; `rest` says whether it takes any others too.
+    `free` are the parameters left for arguments, with their annotations; `rest` says whether it takes any others too, and
+    `whole` names one that takes all arguments in one mapping.
     """
 
     fn: Callable[..., Any]
@@ -35,6 +36,7 @@ class Wiring:
     free: Mapping[str, inspect.Parameter]
     rest: bool
     returns: Any
+    whole: str | None = None
 
     @classmethod
     def of(cls, fn: Callable[..., Any], *, rest: bool = False) -> Wiring:
@@ -42,7 +44,8 @@ class Wiring:
         if not callable(fn) or inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
             raise DefinitionError(f"{place(fn)} must be a function that returns its result, not a generator")
         hints = _hints(fn)
-        context, subject, injected, free, takes_rest = [], [], {}, {}, False
+        context, subject, takes_rest = list[str](), list[str](), False
+        injected, free = dict[str, type](), dict[str, inspect.Parameter]()
         for name, parameter in inspect.signature(fn).parameters.items():
             hint = hints.get(name, parameter.annotation)
             if parameter.kind is parameter.VAR_KEYWORD and rest:
@@ -55,6 +58,8 @@ class Wiring:
                 subject.append(name)
             elif get_origin(hint) is Annotated and INJECTED in hint.__metadata__:
                 injected[name] = _port(fn, name, get_args(hint)[0])
+            elif _reserved(hint):
+                raise DefinitionError(f"{place(fn)}: annotate {name!r} with Context, Subject or Injected[…] and nothing around it")
             else:
                 free[name] = parameter.replace(annotation=hint)
         returns = hints.get("return", inspect.Signature.empty)
@@ -62,7 +67,8 @@ class Wiring:
 
     async def call(self, ctx: Context, subject: Subject, values: Mapping[str, Any], resources: Resources) -> Any:
         """Call the function with those of `values` that it names; a synchronous one runs in a thread."""
-        given = {name: value for name, value in values.items() if self.rest or name in self.free}
+        given: dict[str, Any] = {name: value for name, value in values.items() if self.rest or name in self.free}
+        given = {self.whole: values} if self.whole else given
         given |= dict.fromkeys(self.context, ctx) | dict.fromkeys(self.subject, subject)
         given |= {name: resources[kind] for name, kind in self.injected.items()}
         if inspect.iscoroutinefunction(self.fn) or inspect.iscoroutinefunction(getattr(self.fn, "__call__", None)):  # noqa: B004
@@ -79,6 +85,11 @@ def _hints(fn: Callable[..., Any]) -> dict[str, Any]:
         raise DefinitionError(
             f"{place(fn)}: the annotation {error.name!r} can't be resolved; define or import it at module level"
         ) from None
+
+
+def _reserved(hint: Any) -> bool:
+    """Say whether a type that Remit fills hides inside another, where the model could send it."""
+    return hint in {Context, Subject} or INJECTED in getattr(hint, "__metadata__", ()) or any(map(_reserved, get_args(hint)))
 
 
 def _port(fn: Callable[..., Any], name: str, kind: Any) -> type:

@@ -50,6 +50,8 @@ class Story:
         self._decision: Mapping[str, Json] | None = None
         self._approvals: dict[str, str] = {}  # the digest for which each was requested
         self._votes: tuple[_Vote, ...] = ()
+        self._asked = False  # whether the customer was asked to confirm
+        self._confirmed: str | None = None  # the digest that the customer confirmed
         self._attempt = 0
         self._provider_key: str | None = None
 
@@ -117,6 +119,10 @@ class Story:
                 self._subject = told.proved.get("/subject")
             case "call.decided":
                 self._decision = body["decision"]
+            case "call.held":
+                self._asked = self._asked or any(each["kind"] == "confirmation" for each in body["requirements"])
+            case "call.confirmed":
+                self._confirmed = body["digest"] if body["answer"] == "approve" else None
             case "approval.requested":
                 self._approvals[body["approval"]] = body["digest"]
             case "approval.voted":
@@ -147,39 +153,37 @@ class Story:
         if self._provider_key not in (None, body["provider_key"]):
             yield "provider_key_differs", "a further attempt goes out under another provider key: the effect could happen twice"
         self._provider_key = body["provider_key"]
-        yield from self._allowed()
-        yield from self._approved(body["digest"], body["approvals"])
+        yield from self._agreed(body["digest"])
 
     def _settled(self, event: Event) -> Iterator[tuple[str, str]]:
         if self._reads:
             if event.kind == "call.succeeded" and not self._attempt:
-                yield from self._allowed()
+                yield from self._agreed(self._digest)
         elif not self._attempt:
             yield "intent_missing", f"it is {event.kind} without an intent before"
         elif event.body.get("attempt", self._attempt) != self._attempt:
             yield "attempt_differs", f"it is of attempt {event.body['attempt']}, but the last intent was {self._attempt}"
 
-    def _allowed(self) -> Iterator[tuple[str, str]]:
+    def _agreed(self, digest: str | None) -> Iterator[tuple[str, str]]:
+        """Hold what runs against the last decision, the votes and the customer's answer."""
         if self._decision is None:
             yield "not_decided", "it runs without a decision"
-        elif self._decision["allowed"] is not True:
+            return
+        if self._decision["allowed"] is not True:
             yield "not_allowed", "it runs though the last decision denied it"
-
-    def _approved(self, digest: str, approvals: list[str]) -> Iterator[tuple[str, str]]:
-        for approval in approvals:
-            if self._approvals.get(approval) != digest:
-                yield "approval_other", f"it rests on approval {approval}, which was not requested for this digest"
+        if self._asked and self._confirmed != digest:
+            yield "not_confirmed", "the customer was asked to confirm, and has not confirmed what runs"
         votes = [vote for vote in self._votes if vote.digest == digest]
         for vote in votes:
             if vote.answer != "approve":
                 yield "was_rejected", f"it runs though {vote.person} rejected it"
-        required = self._decision["requirements"] if self._decision else []
-        for requirement in required:
-            role, needed = requirement["by"], requirement["votes"]
-            agreed = {vote.person for vote in votes if vote.answer == "approve" and vote.role == role}
-            if len(agreed) < needed:
-                other = "; there are votes on another digest" if len(votes) < len(self._votes) else ""
-                yield "votes_missing", f"{needed} of {role} had to approve what runs, and {len(agreed)} did{other}"
+        for requirement in self._decision["requirements"]:
+            if requirement["kind"] == "approval":
+                role, needed = requirement["by"], requirement["votes"]
+                count = len({vote.person for vote in votes if vote.answer == "approve" and vote.role == role})
+                if count < needed:
+                    other = "; there are votes on another digest" if len(votes) < len(self._votes) else ""
+                    yield "votes_missing", f"{needed} of {role} had to approve what runs, and {count} did{other}"
 
     def _found(self, code: str, message: str, told: Told) -> Finding:
         return Finding(code, message, told.leaf, self._call)

@@ -119,6 +119,12 @@ def approved(call: str = "c2") -> Call:
     return Call(call).received().decided(None, minor=90_000).held().voted().intended(approvals=["a1"]).succeeded()
 
 
+def confirmed(call: str = "c5") -> Call:
+    story = Call(call).received().decided(None)
+    story.tell("call.held", ("new", "waiting"), requirements=[{"kind": "confirmation", "rule": "again"}], digest="d1")
+    return story.tell("call.confirmed", ("waiting", "ready"), digest="d1", answer="approve").intended().succeeded()
+
+
 def uncertain(call: str = "c3") -> Call:
     story = Call(call).received().decided().intended()
     story.tell("call.became_unknown", ("executing", "unknown"), attempt=1, why="timeout")

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from remit.audit import Entry, Event, verify
 from remit.errors import PolicyError
-from tests.audit.building import MadeLog, allowed, approved, decide, log_of, read, uncertain
+from tests.audit.building import NEEDS_ONE, MadeLog, allowed, approved, confirmed, decide, log_of, read, uncertain
 
 FORGER = Ed25519PrivateKey.from_private_bytes(b"f" * 32)
 
@@ -195,6 +195,10 @@ def test_calls_still_open_are_fine():
     assert (report.ok, report.open_calls) == (True, 1)
 
 
+def test_what_the_customer_confirmed_runs():
+    assert verify(log_of(confirmed()), decide=decide).ok
+
+
 def test_a_vote_for_each_of_two_approvals_suffices():
     two = [{"kind": "approval", "by": role, "votes": 1} for role in ("finance", "legal")]
     call = approved().with_("call.decided", body={"decision": {"allowed": True, "requirements": two}})
@@ -244,14 +248,20 @@ MEANING = {
     "a vote nobody asked for": (lambda: approved().with_("approval.voted", body={"approval": "a9"}), "vote_unasked"),
     "a vote against": (lambda: approved().with_("approval.voted", body={"answer": "reject"}), "was_rejected"),
     "another digest runs": (lambda: approved().with_("call.intended", body={"digest": "d2"}), "digest_differs"),
-    "an approval of another call": (lambda: approved().with_("call.intended", body={"approvals": ["a9"]}), "approval_other"),
+    "a confirmation that nobody gave": (lambda: confirmed().without("call.confirmed"), "not_confirmed"),
+    "a confirmation refused": (lambda: confirmed().with_("call.confirmed", body={"answer": "reject"}), "not_confirmed"),
+    "a confirmation of another digest": (lambda: confirmed().with_("call.confirmed", body={"digest": "d2"}), "not_confirmed"),
+    "a read that should have been approved": (
+        lambda: read().with_("call.decided", body={"decision": NEEDS_ONE}),
+        "votes_missing",
+    ),
     "an attempt skipped": (lambda: allowed().with_("call.intended", body={"attempt": 2}), "attempt_differs"),
     "an outcome of another attempt": (lambda: uncertain().with_("call.became_unknown", body={"attempt": 2}), "attempt_differs"),
     "a second attempt under another key": (
         lambda: uncertain().with_("call.intended", body={"provider_key": "k0"}),
         "provider_key_differs",
     ),
-    "a body of another shape": (lambda: allowed().with_("call.intended", body={"approvals": 7}), "event_malformed"),
+    "a body of another shape": (lambda: approved().with_("call.held", body={"requirements": 7}), "event_malformed"),
     "a state that does not exist": (lambda: allowed().with_("call.intended", change=("ready", "flying")), "event_malformed"),
 }
 

@@ -1,0 +1,117 @@
+"""Read a policy file strictly as YAML, and remember where each value stands.
+
+Of YAML only what a policy needs is taken: mappings, lists, text, integers, `true`, `false`, `null`. Anchors, aliases, tags, repeated keys and
+deep nesting are refused; `yes`, `no`, `on`, dates and base-60 numbers are text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from ..errors import PolicyError
+from .source import Passage, Source
+
+MAX_FILE = 1_048_576
+MAX_DEPTH = 16
+
+Loc = tuple[int | str, ...]
+
+# libyaml's parser is ten times as fast; a build of PyYAML may lack it.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_CONSTANTS = {"true": True, "false": False, "null": None, "~": None, "": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Hold the value of a YAML file, and the nodes of its values and keys by path, such as `("rules", 0, "when")`."""
+
+    source: Source
+    value: Any
+    values: Mapping[Loc, Any]
+    keys: Mapping[Loc, Any]
+
+    def error(self, message: str, loc: Loc, *, key: bool = False) -> PolicyError:
+        """Make an error that points at the value of `loc` (or its key), or at the nearest that is there."""
+        if key and loc in self.keys:
+            return self.source.error(message, self.keys[loc].start_mark.index)
+        return self.source.error(message, self._start(loc))
+
+    def line_of(self, loc: Loc) -> int:
+        """Give the line, from 1, of the value of `loc`."""
+        return self.source.line_of(self._start(loc))
+
+    def _start(self, loc: Loc) -> int:
+        while loc not in self.values:
+            loc = loc[:-1]
+        return int(self.values[loc].start_mark.index)
+
+    def passage(self, loc: Loc, default: str) -> Passage:
+        """Give the text at `loc` with its places, or `default` as a text of its own."""
+        node = self.values.get(loc)
+        if node is None:
+            return Passage.whole(default, self.source.path)
+        return Passage.scalar(node.value, self.source, node.start_mark.index, node.style)
+
+
+def read_document(path: str, text: str) -> Document:
+    """Read one file; raises PolicyError with the place of the first thing that can't be taken."""
+    source = Source(path, text.removeprefix("\ufeff"))
+    if len(text) > MAX_FILE:
+        raise source.error(f"the file is larger than {MAX_FILE:,} characters: split it")
+    try:
+        _guard(source)
+        root = yaml.compose(source.text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise source.error(f"not YAML: {error.problem}", mark.index if mark else 0) from None
+    except yaml.reader.ReaderError as error:
+        raise source.error(f"not YAML: {error.reason}", error.position if isinstance(error.position, int) else 0) from None
+    if root is None:
+        raise source.error("the file is empty: write `policy`, `actions` and `rules`, or remove it")
+    values: dict[Loc, Any] = {}
+    keys: dict[Loc, Any] = {}
+    return Document(source, _build(source, (), root, values, keys), values, keys)
+
+
+def _guard(source: Source) -> None:
+    """Refuse, before a tree is made, what could make it large, deep or surprising."""
+    depth = 0
+    event: Any
+    for event in yaml.parse(source.text, Loader=_Loader):
+        at = event.start_mark.index
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise source.error("anchors and aliases are not taken: write the value out", at)
+        if getattr(event, "tag", None):
+            raise source.error(f"tags such as `{event.tag}` are not taken", at)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise source.error(f"nested more than {MAX_DEPTH} deep", at)
+
+
+def _build(source: Source, loc: Loc, node: Any, values: dict[Loc, Any], keys: dict[Loc, Any]) -> Any:
+    values[loc] = node
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(source, (*loc, place), item, values, keys) for place, item in enumerate(node.value)]
+    if not isinstance(node, yaml.MappingNode):
+        return _scalar(node.value) if not node.style else node.value
+    built: dict[str, Any] = {}
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise source.error("a key must be a plain word", key.start_mark.index)
+        if key.value in built:
+            raise source.error(f"`{key.value}` is given twice", key.start_mark.index)
+        keys[*loc, key.value] = key
+        built[key.value] = _build(source, (*loc, key.value), value, values, keys)
+    return built
+
+
+def _scalar(text: str) -> Any:
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    return int(text) if _INTEGER.fullmatch(text) else text

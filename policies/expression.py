@@ -1,0 +1,233 @@
+"""Compile conditions and evaluate them, so that nothing but a clear true counts as true. The only module that knows CEL.
+
+Two environments: one is typed by the action's schemas and only checks; the other takes plain JSON values and evaluates.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+from cel_expr_python import cel  # type: ignore[import-untyped] # it ships a .pyi without py.typed
+
+from .decision import EvaluationError
+from .facts import ActionShape, Inputs
+from .meaning import misreadings
+from .schema import PACKAGE, Kind, describe, inputs_kind
+from .source import Passage, hint
+from .syntax import Syntax
+
+MAX_LENGTH = 4_096
+MAX_DEPTH = 32
+"""CEL's own bound on the depth of an expression."""
+
+_CHUNK = 25
+
+_COMPARED = {"_<_": "less", "_<=_": "less_equals", "_>_": "greater", "_>=_": "greater_equals"}
+_NUMBERS = {"int64": cel.Type.INT, "uint64": cel.Type.UINT, "double": cel.Type.DOUBLE}
+_ORDERED = _NUMBERS | {
+    "bool": cel.Type.BOOL,
+    "string": cel.Type.STRING,
+    "bytes": cel.Type.BYTES,
+    "timestamp": cel.Type.TIMESTAMP,
+    "duration": cel.Type.DURATION,
+}
+_SCALARS = {"text": cel.Type.STRING, "integer": cel.Type.INT, "boolean": cel.Type.BOOL, "timestamp": cel.Type.TIMESTAMP}
+_RESULTS = {bool: cel.Type.BOOL, str: cel.Type.STRING}
+_FOUND = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
+_NO_FIELD = re.compile(r"undefined field '(\w+)' not found in struct '([\w.]+)'")
+_NO_NAME = re.compile(r"undeclared reference to '([^']+)'.*")
+_NO_OVERLOAD = re.compile(r"found no matching overload for '(.+)' applied to '\((.*)\)'")
+
+
+class Language:
+    """Know the CEL of one action: what may be said of its inputs, and how it is evaluated."""
+
+    def __init__(self, shape: ActionShape) -> None:
+        self.kind = inputs_kind(shape)
+        pool, self._messages = describe(self.kind)
+        names = {kind: name for name, kind in self._messages.items()}
+        typed = {
+            name: _SCALARS.get(kind.what) or cel.Type(names[kind]) if kind.what != "any" else cel.Type.DYN
+            for name, kind in self.kind.fields.items()
+        }
+        plain = {name: _SCALARS.get(kind.what) or cel.Type("map<string,dyn>") for name, kind in self.kind.fields.items()}
+        self._checks, self._evaluates = _environment(typed, pool), _environment(plain, None)
+        self.empty = self._evaluates.Activation({})
+
+    def compile(self, passage: Passage, name: str, result: type[bool | str] = bool) -> Expression:
+        """Check an expression and make it ready; raises PolicyError that points into the passage."""
+        if len(passage.text) > MAX_LENGTH:
+            raise passage.error(f"longer than {MAX_LENGTH:,} characters: split the rule")
+        try:
+            checked = self._checks.compile(passage.text)
+            compiled = self._evaluates.compile(passage.text)
+        except Exception as error:  # noqa: BLE001 - CEL raises bare RuntimeErrors, and what it can't take must never pass
+            raise passage.error(*self._explain(str(error), passage.text)) from None
+        if checked.return_type() not in (_RESULTS[result], cel.Type.DYN):
+            raise passage.error(f"must give {_name(_RESULTS[result].name())}, not {_name(checked.return_type().name())}")
+        syntax = Syntax(checked.serialize())
+        for message, at in misreadings(syntax, self.kind):
+            raise passage.error(message, at)
+        return Expression(name, passage.text, syntax.paths, result, self, compiled)
+
+    def bind(self, inputs: Inputs, names: Iterable[str]) -> cel.Activation | None:
+        """Make those of the inputs that are read ready for evaluation; None if they don't fit the schemas."""
+        try:
+            return self._evaluates.Activation({name: _present(self.kind.fields[name].adapt(getattr(inputs, name))) for name in names})
+        except Exception:  # noqa: BLE001 - whatever is wrong with the inputs, a decision is a value
+            return None
+
+    def fold(self, expressions: Iterable[Expression]) -> cel.Expression | None:
+        """Compile several conditions into one list of their results; None if that is too much for CEL."""
+        try:
+            # A condition may end in a comment, which the line break ends.
+            return self._evaluates.compile("[" + "\n,".join(each.text for each in expressions) + "\n]")
+        except Exception:  # noqa: BLE001 - then they are evaluated one by one
+            return None
+
+    def _explain(self, raised: str, text: str) -> tuple[str, int]:
+        """Put CEL's first error in our words, with its place as an offset."""
+        found = _FOUND.search(raised)
+        if not found or int(found[1]) < 1:
+            return f"too deep or too large: at most {MAX_DEPTH} levels", 0
+        lines = text.split("\n")
+        at = sum(len(line) + 1 for line in lines[: int(found[1]) - 1]) + int(found[2]) - 1
+        message = found[3].removesuffix(" [INVALID_ARGUMENT]").partition(" expecting")[0]
+        if field := _NO_FIELD.search(message):
+            kind = self._messages.get(field[2], Kind())
+            # CEL points at the dot.
+            return f"`{kind.path}` has no field `{field[1]}`{hint(field[1], kind.fields)}", at + text[at:].startswith(".")
+        if name := _NO_NAME.search(message):
+            # CEL names the whole path and points at its end.
+            root = name[1].partition(".")[0]
+            return f"unknown name `{root}`{hint(root, self.kind.fields)}", max(0, text.rfind(root, 0, at + len(root)))
+        if call := _NO_OVERLOAD.search(message):
+            return f"`{call[1].strip('_@')}` can't take ({_name(call[2])})", at
+        return message, at
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expression:
+    """Hold a checked expression over the inputs of one action."""
+
+    name: str
+    text: str
+    paths: frozenset[tuple[str, ...]]
+    """What it reads, such as `("facts", "payment", "created")`."""
+    result: type[bool | str]
+    language: Language
+    _compiled: cel.Expression
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """Name the inputs that it reads, such as `facts` or `now`."""
+        return frozenset(path[0] for path in self.paths) & self.language.kind.fields.keys()
+
+    @property
+    def facts(self) -> frozenset[str]:
+        """Name the facts that it needs: all of them if it reads `facts` as a whole."""
+        known = frozenset(self.language.kind.fields["facts"].fields)
+        return known if ("facts",) in self.paths else known & {path[1] for path in self.paths if path[0] == "facts"}
+
+    @property
+    def constant(self) -> bool | str | None:
+        """Give the result if it is the same whatever the inputs; else None."""
+        result = None if self.inputs else self.evaluate_bound(self.language.empty)
+        return None if isinstance(result, EvaluationError) else result
+
+    def evaluate(self, inputs: Inputs) -> bool | str | EvaluationError:
+        """Evaluate over inputs: the result, or an error. Never raises."""
+        return self.evaluate_bound(self.language.bind(inputs, self.inputs))
+
+    def evaluate_bound(self, activation: cel.Activation | None) -> bool | str | EvaluationError:
+        """Evaluate over inputs that were bound before."""
+        if activation is None:
+            return EvaluationError(self.name, "the inputs do not fit the action's schemas")
+        try:
+            value = self._compiled.eval(activation)
+            kind, plain = value.type(), value.value()
+        except Exception:  # noqa: BLE001 - an exhausted budget raises, and must not allow
+            return EvaluationError(self.name, "the condition can't be evaluated")
+        if kind == _RESULTS[self.result] and type(plain) is self.result:
+            return plain
+        return EvaluationError(self.name, _describe(kind, plain, self.text))
+
+
+class Conditions:
+    """Evaluate the conditions of an action together.
+
+    A few dozen are compiled into one list expression, which converts the inputs once and is several times as fast as one by one. One error spoils
+    the whole list, and then they are evaluated one by one.
+    """
+
+    def __init__(self, language: Language, expressions: Sequence[Expression]) -> None:
+        self._language, self._inputs = language, frozenset().union(*(each.inputs for each in expressions))
+        chunks = [expressions[start : start + _CHUNK] for start in range(0, len(expressions), _CHUNK)]
+        self._chunks = [(chunk, language.fold(chunk)) for chunk in chunks]
+
+    def evaluate(self, inputs: Inputs) -> list[bool | EvaluationError]:
+        """Evaluate all over one set of inputs, in their order. Never raises."""
+        bound = self._language.bind(inputs, self._inputs)
+        return [result for chunk, folded in self._chunks for result in _together(chunk, folded, bound)]
+
+
+def _together(chunk: Sequence[Expression], folded: cel.Expression | None, bound: cel.Activation | None) -> list[bool | EvaluationError]:
+    if folded and bound:
+        try:
+            results = folded.eval(bound).plain_value()
+        except Exception:  # noqa: BLE001 - an exhausted budget; one by one shows whose
+            results = None
+        if isinstance(results, list) and len(results) == len(chunk) and all(result is True or result is False for result in results):
+            return results
+    return [result if isinstance(result, EvaluationError) else result is True for result in (each.evaluate_bound(bound) for each in chunk)]
+
+
+def compile_expression(text: str, shape: ActionShape, *, result: type[bool | str] = bool, place: str = "") -> Expression:
+    """Compile an expression that stands outside the policy files, such as an action's `owns` (bool) or `about` (str).
+
+    `place` names it in errors. Raises PolicyError with line, column and caret within the text.
+    """
+    return Language(shape).compile(Passage.whole(text, place), place, result)
+
+
+def _environment(variables: dict[str, cel.Type], pool: Any) -> cel.Env:
+    """Make an environment in which numbers of different types can be compared, which CEL evaluates but would not let pass."""
+    config = cel.NewEnvConfigFromYaml(json.dumps({"stdlib": {"exclude_functions": [{"name": name} for name in _COMPARED]}}))
+    return cel.NewEnv(pool, config=config, variables=variables, functions=[_comparison(*each) for each in _COMPARED.items()])
+
+
+def _comparison(name: str, stem: str) -> cel.FunctionDecl:
+    same = [cel.Overload(f"{stem}_{one}", cel.Type.BOOL, [type_, type_]) for one, type_ in _ORDERED.items()]
+    mixed = [
+        cel.Overload(f"{stem}_{one}_{other}", cel.Type.BOOL, [_NUMBERS[one], _NUMBERS[other]]) for one, other in permutations(_NUMBERS, 2)
+    ]
+    return cel.FunctionDecl(name, same + mixed)
+
+
+def _present(value: Any) -> Any:
+    """Leave out what is null, so that has() says of it what it says of what is missing."""
+    return (
+        {name: inner for name, inner in value.items() if inner is not None} if isinstance(value, dict) and None in value.values() else value
+    )
+
+
+def _name(types: str) -> str:
+    """Put names of CEL types in words."""
+    return re.sub(rf"{PACKAGE}\.o\d+", "object", types).replace("google.protobuf.", "").lower()
+
+
+def _describe(kind: cel.Type, plain: object, text: str) -> str:
+    """Say why there is no usable result, without a value of the inputs: the message goes into the log in the clear."""
+    if kind != cel.Type.ERROR:
+        return f"gave {_name(kind.name())}"
+    said = str(plain)
+    if (missing := re.search(r'Key not found in map : "(\w+)"', said)) and missing[1] in text:
+        return f"`{missing[1]}` is missing: test it with has()"
+    if overload := re.search(r"No matching overloads found : (.+)\((.*)\)", said):
+        return f"`{overload[1].strip('_@')}` can't take ({_name(overload[2])})"
+    return "the condition can't be evaluated: " + said.partition(":")[0].replace("_", " ").lower()

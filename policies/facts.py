@@ -1,0 +1,65 @@
+"""Say what rules may look at: the shape of an action, and the inputs of one decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+Json = Any  # str, int, bool, None, and lists and string-keyed dicts of these
+
+SESSION_SCHEMAS: Mapping[str, Mapping[str, Json]] = {
+    "subject": {
+        "type": "object",
+        "properties": {"id": {"type": "string"}, "assurance": {"type": "integer"}, "anonymous": {"type": "boolean"}},
+    },
+    "principal": {
+        "type": "object",
+        "properties": {"id": {"type": "string"}, "kind": {"enum": ["agent", "person", "service"]}},
+    },
+    "session": {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in ("tenant", "conversation", "channel", "model")},
+    },
+    "now": {"type": "string", "format": "date-time"},
+}
+"""JSON Schemas of the inputs that are the same for every action."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionShape:
+    """Describe an action to the policies, which know no `Action`.
+
+    `arguments` is the JSON Schema of the canonical arguments; `facts` has one schema for each fact, or None where it is untyped.
+    """
+
+    name: str
+    arguments: Mapping[str, Json]
+    facts: Mapping[str, Mapping[str, Json] | None]
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Hold everything that a decision depends on besides the policies.
+
+    Values are canonical JSON with no nulls: a fact that is missing is left out. `subject` has `id`, `assurance`, `anonymous`; `principal`
+    has `id`, `kind`; `session` has `tenant`, `conversation`, `channel`, `model`; `now` is RFC 3339.
+    """
+
+    action: str
+    arguments: Mapping[str, Json]
+    facts: Mapping[str, Json]
+    subject: Mapping[str, Json]
+    principal: Mapping[str, Json]
+    session: Mapping[str, Json]
+    now: str
+
+    def to_json(self) -> dict[str, Json]:
+        """Give a JSON value from which `from_json` makes equal inputs."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> Self:
+        """Make the inputs that `to_json` gave; raises TypeError for other keys."""
+        return cls(**value)

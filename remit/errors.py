@@ -1,0 +1,205 @@
+"""Say what went wrong, once: every exception of Remit, and the three that a handler may raise.
+
+    RemitError
+    ├── DefinitionError      an action, a catalog or a setting is declared wrongly (at import or construction)
+    ├── PolicyError          a policy file can't be used; knows file, line and column
+    ├── CallError            a request about a call can't be served
+    │   ├── CallNotFound, KeyReused, AlreadyStarted, AlreadySettled
+    │   ├── NotAnApprover, AlreadyVoted, ApprovalNotOpen
+    │   └── Overloaded
+    ├── AuditError           a log or a leaf is not what it must be
+    └── StoreError           the database or its keys can't be used
+        └── DatabaseLocked, DatabaseReadOnly, DatabaseTooNew, KeysMissing, KeysMismatch, PolicyChanged
+    HandlerSignal            what a handler says of its own effect
+    └── Refused, Retryable, Unsure
+
+The docstring of a class is its default message. `code` is stable and goes to machines; `status` is the HTTP status.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RemitError(Exception):
+    """Something in Remit went wrong."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").strip()
+        super().__init__(self.message)
+
+
+class DefinitionError(RemitError):
+    """This declaration can't be used."""
+
+    code = "definition_error"
+
+
+class PolicyError(RemitError):
+    """This policy can't be used.
+
+    `path`, `line` and `column` (from 1) say where; `excerpt` is the source line with a caret below the place.
+    """
+
+    code = "policy_error"
+
+    def __init__(self, message: str, *, path: str = "", line: int = 0, column: int = 0, excerpt: str = "") -> None:
+        super().__init__(message)
+        self.path, self.line, self.column, self.excerpt = path, line, column, excerpt
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.path, self.line, self.column) if part)
+        head = f"{place}: {self.message}" if place else self.message
+        return f"{head}\n{self.excerpt}" if self.excerpt else head
+
+
+class CallError(RemitError):
+    """This request about a call can't be served."""
+
+    code = "call_error"
+    status = 400
+
+
+class CallNotFound(CallError):
+    """No such call here."""
+
+    code = "call_not_found"
+    status = 404
+
+
+class KeyReused(CallError):
+    """This idempotency key was used before, for a different request. Take a new key for a new request."""
+
+    code = "key_reused"
+    status = 409
+
+
+class AlreadyStarted(CallError):
+    """The call has already started; it can no longer be cancelled. No further attempt will be made."""
+
+    code = "already_started"
+    status = 409
+
+
+class AlreadySettled(CallError):
+    """The call has already ended."""
+
+    code = "already_settled"
+    status = 409
+
+
+class NotAnApprover(CallError):
+    """This person may not vote on this call."""
+
+    code = "not_an_approver"
+    status = 403
+
+
+class AlreadyVoted(CallError):
+    """This person has already voted on this call; each person counts once."""
+
+    code = "already_voted"
+    status = 409
+
+
+class ApprovalNotOpen(CallError):
+    """This approval is not open: it was answered, has expired, or the call has changed since it was shown."""
+
+    code = "approval_not_open"
+    status = 409
+
+
+class Overloaded(CallError):
+    """Too many calls are queued; come back shortly."""
+
+    code = "overloaded"
+    status = 503
+
+
+class AuditError(RemitError):
+    """This log or leaf is not what it must be."""
+
+    code = "audit_error"
+
+
+class StoreError(RemitError):
+    """The database can't be used."""
+
+    code = "store_error"
+    status = 503
+
+
+class DatabaseLocked(StoreError):
+    """Another process holds the database locked."""
+
+    code = "database_locked"
+
+
+class DatabaseReadOnly(StoreError):
+    """The database can't be written."""
+
+    code = "database_read_only"
+
+
+class DatabaseTooNew(StoreError):
+    """The database was written by a newer Remit; upgrade this one."""
+
+    code = "database_too_new"
+
+
+class KeysMissing(StoreError):
+    """The key file of this database is missing. A new one is never made for an existing database: restore it."""
+
+    code = "keys_missing"
+
+
+class KeysMismatch(StoreError):
+    """The key file belongs to another database."""
+
+    code = "keys_mismatch"
+
+
+class PolicyChanged(StoreError):
+    """The policy folder differs from the active bundle."""
+
+    code = "policy_changed"
+
+
+class HandlerSignal(RemitError):
+    """A handler says what became of its effect."""
+
+    code = "handler_signal"
+
+
+class Refused(HandlerSignal):
+    """The provider refused.
+
+    Known not applied. The reason may reach the model. After the handler has used its idempotency key a refusal
+    counts only if the connector declares the answer `definite`; else the outcome is unknown.
+    """
+
+    code = "refused"
+
+    def __init__(self, reason: str, *, definite: bool = False, code: str | None = None) -> None:
+        super().__init__(reason)
+        self.definite = definite
+        self.reason_code = code or "refused"
+
+
+class Retryable(HandlerSignal):
+    """Known not applied, and worth another try: refused before a byte was sent, or answered 429."""
+
+    code = "retryable"
+
+    def __init__(self, reason: str, *, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class Unsure(HandlerSignal):
+    """The effect may or may not have happened."""
+
+    code = "unsure"

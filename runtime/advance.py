@@ -1,0 +1,132 @@
+"""Take up a stored call and move it until it rests: after a vote, at a deadline, after a crash. Always the same way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ..actions import Action, Context
+from ..audit import State
+from .call import Call
+from .clock import MICROSECOND
+from .execution import SECOND, became_unknown, execute_and_settle, fail, next_look, replay_allowed, succeed
+from .outcome import problem
+from .phases import context, deny, gather, hold, intend, judge, own, start_attempt, travel
+from .receive import digest_of
+from .session import Session
+from .statements import Write
+from .work import Draft, Parts, Work, commit, ending, move
+
+FIRST = (gather, own, judge, hold, intend, execute_and_settle)
+"""The phases of a call after `receive`; a call that rested goes through all of them again."""
+
+
+async def advance(parts: Parts, call_id: str) -> Call:
+    """Move a call until it rests, and give it as it then is. Safe to repeat: every step is a compare-and-set."""
+    call = parts.store.get(call_id)
+    now = parts.clock.now()
+    if call.final:
+        return call
+    if call.state in {State.WAITING, State.READY} and call.deadline_at is not None and now >= call.deadline_at:
+        return await expire(parts, call)
+    if (action := parts.catalog.get(call.action)) is None:
+        return call
+    match call.state:
+        case State.WAITING if any(one.state == "open" for one in parts.store.requirements(call.id)):
+            return call
+        case State.WAITING | State.READY:
+            return await _decide_again(parts, call, action)
+        case State.EXECUTING if call.lease_until is not None and now >= call.lease_until:
+            work = await restore(parts, call, action)
+            settle_at = call.lease_until + action.effect.settle // MICROSECOND
+            why = "the lease ended without an answer"
+            return (await commit(parts, became_unknown(parts, work.on_call(settle_at=settle_at), why))).call
+        case State.UNKNOWN:
+            return await _find_out(parts, await restore(parts, call, action))
+        case _:
+            return call
+
+
+async def expire(parts: Parts, call: Call) -> Call:
+    """End a call whose time is over: nobody answered, so it is never done."""
+    draft = Draft("call.expired", {}, change=(call.state, State.EXPIRED))
+    return await move(parts, call, (draft,), ending(call), wake_at=None, code="expired")
+
+
+async def restore(parts: Parts, call: Call, action: Action) -> Work:
+    """Rebuild the work from the row: the sealed request, opened under the owner's key."""
+    owner = parts.vault.by_pseudonym(call.subject)
+    kept: dict[str, Any] = owner.open(call.sealed, call.id)
+    session = Session(
+        tenant=call.tenant,
+        principal=call.principal,
+        kind=call.principal_kind,  # type: ignore[arg-type]
+        subject=kept["subject"],
+        conversation=call.conversation,
+        channel=call.channel,
+        model=call.model,
+        assurance=call.assurance,
+        verified_at=datetime.fromisoformat(kept["verified_at"]) if kept["verified_at"] else None,
+        turn=kept["turn"],
+        locale=kept["locale"],
+    )
+    return Work(
+        call=call,
+        stored=call.version,
+        session=session,
+        action=action,
+        arguments=action.restore(kept["arguments"]),
+        nonce=kept["nonce"],
+        effect_text=kept["effect_key"],
+        asker=await parts.vault.subject(session.subject),
+        owner=owner,
+        next_ordinal=call.ordinal,
+        confirm=kept["after"],
+    )
+
+
+async def _decide_again(parts: Parts, call: Call, action: Action) -> Call:
+    if changed(call, action):
+        draft = Draft("call.denied", {"code": "action_changed"}, change=(call.state, State.DENIED))
+        return await move(parts, call, (draft,), ending(call), wake_at=None, code="action_changed")
+    work = await restore(parts, call, action)
+    nonce = bytes.fromhex(work.nonce)
+    if digest_of(nonce, action, work.arguments, work.session, work.effect_text) != call.digest:
+        # The row was changed under us: what was approved is not what would run.
+        return (await commit(parts, deny(work, "row_changed"))).call
+    return (await travel(parts, work, FIRST)).call
+
+
+def changed(call: Call, action: Action) -> bool:
+    """Say whether the action is another than the one that the call was made for."""
+    return (call.action_version, call.schema_digest) != (action.version, action.schema_digest)
+
+
+async def _find_out(parts: Parts, work: Work) -> Call:
+    """Settle an unknown effect: replay under the same key while the provider honours it, then look it up."""
+    now = parts.clock.now()
+    if replay_allowed(work, now) and not work.call.cancel_asked and not changed(work.call, work.action):
+        again = start_attempt(parts, work).also(Write("control.hold", (work.call.tenant, parts.control.epoch)))
+        return (await travel(parts, await commit(parts, again), (execute_and_settle,))).call
+    if work.action.effect.find is None:
+        return (await commit(parts, work.on_call(wake_at=None))).call
+    if work.call.settle_at is not None and now < work.call.settle_at:
+        return (await commit(parts, work.on_call(wake_at=work.call.settle_at))).call
+    return (await commit(parts, await _look_up(parts, work))).call
+
+
+async def _look_up(parts: Parts, work: Work) -> Work:
+    told: Context = context(parts, work, provider=None)
+    call, now = work.call, parts.clock.now()
+    try:
+        found = await work.action.look_up(told, work.session.as_subject(), work.arguments, parts.resources)
+    except Exception as error:  # noqa: BLE001 - a look-up that fails leaves the effect unknown
+        later = next_look(parts, work, now + 30 * SECOND)
+        return work.note("call.reconciled", {"found": None, "why": type(error).__name__}).on_call(wake_at=later)
+    if told.provider_reference:
+        work = work.on_call(reference=told.provider_reference, provider_status=told.provider_status)
+    if found is not None:
+        return succeed(work.note("call.reconciled", {"found": True}), found)
+    if call.cancel_asked or call.attempt >= parts.attempts or changed(call, work.action):
+        return fail(work.note("call.reconciled", {"found": False}), problem("not_applied"))
+    return work.note("call.reconciled", {"found": False}, to=State.READY).on_call(unsure=0, wake_at=now, settle_at=None)

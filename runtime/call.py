@@ -1,0 +1,64 @@
+"""A call as one immutable value, exactly the row that is stored; every move makes a new value with the next version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..audit import FINAL, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to perform an action.
+
+    Times are microseconds since 1970 (UTC). Keys and fingerprints are HMACs under the lookup key. `sealed` holds the
+    request (arguments, nonce, readable keys), `result` the outcome's content, both under the subject's own key.
+    """
+
+    tenant: str
+    id: str
+    version: int
+    state: State
+    action: str
+    action_version: str
+    schema_digest: str
+    kind: str
+    principal: str
+    principal_kind: str
+    subject: str
+    conversation: str
+    channel: str
+    model: str
+    assurance: int
+    idempotency: bytes | None
+    fingerprint: bytes | None
+    digest: str
+    effect_key: bytes | None
+    ordinal: int
+    sealed: bytes
+    created_at: int
+    updated_at: int
+    attempt: int = 0
+    sequence: int = 0
+    last_leaf: bytes | None = None
+    deadline_at: int | None = None
+    lease_until: int | None = None
+    settle_at: int | None = None
+    first_sent_at: int | None = None
+    unsure: int = 0
+    wake_at: int | None = None
+    cancel_asked: int = 0
+    code: str | None = None
+    result: bytes | None = None
+    reference: str | None = None
+    provider_status: str | None = None
+
+    @property
+    def final(self) -> bool:
+        """Say whether the call can never move again."""
+        return self.state in FINAL
+
+    def evolve(self, **changes: Any) -> Call:
+        """Make the next version of this call."""
+        return replace(self, version=self.version + 1, **changes)

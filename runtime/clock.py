@@ -1,0 +1,45 @@
+"""Time inside a transaction: it never runs backward, whatever the machine's clock does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(moment: datetime) -> int:
+    """Count the microseconds since 1970-01-01T00:00:00Z, as the database stores time."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def to_text(micros: int) -> str:
+    """Write microseconds as RFC 3339 in UTC with six decimals, as events store time."""
+    return (EPOCH + timedelta(microseconds=micros)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def to_datetime(micros: int) -> datetime:
+    """Give microseconds as an aware datetime in UTC."""
+    return EPOCH + timedelta(microseconds=micros)
+
+
+class Clock:
+    """Give microseconds: the wall clock at start plus the monotonic clock, and never less than the last recorded time.
+
+    A backward jump of the wall clock therefore expires nothing early and reuses nothing; a forward jump while no process
+    ran is taken at its word (see docs/limitations.md).
+    """
+
+    def __init__(
+        self, *, last_recorded: int = 0, wall: Callable[[], int] = time.time_ns, steady: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._steady = steady
+        self._offset = max(wall() // 1000, last_recorded + 1) - steady() // 1000
+        self._last = 0
+
+    def now(self) -> int:
+        """Give the present in microseconds; two readings are never equal."""
+        self._last = max(self._offset + self._steady() // 1000, self._last + 1)
+        return self._last

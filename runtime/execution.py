@@ -1,0 +1,198 @@
+"""Perform the effect, say honestly what is known of it, and settle that in one transaction.
+
+Known not applied: `Retryable` (refused before a byte was sent, 429), and `Refused` where that proves it. Everything else that
+goes wrong after the intent (a timeout, a reset, any other exception) is unknown. After one dispatch of unknown outcome no
+refusal proves anything: only a replay under the same key, or a look-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from ..actions import Context, EffectKind, Problem, Result, ResultInvalid
+from ..audit import State
+from ..errors import Refused, Retryable, Unsure
+from .clock import MICROSECOND
+from .outcome import problem
+from .phases import context, provider_key
+from .work import Parts, Work
+
+SECOND = 1_000_000
+KEY_LIFE_USED = 0.8
+"""A provider's key is replayed only within this part of its life."""
+LONGEST_PAUSE = 600 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The effect happened; `value` is the handler's raw result."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplied:
+    """The effect is known not to have happened."""
+
+    error: Problem
+    retry: bool = False
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The effect may or may not have happened."""
+
+    why: str
+
+
+Settlement = Applied | NotApplied | Unknown
+
+
+async def execute_and_settle(parts: Parts, work: Work) -> Work:
+    """Run the handler under its deadline and settle what is known: the last two phases."""
+    told = context(parts, work, provider=provider_key(work))
+    settlement = await perform(parts, work, told)
+    return settle(parts, work, settlement, told)
+
+
+async def perform(parts: Parts, work: Work, told: Context) -> Settlement:
+    """Run the handler; whatever it does, the answer is one of three."""
+    try:
+        async with asyncio.timeout(work.action.deadline.total_seconds()):
+            return Applied(await work.action.perform(told, work.session.as_subject(), work.arguments, parts.resources))
+    except Exception as error:  # noqa: BLE001 - after the intent anything that is not known to be harmless is unknown
+        return _meaning(work, error, told)
+
+
+def _meaning(work: Work, error: Exception, told: Context) -> Settlement:
+    match error:
+        case Refused() if _proves(work, error, told):
+            return NotApplied(Problem(error.reason_code, error.message, (), "never"))
+        case Refused():
+            return Unknown("a refusal after the key was used proves nothing")
+        case Retryable() if work.call.unsure:
+            return Unknown("an earlier attempt may have been applied")
+        case Retryable():
+            return NotApplied(problem("not_applied"), retry=True, after=error.after)
+        case TimeoutError():
+            return Unknown(f"no answer within {work.action.deadline.total_seconds():g} s")
+        case _:
+            return Unknown(error.message if isinstance(error, Unsure) else f"the handler raised {type(error).__name__}")
+
+
+def _proves(work: Work, refusal: Refused, told: Context) -> bool:
+    """Say whether a refusal proves that nothing was applied, by this attempt or an earlier one."""
+    if work.call.unsure:
+        return refusal.definite and work.action.effect.kind is EffectKind.KEYED
+    return refusal.definite or not told.key_used
+
+
+def settle(parts: Parts, work: Work, settlement: Settlement, told: Context) -> Work:
+    """Move the call by what is known of its effect."""
+    if told.provider_reference:
+        work = work.on_call(reference=told.provider_reference, provider_status=told.provider_status)
+    match settlement:
+        case Applied(value):
+            return succeed(work, value)
+        case NotApplied():
+            return _not_applied(parts, work, settlement)
+        case Unknown(why):
+            return _unknown(parts, work, why)
+        case _:
+            assert_never(settlement)
+
+
+def succeed(work: Work, value: Any) -> Work:
+    """Settle as done; a result that can't be used is said to be invalid, never failed: the effect happened."""
+    call = work.call
+    result = work.action.result(value)
+    body: dict[str, Any] = {"reference": call.reference, "status": call.provider_status}
+    personal: dict[str, Any] = {}
+    match result:
+        case Result():
+            clear, hidden, _ = work.action.classify_result(result.canonical)
+            body["result"] = clear
+            personal = {f"/result{pointer}": hidden_value for pointer, hidden_value in hidden.items()}
+            kept = {"model": result.model, "canonical": result.canonical}
+        case ResultInvalid():
+            body["result_invalid"] = True
+            kept = {"error": problem("result_invalid").to_json(), "invalid": result.reason}
+        case _:
+            assert_never(result)
+    code = None if isinstance(result, Result) else "result_invalid"
+    return (
+        work.note("call.succeeded", body, personal, to=State.SUCCEEDED)
+        .on_call(code=code, result=work.owner.seal(kept, call.id), wake_at=None, lease_until=None, settle_at=None)
+        .rest()
+    )
+
+
+def _not_applied(parts: Parts, work: Work, settlement: NotApplied) -> Work:
+    call = work.call
+    if not work.action.effect.writes:
+        return fail(work, problem("read_failed", retry="later"))
+    if settlement.retry and call.attempt < parts.attempts and not call.cancel_asked:
+        pause = settlement.after * SECOND if settlement.after is not None else _backoff(call.attempt)
+        body = {"attempt": call.attempt, "why": settlement.error.code, "applied": False}
+        at = parts.clock.now() + int(min(pause, LONGEST_PAUSE))
+        return work.note("call.reconciled", body, to=State.READY).on_call(wake_at=at, lease_until=None).rest()
+    return fail(work, settlement.error)
+
+
+def fail(work: Work, error: Problem) -> Work:
+    """Settle as known not applied: the effect key is free again."""
+    return (
+        work.note("call.failed", {"code": error.code, "attempt": work.call.attempt}, to=State.FAILED)
+        .let_go()
+        .on_call(
+            code=error.code,
+            result=work.owner.seal({"error": error.to_json()}, work.call.id),
+            wake_at=None,
+            lease_until=None,
+            settle_at=None,
+        )
+        .rest()
+    )
+
+
+def _unknown(parts: Parts, work: Work, why: str) -> Work:
+    if not work.action.effect.writes:
+        return fail(work, problem("read_failed", retry="later"))
+    return became_unknown(parts, work, why)
+
+
+def became_unknown(parts: Parts, work: Work, why: str) -> Work:
+    """Say that the effect may or may not have happened, and when it will be found out."""
+    call, now = work.call, parts.clock.now()
+    settle_at = max(now, call.settle_at or now + work.action.effect.settle // MICROSECOND)
+    work = work.note("call.became_unknown", {"attempt": call.attempt, "why": why}, to=State.UNKNOWN)
+    return work.on_call(unsure=1, lease_until=None, settle_at=settle_at, wake_at=next_look(parts, work, settle_at)).rest()
+
+
+def next_look(parts: Parts, work: Work, settle_at: int) -> int | None:
+    """Say when an unknown effect is looked at next: None where only a person can find out."""
+    now, call = parts.clock.now(), work.call
+    match work.action.effect.kind:
+        case EffectKind.KEYED if replay_allowed(work, now):
+            return now + _backoff(call.attempt)
+        case EffectKind.KEYED | EffectKind.LOOKUP:
+            return max(settle_at, now + _backoff(call.attempt)) if work.action.effect.find else None
+        case EffectKind.ONCE | EffectKind.READ:
+            return None
+        case _:
+            assert_never(work.action.effect.kind)
+
+
+def replay_allowed(work: Work, now: int) -> bool:
+    """Say whether the provider still honours the key of the first attempt, with time to spare."""
+    effect, first = work.action.effect, work.call.first_sent_at
+    return effect.ttl is not None and first is not None and now < first + int(KEY_LIFE_USED * (effect.ttl // MICROSECOND))
+
+
+def _backoff(attempt: int) -> int:
+    pause = min(0.25 * SECOND * 2 ** min(attempt, 12), LONGEST_PAUSE)
+    return int(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, guards nothing

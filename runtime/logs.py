@@ -1,0 +1,78 @@
+"""The live database as a log that the verifier and the export read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..audit import Entry
+from ..errors import AuditError
+from ..policies import ActionShape, Inputs, Policies, decide, load
+from .views import open_opening
+from .work import Parts
+
+_ENTRIES = (
+    "SELECT e.leaf_index, e.leaf, e.hash, e.id, o.blob, o.subject FROM event e "
+    "LEFT JOIN opening o ON o.tenant = e.tenant AND o.event = e.id WHERE e.tenant = ? "
+)
+
+
+class DatabaseLog:
+    """One tenant's log in an open database, at one moment: what is committed later is left out."""
+
+    def __init__(self, parts: Parts, *, sealed: bool = False) -> None:
+        self._parts, self._sealed = parts, sealed
+        self.origin = self.log_id = parts.log_id
+        self.public_key = parts.store.keys.public_key
+        store = parts.store
+        self._last = store.row("SELECT max(position) FROM event")[0] or 0
+        self._size = store.row("SELECT size FROM log_head WHERE tenant = ?", (store.tenant,))[0]
+
+    def entries(self) -> Iterator[Entry]:
+        """Give the placed entries by index, then those that have no place yet."""
+        store = self._parts.store
+        placed = store.scan(_ENTRIES + "AND e.leaf_index < ? ORDER BY e.leaf_index", (store.tenant, self._size))
+        later = store.scan(
+            _ENTRIES + "AND (e.leaf_index IS NULL OR e.leaf_index >= ?) AND e.position <= ? ORDER BY e.position",
+            (store.tenant, self._size, self._last),
+        )
+        for row in placed:
+            yield self._entry(row, row[0])
+        for row in later:
+            yield self._entry(row, None)
+
+    def checkpoints(self) -> Iterator[str]:
+        """Give the signed notes by size."""
+        store = self._parts.store
+        for (note,) in store.scan("SELECT note FROM checkpoint WHERE tenant = ? AND size <= ? ORDER BY size", (store.tenant, self._size)):
+            yield note
+
+    def bundles(self) -> Mapping[str, Mapping[str, str]]:
+        """Give the policy bundles by digest."""
+        store = self._parts.store
+        return {
+            digest: json.loads(sources)
+            for digest, sources in store.scan("SELECT digest, sources FROM bundle WHERE tenant = ?", (store.tenant,))
+        }
+
+    def _entry(self, row: Any, index: int | None) -> Entry:
+        _, leaf, leaf_hash, event_id, blob, pseudonym = row
+        opening = None if self._sealed else open_opening(self._parts, event_id, blob, pseudonym)
+        return Entry(index, leaf, leaf_hash, opening)
+
+
+class Reproduction:
+    """Decide again as it was decided: from recorded inputs, by the bundle that was in force."""
+
+    def __init__(self, bundles: Mapping[str, Mapping[str, str]], known: Mapping[str, ActionShape]) -> None:
+        self._bundles, self._known = bundles, known
+        self._loaded: dict[str, Policies] = {}
+
+    def __call__(self, inputs: Any, digest: str) -> Any:
+        """Give the decision as JSON; raises `AuditError` without that bundle."""
+        if digest not in self._loaded:
+            if digest not in self._bundles:
+                raise AuditError(f"the policy bundle {digest[:12]} is not there")
+            self._loaded[digest] = load(self._bundles[digest], self._known)
+        return decide(self._loaded[digest], Inputs.from_json(inputs)).to_json()

@@ -1,0 +1,217 @@
+"""The way of a call, as small named phases over one immutable value.
+
+    receive   find the action; strict JSON; validate; canonical bytes; a key seen before is the earlier call (receive.py)
+    gather    load only the facts that the ownership check and the rules mention
+    own       the declared ownership check; a foreign object and a missing one get the same answer
+    judge     pure: (policies, inputs) -> Decision
+    hold      requirements open: waiting, and the caller is answered at once
+    intend    one transaction: effect key, approvals, intent          <- barrier: durable before any byte leaves
+    execute   outside any transaction: the handler, with a derived provider key and a deadline (execution.py)
+    settle    one transaction: outcome and event (execution.py)
+
+Whatever moves a call commits its fact and leaves a wake-up; `advance` then takes the call through the same phases, so crash
+recovery is not a second code path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from ..actions import Context
+from ..audit import State
+from ..errors import StoreError
+from ..policies import Inputs, decide
+from .clock import MICROSECOND, to_datetime, to_text
+from .effects import claim_writes
+from .journal import Conflict
+from .outcome import WORDS, problem
+from .requirements import ask, shown_arguments, still_open
+from .statements import Write
+from .work import Parts, Work, commit
+
+SECOND = 1_000_000
+FACTS_AGAIN = 5 * SECOND
+SETTLE_PAUSES = (0.05, 0.2, 1.0)
+
+Phase = Callable[[Parts, Work], Awaitable[Work]]
+
+
+async def travel(parts: Parts, work: Work, phases: tuple[Phase, ...]) -> Work:
+    """Take a call through phases until it rests, and commit what is left to write."""
+    for phase in phases:
+        work = await phase(parts, work)
+        if work.at_rest:
+            break
+    return await _commit_at_rest(parts, work) if work.at_rest else work
+
+
+async def _commit_at_rest(parts: Parts, work: Work) -> Work:
+    """Commit; an effect that has happened is worth several tries, or recovery would have to find it out."""
+    for pause in SETTLE_PAUSES if work.stored else ():
+        try:
+            return await commit(parts, work)
+        except Conflict:
+            raise
+        except StoreError:
+            await asyncio.sleep(pause)
+    return await commit(parts, work)
+
+
+async def gather(parts: Parts, work: Work) -> Work:
+    """Load only the facts that the ownership check and the rules mention."""
+    name = work.action.name
+    wanted = parts.guards[name].facts | parts.control.policies.facts_for(name)
+    try:
+        facts = {
+            fact: await work.action.load_fact(
+                fact, reading_context(parts, work), work.session.as_subject(), work.arguments, parts.resources
+            )
+            for fact in sorted(wanted)
+        }
+    except Exception:  # noqa: BLE001 - the developer's code, or the network behind it
+        return _without_facts(parts, work)
+    work = work.evolve(facts=facts)
+    about = parts.guards[name].about
+    whose = about.evaluate(inputs(parts, work)) if about else None
+    if isinstance(whose, str) and whose:
+        return work.evolve(owner=await parts.vault.subject(whose)) if work.stored == 0 else work
+    return work
+
+
+async def own(parts: Parts, work: Work) -> Work:
+    """Check the declared ownership; an error is a no."""
+    owns = parts.guards[work.action.name].owns
+    if owns is None or owns.evaluate(inputs(parts, work)) is True:
+        return work
+    # A foreign object and a missing one get the same answer, and foreign facts are not recorded.
+    return deny(work.evolve(facts={}), "not_found")
+
+
+async def judge(parts: Parts, work: Work) -> Work:
+    """Decide by the policies in force, and record what was looked at."""
+    given = inputs(parts, work)
+    decision = decide(parts.control.policies, given)
+    body, personal = _decided(work, given, decision.to_json(), parts.control.policies.digest)
+    work = work.evolve(decision=decision).note("call.decided", body, personal)
+    if not decision.allowed:
+        return deny(work, "denied", say=decision.say)
+    return work
+
+
+async def hold(parts: Parts, work: Work) -> Work:
+    """Ask for what is still open; the caller is answered at once."""
+    assert work.decision is not None
+    asked = still_open(parts, work)
+    if not asked.open:
+        return work.evolve(granted=asked.granted)
+    if asked.already:
+        return work.on_call(wake_at=min(one.deadline_at for one in asked.already)).rest()
+    return claim_writes(ask(parts, work, asked.open)).rest()
+
+
+async def intend(parts: Parts, work: Work) -> Work:
+    """Write the intent, durable before any byte leaves; a read has none."""
+    if work.dry_run:
+        return work.on_call(state=State.READY).rest()
+    if work.call.state is State.WAITING:
+        work = work.moved_by_last(State.READY)
+    if not work.action.effect.writes:
+        return work
+    work = claim_writes(work).also(
+        Write("control.hold", (work.call.tenant, parts.control.epoch)),
+        *(Write("requirement.move", ("used", work.call.tenant, one, "approved")) for one in work.granted),
+    )
+    return await commit(parts, start_attempt(parts, work))
+
+
+def start_attempt(parts: Parts, work: Work) -> Work:
+    """Make the next attempt: a lease, and the event that says what will be sent under which key."""
+    call, now = work.call, parts.clock.now()
+    lease = now + (work.action.deadline + parts.lease_margin) // MICROSECOND
+    work = work.on_call(
+        attempt=call.attempt + 1,
+        lease_until=lease,
+        wake_at=lease,
+        settle_at=None,
+        deadline_at=None,
+        first_sent_at=call.first_sent_at or now,
+    )
+    body = {
+        "digest": call.digest,
+        "attempt": call.attempt + 1,
+        "kind": work.action.effect.kind.value,
+        "effect_key": call.effect_key.hex() if call.effect_key else None,
+        "provider_key": parts.vault.hash("provider", provider_key(work)).hex(),
+        "lease_until": to_text(lease),
+        "approvals": list(work.granted),
+    }
+    return work.note("call.intended", body, to=State.EXECUTING)
+
+
+def provider_key(work: Work) -> str:
+    """Derive the key that the provider sees from call and effect, never from the attempt."""
+    return f"{work.call.id}-{work.call.ordinal}"
+
+
+def deny(work: Work, code: str, *, say: str | None = None, retry: str = "never", holder: str | None = None) -> Work:
+    """End the call without effect; `holder` names the call that was there first."""
+    error = problem(code, say or (f"{WORDS[code]} The earlier call is {holder}." if holder else None), retry=retry)
+    return (
+        work.note("call.denied", {"code": code} | ({"holder": holder} if holder else {}), to=State.DENIED)
+        .let_go()
+        .on_call(code=code, wake_at=None, result=work.owner.seal({"error": error.to_json()}, work.call.id))
+        .rest()
+    )
+
+
+def inputs(parts: Parts, work: Work) -> Inputs:
+    """Gather what rules may look at."""
+    session = work.session
+    return Inputs(
+        action=work.action.name,
+        arguments=shown_arguments(work),
+        facts={name: value for name, value in work.facts.items() if value is not None},
+        subject={"id": session.subject, "assurance": session.assurance, "anonymous": session.as_subject().anonymous},
+        principal={"id": session.principal, "kind": session.kind},
+        session={"tenant": session.tenant, "conversation": session.conversation, "channel": session.channel, "model": session.model},
+        now=to_text(parts.clock.now()),
+    )
+
+
+def reading_context(parts: Parts, work: Work) -> Context:
+    """Make the context of a fact loader: no key, no attempt, nothing to write with."""
+    return context(parts, work, provider=None)
+
+
+def context(parts: Parts, work: Work, *, provider: str | None) -> Context:
+    """Make the context that the developer's code receives."""
+    return Context(
+        call_id=work.call.id,
+        action=work.action.name,
+        tenant=work.call.tenant,
+        principal=work.session.principal,
+        conversation=work.session.conversation,
+        attempt=work.call.attempt,
+        deadline=to_datetime(parts.clock.now()) + work.action.deadline,
+        effect_key=work.effect_text,
+        provider_key=provider,
+    )
+
+
+def _without_facts(parts: Parts, work: Work) -> Work:
+    if work.stored == 0:
+        return deny(work, "facts_unavailable", retry="later")
+    # Somebody has agreed to this call already: a provider that is down for a moment must not deny it.
+    return work.on_call(wake_at=parts.clock.now() + FACTS_AGAIN).rest()
+
+
+def _decided(work: Work, given: Inputs, decision: Mapping[str, Any], digest: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    clear, personal, _ = work.action.classify(work.arguments.canonical)
+    recorded = {**given.to_json(), "arguments": clear, "facts": {}}
+    recorded["subject"] = {name: value for name, value in recorded["subject"].items() if name != "id"}
+    sealed = {f"/inputs/arguments{pointer}": value for pointer, value in personal.items()}
+    sealed |= {f"/inputs/facts/{name}": value for name, value in given.facts.items()}
+    sealed["/inputs/subject/id"] = given.subject["id"]
+    return {"decision": dict(decision), "policy": digest, "inputs": recorded}, sealed

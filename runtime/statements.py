@@ -1,0 +1,72 @@
+"""Every statement that writes, as text, in the order in which a group runs them.
+
+The order is the lock order of 1-architecture: tenant control, calls, effect keys, then the rest. A `Write` must touch
+exactly `expect` rows, else its whole change is refused: compare-and-set, uniqueness and assertions are one mechanism.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .call import Call
+
+CALL_COLUMNS = tuple(field.name for field in fields(Call))
+_FIXED = frozenset({"tenant", "id", "action", "action_version", "schema_digest", "kind", "principal", "principal_kind", "created_at"})
+CALL_MUTABLE = tuple(name for name in CALL_COLUMNS if name not in _FIXED)
+
+
+def _insert(table: str, *columns: str) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - names from this file
+
+
+STATEMENTS: dict[str, str] = {
+    "control.open": _insert("tenant_control", "tenant", "epoch", "bundle"),
+    "control.hold": "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND epoch = ?",
+    "control.activate": "UPDATE tenant_control SET epoch = epoch + 1, bundle = ? WHERE tenant = ? AND epoch = ?",
+    "bundle.add": _insert("bundle", "tenant", "digest", "sources", "author", "created_at") + " ON CONFLICT DO NOTHING",
+    "subject.add": _insert("subject", "tenant", "lookup", "pseudonym", "wrapped_key"),
+    "call.add": _insert("call", *CALL_COLUMNS),
+    "call.move": f"UPDATE call SET {', '.join(f'{name} = ?' for name in CALL_MUTABLE)} WHERE tenant = ? AND id = ? AND version = ?",  # noqa: S608
+    "call.forbid": "UPDATE call SET cancel_asked = 1 WHERE tenant = ? AND id = ?",
+    "effect.hold": _insert("effect", "tenant", "key", "ordinal", "call", "fingerprint", "subject"),
+    "effect.free": "DELETE FROM effect WHERE tenant = ? AND key = ? AND ordinal = ? AND call = ?",
+    "requirement.add": _insert(
+        "requirement", "tenant", "id", "call", "kind", "rule", "role", "votes", "digest", "state", "reason", "created_at", "deadline_at"
+    ),
+    "requirement.move": "UPDATE requirement SET state = ? WHERE tenant = ? AND id = ? AND state = ?",
+    "requirement.close": "UPDATE requirement SET state = ? WHERE tenant = ? AND call = ? AND state = 'open'",
+    "vote.add": _insert("vote", "tenant", "requirement", "person", "answer", "role", "digest", "at"),
+    "person.put": _insert("person", "tenant", "id", "name", "email", "roles", "active")
+    + " ON CONFLICT (tenant, id) DO UPDATE SET name = excluded.name, email = excluded.email, roles = excluded.roles, active = excluded.active",
+    "agent.put": _insert("agent", "tenant", "id", "owner") + " ON CONFLICT (tenant, id) DO UPDATE SET owner = excluded.owner",
+    "key.add": _insert("api_key", "tenant", "prefix", "hash", "owner", "owner_kind", "scopes", "created_at", "expires_at", "revoked"),
+    "key.revoke": "UPDATE api_key SET revoked = 1 WHERE tenant = ? AND prefix = ? AND revoked = 0",
+    "event.add": _insert("event", "tenant", "id", "call", "sequence", "kind", "at", "leaf", "hash"),
+    "event.place": "UPDATE event SET leaf_index = ? WHERE position = ? AND leaf_index IS NULL",
+    "opening.add": _insert("opening", "tenant", "event", "subject", "blob"),
+    "head.open": _insert("log_head", "tenant", "version", "size", "edge"),
+    "head.move": "UPDATE log_head SET version = version + 1, size = ?, edge = ? WHERE tenant = ? AND version = ?",
+    "checkpoint.add": _insert("checkpoint", "tenant", "size", "note", "at"),
+    "meta.add": _insert("store_meta", "key", "value"),
+}
+ORDER = {name: place for place, name in enumerate(STATEMENTS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One statement with its values; `expect` rows must be touched (None: any number)."""
+
+    statement: str
+    values: tuple[Any, ...]
+    expect: int | None = 1
+
+
+def add_call(call: Call) -> Write:
+    """Insert a call in its first version."""
+    return Write("call.add", tuple(getattr(call, name) for name in CALL_COLUMNS))
+
+
+def move_call(call: Call, *, seen: int) -> Write:
+    """Replace the stored version `seen` of a call by this one; a call that has moved meanwhile is left alone."""
+    return Write("call.move", (*(getattr(call, name) for name in CALL_MUTABLE), call.tenant, call.id, seen))

@@ -1,0 +1,97 @@
+"""Keep what is personal sealed under the person's own key, and what must be found again as keyed hashes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from ..audit import canonical, keyed_hash, open_, seal, unwrap, wrap
+from ..errors import AuditError
+from .journal import Conflict
+from .statements import Write
+from .store import Store
+
+REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SubjectKey:
+    """A person's random pseudonym and the key (32 bytes) that seals what is theirs."""
+
+    pseudonym: str
+    key: bytes
+
+    def seal(self, value: Any, place: str) -> bytes:
+        """Seal a JSON value for one place (an event's or a call's id): it opens nowhere else."""
+        return seal(self.key, canonical(value), place.encode(), os.urandom)
+
+    def open(self, sealed: bytes, place: str) -> Any:
+        """Open what `seal` gave; raises `AuditError`."""
+        return orjson.loads(open_(self.key, sealed, place.encode()))
+
+
+class Vault:
+    """Find or make the subjects' keys, and hash under the lookup key."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: OrderedDict[bytes, SubjectKey] = OrderedDict()
+        self._by_pseudonym: OrderedDict[str, SubjectKey] = OrderedDict()
+        self._making: dict[bytes, asyncio.Task[SubjectKey]] = {}
+
+    def hash(self, label: str, text: str | bytes) -> bytes:
+        """Hash for finding again, under the lookup key: nobody without it can guess what was hashed."""
+        return keyed_hash(self._store.keys.lookup_key, label, text)
+
+    async def subject(self, subject_id: str) -> SubjectKey:
+        """Give the key of a person, made and committed at first sight."""
+        lookup = self.hash("subject", subject_id)
+        if found := self._known.get(lookup) or self._stored(lookup):
+            return self._remember(lookup, found)
+        if lookup not in self._making:
+            task = self._making[lookup] = asyncio.create_task(self._make(lookup))
+            task.add_done_callback(lambda _: self._making.pop(lookup, None))
+        return self._remember(lookup, await asyncio.shield(self._making[lookup]))
+
+    def by_pseudonym(self, pseudonym: str) -> SubjectKey:
+        """Give the key of a person by pseudonym; raises `AuditError` when it is gone."""
+        if found := self._by_pseudonym.get(pseudonym):
+            return found
+        row = self._store.row("SELECT lookup, wrapped_key FROM subject WHERE tenant = ? AND pseudonym = ?", (self._store.tenant, pseudonym))
+        if row is None:
+            raise AuditError("the key of this person is gone")
+        return self._remember(row[0], SubjectKey(pseudonym, unwrap(self._store.keys.tenant_keys, row[1], pseudonym)))
+
+    def is_subject(self, subject_id: str, pseudonym: str) -> bool:
+        """Say whether a pseudonym stands for this person."""
+        found = self._stored(self.hash("subject", subject_id))
+        return found is not None and found.pseudonym == pseudonym
+
+    def _stored(self, lookup: bytes) -> SubjectKey | None:
+        row = self._store.row("SELECT pseudonym, wrapped_key FROM subject WHERE tenant = ? AND lookup = ?", (self._store.tenant, lookup))
+        return SubjectKey(row[0], unwrap(self._store.keys.tenant_keys, row[1], row[0])) if row else None
+
+    async def _make(self, lookup: bytes) -> SubjectKey:
+        keys = self._store.keys
+        made = SubjectKey(f"sub_{os.urandom(10).hex()}", os.urandom(32))
+        wrapped = wrap(keys.tenant_key, keys.epoch, made.key, made.pseudonym, os.urandom)
+        try:
+            await self._store.commit([Write("subject.add", (self._store.tenant, lookup, made.pseudonym, wrapped))])
+        except Conflict:
+            if (found := self._stored(lookup)) is None:
+                raise
+            return found
+        return made
+
+    def _remember(self, lookup: bytes, key: SubjectKey) -> SubjectKey:
+        for cache, name in ((self._known, lookup), (self._by_pseudonym, key.pseudonym)):
+            cache[name] = key  # type: ignore[index]
+            cache.move_to_end(name)  # type: ignore[arg-type]
+            if len(cache) > REMEMBERED:
+                cache.popitem(last=False)
+        return key

@@ -1,0 +1,186 @@
+"""A stored call as its readers see it: the caller's outcome, and the whole of it for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from ..actions import FieldError, Problem
+from ..audit import State
+from ..errors import AuditError
+from .call import Call
+from .clock import to_text
+from .outcome import WORDS, Outcome, problem
+from .requirements import needs_of, waiting_for
+from .work import Parts, Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallView:
+    """Everything about a call, opened for a person who may see it. Times are RFC 3339 in UTC."""
+
+    id: str
+    action: str
+    version: str
+    state: State
+    principal: str
+    subject: str
+    conversation: str
+    channel: str
+    model: str
+    created: str
+    updated: str
+    attempt: int
+    digest: str
+    code: str | None
+    reference: str | None
+    provider_status: str | None
+    effect_key: str | None
+    arguments: Mapping[str, Any]
+    result: Any
+    next_look: str | None
+    requirements: tuple[Mapping[str, Any], ...] = ()
+    events: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+def outcome_of(parts: Parts, call: Call, *, repeated: bool = False) -> Outcome:
+    """Say what became of a call, to whoever asked for it."""
+    kept = _opened(parts, call, call.result)
+    error = _problem(kept.get("error"))
+    if error is None and call.state in {State.DENIED, State.DECLINED, State.EXPIRED, State.CANCELLED, State.FAILED}:
+        error = problem(call.code if call.code in WORDS else "stopped")
+    waits = [one for one in parts.store.requirements(call.id) if one.state == "open"] if call.state is State.WAITING else []
+    return Outcome(
+        call_id=call.id,
+        action=call.action,
+        state=call.state,
+        result=kept.get("model"),
+        error=error,
+        waiting=waiting_for(waits),
+        repeated=repeated,
+        reference=call.reference,
+    )
+
+
+def dry_outcome(parts: Parts, work: Work) -> Outcome:
+    """Say what would become of a call: decided like any other, and nothing written."""
+    kept = _opened(parts, work.call, work.call.result, work)
+    waits = waiting_for(needs_of(work)) if work.call.state is State.WAITING else ()
+    return Outcome(
+        call_id=None, action=work.call.action, state=work.call.state, error=_problem(kept.get("error")), waiting=waits, dry_run=True
+    )
+
+
+def view(parts: Parts, call: Call) -> CallView:
+    """Open a call for a person."""
+    request, kept = _opened(parts, call, call.sealed), _opened(parts, call, call.result)
+    return CallView(
+        id=call.id,
+        action=call.action,
+        version=call.action_version,
+        state=call.state,
+        principal=call.principal,
+        subject=request.get("subject", call.subject),
+        conversation=call.conversation,
+        channel=call.channel,
+        model=call.model,
+        created=to_text(call.created_at),
+        updated=to_text(call.updated_at),
+        attempt=call.attempt,
+        digest=call.digest,
+        code=call.code,
+        reference=call.reference,
+        provider_status=call.provider_status,
+        effect_key=request.get("effect_key"),
+        arguments=_without_secrets(parts, call, request.get("arguments", {})),
+        result=kept.get("canonical", kept.get("error")),
+        next_look=to_text(call.wake_at) if call.wake_at else None,
+        requirements=tuple(_requirements(parts, call)),
+        events=tuple(events(parts, call)),
+    )
+
+
+def events(parts: Parts, call: Call) -> list[Mapping[str, Any]]:
+    """Give the events of a call in order, with their personal values where they still open."""
+    sql = (
+        "SELECT e.id, e.kind, e.at, e.leaf, e.leaf_index, o.blob, o.subject FROM event e "
+        "LEFT JOIN opening o ON o.tenant = e.tenant AND o.event = e.id WHERE e.tenant = ? AND e.call = ? ORDER BY e.sequence"
+    )
+    return [_event(parts, row) for row in parts.store.rows(sql, (call.tenant, call.id))]
+
+
+def placed_events(parts: Parts, *, after: int, most: int) -> list[Mapping[str, Any]]:
+    """Give events in the log's order, as their leaves tell them: clear parts and commitments."""
+    sql = "SELECT leaf_index, leaf FROM event WHERE tenant = ? AND leaf_index > ? ORDER BY leaf_index LIMIT ?"
+    return [{"place": place, **orjson.loads(leaf)} for place, leaf in parts.store.rows(sql, (parts.store.tenant, after, most))]
+
+
+def _event(parts: Parts, row: Any) -> Mapping[str, Any]:
+    event_id, kind, at, leaf, index, blob, pseudonym = row
+    members = orjson.loads(leaf)
+    opened = open_opening(parts, event_id, blob, pseudonym) or {}
+    personal = {pointer: value for pointer, (_, value) in opened.items()}
+    change = members.get("change")
+    return {
+        "id": event_id,
+        "kind": kind,
+        "at": to_text(at),
+        "place": index,
+        "change": change,
+        "body": members["body"],
+        "personal": personal,
+    }
+
+
+def open_opening(parts: Parts, event_id: str, blob: bytes | None, pseudonym: str | None) -> Mapping[str, Any] | None:
+    """Open what was committed to in an event; None where it is sealed for good."""
+    if blob is None or pseudonym is None:
+        return None
+    try:
+        opened: Mapping[str, Any] = parts.vault.by_pseudonym(pseudonym).open(blob, event_id)
+    except AuditError:
+        return None
+    return opened
+
+
+def _requirements(parts: Parts, call: Call) -> list[Mapping[str, Any]]:
+    return [
+        {
+            "id": one.id,
+            "kind": one.kind,
+            "rule": one.rule,
+            "by": one.role,
+            "votes": one.votes,
+            "state": one.state,
+            "reason": one.reason,
+            "until": to_text(one.deadline_at),
+            "answers": [{"person": person, "answer": answer} for person, answer, _ in parts.store.votes(one.id)],
+        }
+        for one in parts.store.requirements(call.id)
+    ]
+
+
+def _without_secrets(parts: Parts, call: Call, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    action = parts.catalog.get(call.action)
+    secret = action.classify(arguments)[2] if action else frozenset(f"/{name}" for name in arguments)
+    return {name: "•••" if f"/{name}" in secret else value for name, value in arguments.items()}
+
+
+def _opened(parts: Parts, call: Call, sealed: bytes | None, work: Work | None = None) -> Mapping[str, Any]:
+    if not sealed:
+        return {}
+    try:
+        owner = work.owner if work else parts.vault.by_pseudonym(call.subject)
+        kept: Mapping[str, Any] = owner.open(sealed, call.id)
+    except AuditError:
+        return {}
+    return kept
+
+
+def _problem(value: Mapping[str, Any] | None) -> Problem | None:
+    if value is None:
+        return None
+    return Problem(**{**value, "field_errors": tuple(FieldError(**one) for one in value["field_errors"])})

@@ -1,0 +1,48 @@
+"""Wake calls whose time has come: a deadline, a pause before another try, a lease that ended, an effect to look up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from .call import Call
+from .rejection import Rejections
+from .work import Parts
+
+POLL = 0.2
+MOST = 100
+AFTER_ERROR = 30_000_000
+
+log = logging.getLogger("remit.wakeups")
+
+
+class Wakeups:
+    """Look every 200 ms for calls that are due, and advance each of them."""
+
+    def __init__(self, parts: Parts, advance: Callable[[str], Awaitable[Call]], rejections: Rejections) -> None:
+        self._parts, self._advance, self._rejections = parts, advance, rejections
+        self._not_before: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Wake what is due, again and again, until cancelled."""
+        while True:
+            now = self._parts.clock.now()
+            self._not_before = {call_id: when for call_id, when in self._not_before.items() if when > now}
+            for call_id in self._parts.store.due(now, most=MOST):
+                if call_id not in self._not_before:
+                    self._not_before[call_id] = now + AFTER_ERROR
+                    task = asyncio.create_task(self._wake(call_id))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+            await self._rejections.flush_ended()
+            await asyncio.sleep(POLL)
+
+    async def _wake(self, call_id: str) -> None:
+        try:
+            await self._advance(call_id)
+        except Exception:
+            log.exception("call %s could not be advanced; it is tried again in %d s", call_id, AFTER_ERROR // 1_000_000)
+        else:
+            self._not_before.pop(call_id, None)

@@ -1,0 +1,220 @@
+"""What the phases hand on: one call, what is known of it by now, and what its next commit will write."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from ..actions import Action, Arguments, Catalog
+from ..audit import Event, State, write
+from ..policies import ActionShape, Decision, Expression, Policies
+from .call import Call
+from .clock import Clock, to_text
+from .session import Session
+from .statements import Write, add_call, move_call
+from .store import Store
+from .vault import SubjectKey, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The compiled expressions of one action, and what the conditions about it look at."""
+
+    shape: ActionShape
+    owns: Expression | None
+    about: Expression | None
+
+    @property
+    def facts(self) -> frozenset[str]:
+        """Name the facts that the action's own expressions mention."""
+        return frozenset().union(*(one.facts for one in (self.owns, self.about) if one is not None))
+
+
+@dataclass(slots=True)
+class Control:
+    """The policies in force in this process, and the epoch they were activated in."""
+
+    epoch: int
+    policies: Policies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that a phase may use besides the work itself."""
+
+    store: Store
+    vault: Vault
+    clock: Clock
+    log_id: str
+    catalog: Catalog
+    guards: Mapping[str, Guard]
+    resources: Mapping[type, object]
+    control: Control
+    lease_margin: timedelta
+    attempts: int
+    changed: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def announce(self, call_id: str) -> None:
+        """Wake whoever waits in this process for the call to move."""
+        if waiter := self.changed.pop(call_id, None):
+            waiter.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event still to be written: the runtime fills in who, when, and its place in the call's own chain."""
+
+    kind: str
+    body: Mapping[str, Any]
+    personal: Mapping[str, Any] = field(default_factory=dict)
+    change: tuple[State, State] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One call on its way.
+
+    `stored` is the version that the database holds (0: none yet). `asker` is the subject's key; `owner` the key of the person
+    whose data it is (`about=`). `next_ordinal` is the place that the effect would take, and `confirm` the earlier call that
+    the customer must be shown before. `granted` names the approvals that the next intent uses.
+    """
+
+    call: Call
+    stored: int
+    session: Session
+    action: Action
+    arguments: Arguments
+    nonce: str
+    effect_text: str | None
+    asker: SubjectKey
+    owner: SubjectKey
+    next_ordinal: int = 1
+    confirm: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    decision: Decision | None = None
+    granted: tuple[str, ...] = ()
+    drafts: tuple[Draft, ...] = ()
+    writes: tuple[Write, ...] = ()
+    dry_run: bool = False
+    at_rest: bool = False
+
+    def evolve(self, **changes: Any) -> Work:
+        """Make the next value."""
+        return replace(self, **changes)
+
+    def on_call(self, **changes: Any) -> Work:
+        """Change fields of the call; its version rises only when it is committed."""
+        return replace(self, call=replace(self.call, **changes))
+
+    def note(self, kind: str, body: Mapping[str, Any], personal: Mapping[str, Any] | None = None, *, to: State | None = None) -> Work:
+        """Add an event; `to` also moves the call."""
+        change = None if to is None else (self.call.state, to)
+        work = self if to is None else self.on_call(state=to)
+        return replace(work, drafts=(*self.drafts, Draft(kind, body, personal or {}, change)))
+
+    def moved_by_last(self, to: State) -> Work:
+        """Let the last event added be the one that moves the call."""
+        last = replace(self.drafts[-1], change=(self.call.state, to))
+        return replace(self.on_call(state=to), drafts=(*self.drafts[:-1], last))
+
+    def also(self, *writes: Write) -> Work:
+        """Add writes to the next commit."""
+        return replace(self, writes=(*self.writes, *writes))
+
+    def let_go(self) -> Work:
+        """End without effect: free what the stored call holds and asked for."""
+        return self.also(*ending(self.call)) if self.stored else self
+
+    def rest(self) -> Work:
+        """Stop here: the next commit is the last of this journey."""
+        return replace(self, at_rest=True)
+
+
+async def commit(parts: Parts, work: Work) -> Work:
+    """Write the call, its events and what goes with them in one transaction; raises `Conflict` if the call has moved."""
+    if work.dry_run:
+        return work
+    if work.stored == 0:
+        work = work.on_call(subject=work.owner.pseudonym, sealed=work.owner.seal(request(work), work.call.id))
+    call, writes = record(parts, work.call, work.drafts, work.owner)
+    row = add_call(call) if work.stored == 0 else move_call(call, seen=work.stored)
+    await parts.store.commit([row, *work.writes, *writes], call=call)
+    parts.announce(call.id)
+    return work.evolve(call=call, stored=call.version, drafts=(), writes=())
+
+
+def request(work: Work) -> dict[str, Any]:
+    """Give what is needed to take up a call again: sealed with it, so it is personal."""
+    session = work.session
+    return {
+        "arguments": dict(work.arguments.canonical),
+        "nonce": work.nonce,
+        "effect_key": work.effect_text,
+        "subject": session.subject,
+        "locale": session.locale,
+        "verified_at": session.verified_at.isoformat() if session.verified_at else None,
+        "turn": session.turn,
+        "after": work.confirm,
+    }
+
+
+async def move(parts: Parts, call: Call, drafts: tuple[Draft, ...], writes: Iterable[Write] = (), **changes: Any) -> Call:
+    """Move a stored call by a fact from outside (a vote, a cancellation, a deadline): needs neither its action nor its arguments."""
+    moved = next((draft.change[1] for draft in reversed(drafts) if draft.change), call.state)
+    after, events = record(parts, replace(call, state=moved, **changes), drafts, parts.vault.by_pseudonym(call.subject))
+    await parts.store.commit([move_call(after, seen=call.version), *writes, *events], call=after)
+    parts.announce(call.id)
+    return after
+
+
+def ending(call: Call) -> list[Write]:
+    """Give what goes when a call ends without effect: its hold on the effect key, and what it asked for."""
+    writes = [Write("requirement.close", ("voided", call.tenant, call.id), expect=None)]
+    if call.effect_key is not None and call.ordinal:
+        writes.append(Write("effect.free", (call.tenant, call.effect_key, call.ordinal, call.id)))
+    return writes
+
+
+def record(parts: Parts, call: Call, drafts: tuple[Draft, ...], owner: SubjectKey) -> tuple[Call, list[Write]]:
+    """Build the leaves of the drafts, chained to the call's events before, and the call's next version."""
+    now = parts.clock.now()
+    sequence, previous = call.sequence, call.last_leaf
+    writes: list[Write] = []
+    head = {
+        "tenant": call.tenant,
+        "call": call.id,
+        "principal": {"id": call.principal, "kind": call.principal_kind},
+        "model": call.model or None,
+        "subject": owner.pseudonym,
+        "action": {"name": call.action, "version": call.action_version, "schema": call.schema_digest},
+    }
+    for draft in drafts:
+        sequence += 1
+        event = Event(
+            kind=draft.kind,
+            at=to_text(now),
+            id=f"evt_{os.urandom(10).hex()}",
+            sequence=sequence,
+            previous=previous.hex() if previous else None,
+            change=(draft.change[0].value, draft.change[1].value) if draft.change else None,
+            body=draft.body,
+            personal=draft.personal,
+            **head,  # type: ignore[arg-type]
+        )
+        previous, more = event_writes(parts, event, owner, now)
+        writes += more
+    return call.evolve(sequence=sequence, last_leaf=previous, updated_at=now), writes
+
+
+def event_writes(parts: Parts, event: Event, owner: SubjectKey | None, now: int) -> tuple[bytes, list[Write]]:
+    """Write an event as a leaf: its hash, and the rows of the event and of its sealed opening."""
+    leaf = write(event, parts.log_id, os.urandom)
+    row = (event.tenant, event.id, event.call, event.sequence, event.kind, now, leaf.data, leaf.hash)
+    writes = [Write("event.add", row)]
+    if leaf.opening and owner is not None:
+        writes.append(Write("opening.add", (event.tenant, event.id, owner.pseudonym, owner.seal(leaf.opening, event.id))))
+    return leaf.hash, writes

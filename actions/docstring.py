@@ -24,14 +24,14 @@ def parse_docstring(source: str | None) -> tuple[str, dict[str, str]]:
             entry = _SPHINX.fullmatch(lines[0])
             found |= {entry[1]: [entry[2], *lines[1:]]} if entry else {}
         elif section in _ARGUMENTS:
-            found |= _entries(lines, typed_heads="---" in lines[0])
+            found |= _entries(lines, typed_heads=bool(lines) and lines[0].startswith("---"))
     return "\n".join(head).strip(), {name: " ".join(" ".join(text).split()) for name, text in found.items()}
 
 
 def _sections(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Part the lines at headings, and at Sphinx fields (named ":")."""
     name, body = "", list[str]()
-    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+    for line, below in zip(lines, [*lines[1:], ""], strict=False):
         heading = _HEADING.fullmatch(line)
         if heading and (line.endswith(":") or below.startswith("---")):
             yield name, body

@@ -99,16 +99,16 @@ class Money:
         if isinstance(given, Money):
             return given
         parts = ("currency", "minor") if info.context and info.context.get("canonical") else ("value", "currency")
-        errors = [] if isinstance(given, dict) else [_wrong((), "money_type", "is not an object", given)]
+        errors = [] if isinstance(given, dict) else [_wrong((), "money_type", "Input should be an object with value and currency", given)]
         if not errors:
             errors = [_wrong((name,), "missing", "", given) for name in parts if name not in given]
             errors += [_wrong((name,), "extra_forbidden", "", given[name]) for name in given if name not in parts]
         if not errors and not (isinstance(given["currency"], str) and given["currency"] in DECIMALS):
-            errors = [_wrong(("currency",), "money_currency", "is not a currency code of ISO 4217", given["currency"])]
+            errors = [_wrong(("currency",), "money_currency", "Input should be a currency code of ISO 4217", given["currency"])]
         if not errors and "minor" in parts:
             return cls(given["minor"], given["currency"])
         if not errors and not (isinstance(given["value"], str) and re.fullmatch(cls._pattern(), given["value"])):
-            errors = [_wrong(("value",), "money_value", "is not an amount as decimal text", given["value"])]
+            errors = [_wrong(("value",), "money_value", "Input should be an amount as decimal text", given["value"])]
         if errors:
             raise ValidationError.from_exception_data("Money", errors, input_type="json")
         try:

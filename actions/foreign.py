@@ -40,8 +40,10 @@ _REFUSED = (
     "unevaluatedItems",
     "dependencies",
 )
-_MOST_NODES, _DEEPEST, _BUDGET = 10_000, 32, 20_000
+_MOST_NODES, _DEEPEST, _BUDGET = 2_000, 32, 10_000
 
+_QUIET = re2.Options()
+_QUIET.log_errors = False  # else RE2 writes to stderr
 _left: ContextVar[list[int]] = ContextVar("left")
 
 
@@ -53,10 +55,9 @@ class ForeignReader:
             _lint(schema, schema, 0, (), [0])
             exact = _each(strict.check(schema), _without_type_list)
             Draft202012Validator.check_schema(exact)
+            _each(exact, lambda node: _unambiguous(node, exact))
         except (DefinitionError, strict.Unreadable, SchemaError) as error:
             raise DefinitionError(f"{where}, schema: {str(error).splitlines()[0]}") from None
-        if exact.get("type") != "object":
-            raise DefinitionError(f'{where}, schema: arguments are an object; say "type": "object"')
         exact = {"properties": {}, "additionalProperties": False, **exact}
         exact.pop("$schema", None)
         self._required = dict.fromkeys(exact.get("required", ()))
@@ -114,9 +115,11 @@ def foreign_wiring(handler: Callable[..., Any], schema: Schema, where: str) -> W
 
 def _lint(node: Any, root: Schema, depth: int, refs: tuple[str, ...], count: list[int]) -> None:
     """Refuse what can't be checked here, or not cheaply; references are followed, so that what they multiply is counted."""
-    if isinstance(node, bool):
+    if isinstance(node, bool) and depth:
         return
     count[0] += 1
+    if not depth and not (isinstance(node, Mapping) and node.get("type") == "object"):
+        raise DefinitionError('arguments are an object; say "type": "object"')
     if not isinstance(node, Mapping):
         raise DefinitionError("a schema is an object, true or false")
     if depth > _DEEPEST or count[0] > _MOST_NODES:
@@ -130,15 +133,19 @@ def _lint(node: Any, root: Schema, depth: int, refs: tuple[str, ...], count: lis
         _lint(resolve(ref, root), root, depth + 1, (*refs, ref), count)
     for child in _children(node):
         _lint(child, root, depth + 1, refs, count)
-    kinds = {option.get("type") for option in branches(node, root)} if "anyOf" in node or "oneOf" in node else set()
-    if "number" in kinds and "string" in kinds:
+
+
+def _unambiguous(node: dict[str, Any], root: Schema) -> dict[str, Any]:
+    kinds = {option.get("type") for option in branches(node, root)}
+    if {"number", "string"} <= kinds:
         raise DefinitionError("a place that takes a number or text is ambiguous once a number is stored as text; choose one")
+    return node
 
 
 def _lint_pattern(pattern: Any) -> None:
     try:
         if pattern is not None:
-            re2.compile(pattern)
+            re2.compile(pattern, _QUIET)
     except (re2.error, TypeError):
         raise DefinitionError(f"the pattern {pattern!r} can't be run in linear time (RE2): no look-around, no back-references") from None
 
@@ -205,7 +212,7 @@ def _counted(keyword: Callable[..., Iterator[ValidationError] | None]) -> Callab
             1 + (len(value) // 16 if isinstance(value, list | dict) else 0) + (len(instance) // 1024 if isinstance(instance, str) else 0)
         )
         for error in keyword(validator, value, instance, schema) or ():
-            _spend(len(error.message) // 64)  # a message repeats the value that it is about
+            _spend(5 + len(error.message) // 64)  # an error is costly to make, and its message repeats the value
             yield error
 
     return check

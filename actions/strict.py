@@ -13,7 +13,7 @@ _LARGEST = 2**53 - 1  # RFC 8259, section 6: what every reader keeps exactly
 _LARGEST_EXPONENT = 308  # a double reaches no further; also keeps 1e999999999 from becoming a gigabyte of zeros
 
 
-class Unreadable(Exception):  # noqa: N818  (a value that travels one level up, not a failure of ours)
+class Unreadable(Exception):
     """This text is not JSON that everybody reads alike. `where` is a place in the text or a dotted path."""
 
     def __init__(self, problem: str, where: str = "") -> None:
@@ -91,4 +91,4 @@ def _size(value: Any) -> int:
         return 2 + sum(len(key) + 4 + _size(item) for key, item in value.items())
     if isinstance(value, list):
         return 2 + sum(1 + _size(item) for item in value)
-    return len(value.encode()) if isinstance(value, str) else len(str(value))
+    return 2 + len(value.encode()) if isinstance(value, str) else len(str(value))

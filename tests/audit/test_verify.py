@@ -1,5 +1,6 @@
 """A whole log verifies; each way of tampering with it is found, at its place and in words."""
 
+import sys
 from dataclasses import replace
 
 import orjson
@@ -8,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from remit.audit import Entry, Event, verify
 from remit.errors import PolicyError
-from tests.audit.building import NEEDS_ONE, MadeLog, allowed, approved, confirmed, decide, log_of, read, uncertain
+from tests.audit.building import NEEDS_ONE, Call, MadeLog, allowed, approved, confirmed, decide, log_of, read, uncertain
 
 FORGER = Ed25519PrivateKey.from_private_bytes(b"f" * 32)
 
@@ -37,10 +38,11 @@ def test_an_empty_log_verifies_with_and_without_a_checkpoint():
     assert verify(MadeLog().checkpoint()).checkpoints == 1
 
 
-def test_progress_is_told():
+def test_progress_is_told(monkeypatch):
+    monkeypatch.setattr(sys.modules["remit.audit.verify"], "_PROGRESS_EVERY", 8)
     seen = []
     verify(whole(), progress=seen.append)
-    assert seen == [len(whole().rows)]
+    assert seen == [8, 16, 20]
 
 
 # --- the leaves and the tree -------------------------------------------------------------------------------------------------
@@ -197,6 +199,24 @@ def test_calls_still_open_are_fine():
 
 def test_what_the_customer_confirmed_runs():
     assert verify(log_of(confirmed()), decide=decide).ok
+    by_policy = {"allowed": True, "requirements": [{"kind": "confirmation"}]}
+    assert verify(log_of(confirmed().with_("call.decided", body={"decision": by_policy}))).ok
+
+
+def test_a_read_may_fail_before_it_is_decided():
+    call = Call("c1", effect="read").received().tell("call.failed", ("new", "failed"), code="facts_unavailable")
+    assert verify(log_of(call)).ok
+
+
+def test_executing_without_an_intent_is_found_while_there_is_no_outcome():
+    assert codes(log_of(Call("c1").received().decided(("new", "executing")))) == {"intent_missing"}
+    assert codes(log_of(Call("c1").received().decided().intended())) == set()
+
+
+def test_a_first_event_that_names_one_before_it_is_found():
+    event = replace(Call("c1").received().events[0], sequence=1)
+    assert codes(MadeLog().place(event).checkpoint()) == set()
+    assert codes(MadeLog().place(replace(event, previous="0" * 64)).checkpoint()) == {"chain_broken"}
 
 
 def test_a_vote_for_each_of_two_approvals_suffices():

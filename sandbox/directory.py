@@ -39,8 +39,8 @@ class Person:
         """Compare one attribute as SCIM does: ids exactly, names and addresses without case."""
         if attribute == "id":
             return self.id == value
-        own = self.user_name if attribute == "userName" else self.email or ""
-        return own.casefold() == value.casefold()
+        own = self.user_name if attribute == "userName" else self.email
+        return own is not None and own.casefold() == value.casefold()
 
 
 class DirectoryServer(Serving):

@@ -28,7 +28,7 @@ ENVIRONMENTS = HERE.parent / ".cache" / "envs"
 PINS: dict[str, list[str]] = tomllib.loads((HERE / "environments.toml").read_text())
 
 
-class EnvironmentUnavailable(Exception):  # noqa: N818 - it says what is the case
+class EnvironmentUnavailable(Exception):
     """A third-party environment could not be built, or a server in it did not start."""
 
 

@@ -46,6 +46,7 @@ class ScimDirectory(Directory):
 
     def __init__(self, url: str, *, token: str | None = None, timeout: float = 10) -> None:
         self._url, self._timeout = url.rstrip("/"), timeout
+        self._tls = httpx.create_ssl_context()  # once: it takes longer than a request
         self._headers = {"Accept": "application/scim+json"} | ({"Authorization": f"Bearer {token}"} if token else {})
 
     async def find(self, login: str) -> Account | None:
@@ -56,8 +57,8 @@ class ScimDirectory(Directory):
             async with self._client() as client:
                 answer = await client.get(f"{self._url}/Users", params={"filter": query, "count": "2"})
             answer.raise_for_status()
-            found = [_User.model_validate(user) for user in answer.json().get("Resources", [])]
-        except (httpx.HTTPError, ValidationError, ValueError, AttributeError) as error:
+            found = _Users.model_validate_json(answer.content).resources
+        except (httpx.HTTPError, ValidationError) as error:
             raise Retryable("The directory can't be read.") from error
         return found[0].account if len(found) == 1 else None
 
@@ -81,7 +82,7 @@ class ScimDirectory(Directory):
             raise Unsure(f"The directory answered {status}.")
 
     def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(headers=self._headers, timeout=self._timeout)
+        return httpx.AsyncClient(headers=self._headers, timeout=self._timeout, verify=self._tls)
 
 
 class _Email(BaseModel):
@@ -102,3 +103,7 @@ class _User(BaseModel):
         first = sorted(self.emails, key=lambda email: not email.primary)[:1]
         address: Any = first[0].value if first else None
         return Account(id=self.id, user_name=self.user_name, email=address, active=self.active)
+
+
+class _Users(BaseModel):
+    resources: list[_User] = Field(alias="Resources", default=[])

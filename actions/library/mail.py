@@ -55,7 +55,7 @@ class SmtpMail(Mail):
             message["Message-ID"] = f"<{message_id}@{self.sender.partition('@')[2]}>"
             message.set_content(text)
             body = message.as_bytes()
-        except (ValueError, HeaderParseError) as error:  # a line break in a header, or no address at all
+        except (ValueError, IndexError, HeaderParseError) as error:  # a line break in a header, or no address at all
             raise Refused("This can't be written as a mail.", definite=True) from error
         await asyncio.to_thread(self._send, to, body)
 
@@ -93,7 +93,11 @@ def _transfer(smtp: smtplib.SMTP, body: bytes) -> None:
 
 def _expect(answer: tuple[int, bytes]) -> None:
     """Let 2xx pass. 4xx and 5xx say for certain that the server has not taken the mail (RFC 5321, section 4.2.1)."""
-    if answer[0] >= 500:
-        raise Refused("The mail server refused.", definite=True, code="mail_refused")
-    if answer[0] >= 400:
-        raise Retryable("The mail server asks to come back later.")
+    match answer[0] // 100:
+        case 2:
+            return
+        case 4:
+            raise Retryable("The mail server asks to come back later.")
+        case 5:
+            raise Refused("The mail server refused.", definite=True, code="mail_refused")
+    raise smtplib.SMTPResponseException(*answer)

@@ -17,7 +17,7 @@ from typing_extensions import ParamSpec, TypeVar
 from ..errors import DefinitionError
 from . import strict
 from .arguments import Arguments, Reader, TypedReader
-from .classes import Classified, classes, classify
+from .classes import Class, Classified, classes, classify
 from .context import Context, Subject
 from .docstring import parse_docstring
 from .effects import Effect, duration, once
@@ -89,6 +89,8 @@ class Action(Generic[P, R]):
     _loaders: Mapping[str, tuple[Wiring, Output]]
     _finder: Wiring | None
     _output: Output
+    _classes: Mapping[str, Class]
+    _result_classes: Mapping[str, Class]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the plain function: no checks, no policy, no record."""
@@ -134,11 +136,11 @@ class Action(Generic[P, R]):
 
     def classify(self, canonical: Mapping[str, Any]) -> Classified:
         """Part canonical arguments into what is clear (by name), personal (by JSON pointer) and secret (pointers)."""
-        return classify(canonical, classes(self.rules_schema))
+        return classify(canonical, self._classes)
 
     def classify_result(self, canonical: Any) -> Classified:
         """Part a stored result likewise; a result that is not an object is personal as a whole, under the pointer ""."""
-        return classify(canonical, classes(self.result_schema or {}))
+        return classify(canonical, self._result_classes)
 
     @classmethod
     def from_schema(cls, name: str, schema: Schema, handler: Callable[..., Any], **declared: Unpack[Declared]) -> Action:
@@ -147,6 +149,7 @@ class Action(Generic[P, R]):
         The handler takes the arguments by name, or all in one parameter annotated as a Mapping. Raise DefinitionError for
         a schema that is invalid, remote, recursive, or too costly to check.
         """
+        # jsonschema and RE2 are slow to import, and most applications declare no foreign action
         from .foreign import ForeignReader, foreign_wiring
 
         reader = ForeignReader(schema, name)
@@ -212,6 +215,8 @@ def _declare(name: str, text: str, reader: Reader, wiring: Wiring, declared: Dec
         _loaders=loaders,
         _finder=finder,
         _output=output,
+        _classes=classes(reader.rules_schema),
+        _result_classes=classes(output.schema or {}),
     )
 
 
@@ -220,8 +225,12 @@ def _check(name: str, declared: Declared, text: str) -> None:
         raise DefinitionError(f"action name {name!r}: use lower-case letters, digits and _, at most 64, beginning with a letter")
     if unknown := declared.keys() - Declared.__annotations__:
         raise DefinitionError(f"{name}: {min(unknown)}= is unknown; known are {', '.join(Declared.__annotations__)}")
+    if not isinstance(declared.get("effect", once), Effect):
+        raise DefinitionError(f'{name}: effect= is read, once, keyed("24h") or lookup(find), not {declared["effect"]!r}')
+    if isinstance(declared.get("tags"), str):
+        raise DefinitionError(f"{name}: tags= is a list of texts, not one text")
     if not declared.get("description", text):
-        raise DefinitionError(f"{name}: say in a docstring what it does; the model chooses its tools by that")
+        raise DefinitionError(f"{name}: say in a docstring or in description= what it does; the model chooses its tools by that")
     if (declared.get("owns") is None) == (declared.get("owns_reason") is None):
         raise DefinitionError(f'{name}: say owns="…", or owns=None with owns_reason="why nothing is owned", and not both')
 

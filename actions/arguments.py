@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,6 +18,8 @@ from .classes import secrets
 from .forms import canonical_leaf, compile_changes
 from .problems import FieldError, from_pydantic, hide
 from .schema import ArgumentSchema, Schema, without_marks
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class TypedReader:
     """Read arguments by the parameters of a function: strictly, and with nothing that is not declared."""
 
     def __init__(self, parameters: Mapping[str, inspect.Parameter], descriptions: Mapping[str, str], where: str) -> None:
-        fields: dict[str, Any] = {}
+        self._where, fields = where, dict[str, Any]()
         for name, parameter in parameters.items():
             _check_parameter(parameter, where)
             default = ... if parameter.default is parameter.empty else parameter.default
@@ -55,6 +58,8 @@ class TypedReader:
             self.rules_schema: Schema = model.model_json_schema(schema_generator=ArgumentSchema, mode="serialization")
         except (DefinitionError, PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
             raise DefinitionError(f"{where}: {str(error).splitlines()[0]}") from None
+        if renamed := parameters.keys() - schema.get("properties", {}).keys():
+            raise DefinitionError(f"{where}: {min(renamed)!r} has an alias; name the parameter as the model is to send it")
         for name, described in schema.get("properties", {}).items():
             if text := _documented(parameters[name].annotation) or descriptions.get(name):
                 described.setdefault("description", text)
@@ -74,6 +79,9 @@ class TypedReader:
         except ValidationError as error:
             found = {wrong.path for wrong in errors}
             errors += [wrong for wrong in from_pydantic(error, document, self.schema) if wrong.path not in found]
+        except Exception as error:  # noqa: BLE001  (a validator's own bug, met by odd input: nothing that a model sends may raise)
+            _log.error("a validator of %s raised %s, not ValueError", self._where, type(error).__name__)  # the text might hold a value
+            errors.append(FieldError("", "can't be checked", "other values"))
         return hide(errors, self._secrets) if errors else self._arguments(model)
 
     def restore(self, canonical: Mapping[str, Any]) -> Arguments:
@@ -81,7 +89,7 @@ class TypedReader:
         return self._arguments(self._validate(orjson.dumps(canonical), strict=True, extra="forbid", context={"canonical": True}))
 
     def _arguments(self, model: Any) -> Arguments:
-        return Arguments(model.__dict__, self._dump(model, mode="json", exclude_none=True))
+        return Arguments(model.__dict__, self._dump(model, mode="json", by_alias=True, exclude_none=True))
 
 
 def _number(value: Any) -> orjson.Fragment:

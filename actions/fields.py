@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from functools import total_ordering
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -16,6 +16,7 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, Val
 
 from .currencies import DECIMALS
 
+_EXACT = Context(prec=40, traps=[Inexact, InvalidOperation])
 _LARGEST = 2**53 - 1  # what every JSON reader keeps exactly (RFC 8259, section 6)
 
 
@@ -44,9 +45,9 @@ class Money:
     def of(cls, value: str | Decimal | int, currency: str) -> Self:
         """Make money from a decimal amount: `Money.of("49.90", "EUR")`. Raise ValueError where it has too many decimals."""
         try:
-            minor = Decimal(value).scaleb(DECIMALS.get(currency, 0))
-        except InvalidOperation:
-            raise ValueError(f"{str(value)[:80]!r} is not a decimal number") from None
+            minor = Decimal(value).scaleb(DECIMALS.get(currency, 0), _EXACT)
+        except (Inexact, InvalidOperation):
+            raise ValueError(f"{str(value)[:80]!r} is not an exact decimal number") from None
         if not minor.is_finite() or minor.adjusted() > 15 or minor != int(minor):
             raise ValueError(f"{currency[:80]} has {DECIMALS.get(currency, 0)} decimals")
         return cls(int(minor), currency)

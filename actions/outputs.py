@@ -71,7 +71,9 @@ class Output:
 
     def _dump(self, value: Any, context: Mapping[str, str]) -> Any:
         try:
-            dumped = self._adapter.dump_python(value, mode="json", exclude_none=True, warnings="error", context=dict(context))
+            dumped = self._adapter.dump_python(
+                value, mode="json", by_alias=True, exclude_none=True, warnings="error", context=dict(context)
+            )
             checked = without_fractions(strict.check(dumped, max_bytes=MAX_BYTES))
         except (PydanticSerializationError, strict.Unreadable) as error:
             raise ValueError(str(error).splitlines()[0]) from None

@@ -6,16 +6,19 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import islice
-from typing import Any, Literal
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Literal
 
-from jsonschema import ValidationError as SchemaError
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from .schema import Schema, places
 
+if TYPE_CHECKING:  # jsonschema is slow to import, and only foreign schemas need it
+    from jsonschema import ValidationError as SchemaError
+
 MOST = 20
+_LONGEST = 80  # characters of a path or a value that are repeated
 Retry = Literal["fix_arguments", "later", "never"]
 
 
@@ -57,7 +60,7 @@ class Problem:
 
 def unreadable(problem: str, where: str) -> Problem:
     """Say that the arguments are not even JSON that everybody reads alike."""
-    wrong = FieldError(where, problem, "one JSON object")
+    wrong = FieldError(where[:_LONGEST], problem, "one JSON object")
     return Problem("arguments_unreadable", "The arguments are not usable JSON; send one JSON object.", (wrong,))
 
 
@@ -90,7 +93,7 @@ def shown(value: Any) -> str:
 
 def from_pydantic(error: ValidationError, document: Any, schema: Schema) -> list[FieldError]:
     """Translate pydantic's errors about `document`, which `schema` describes."""
-    return [_translate(detail, document, schema) for detail in error.errors(include_url=False)]
+    return [_translate(detail, document, schema) for detail in error.errors(include_url=False)[:MOST]]
 
 
 def hide(errors: Iterable[FieldError], secret: Collection[str]) -> list[FieldError]:
@@ -100,13 +103,13 @@ def hide(errors: Iterable[FieldError], secret: Collection[str]) -> list[FieldErr
 
 def _translate(detail: ErrorDetails, document: Any, schema: Schema) -> FieldError:
     kind, parts = detail["type"], _path(detail, document)
-    path, message = ".".join(parts), detail["msg"].removeprefix("Value error, ")
+    path, message = ".".join(parts)[:_LONGEST], detail["msg"].removeprefix("Value error, ")
     if kind == "missing":
         return FieldError(path, "is missing", "a value")
     if kind == "extra_forbidden":
         above = [part for part in parts[:-1] if not part.isdigit()]
         known = [name.rpartition(".")[2] for name in places(schema, schema) if name.split(".")[:-1] == above]
-        return FieldError(path[:80], "is not an argument", "nothing here", closest(parts[-1], known))
+        return FieldError(path, "is not an argument", "nothing here", closest(parts[-1], known))
     expected = message.removeprefix("Input should be ")
     given = detail["input"]
     options = re.findall(r"'([^']*)'", expected) if kind in {"literal_error", "enum"} and isinstance(given, str) else ()
@@ -129,11 +132,11 @@ def _path(detail: ErrorDetails, document: Any) -> list[str]:
 
 def from_jsonschema(errors: Iterable[SchemaError]) -> list[FieldError]:
     """Translate jsonschema's errors, the first twenty."""
-    return [wrong for error in islice(errors, MOST) for wrong in _violations(error)][:MOST]
+    return list(islice(chain.from_iterable(map(_violations, errors)), MOST))
 
 
 def _violations(error: SchemaError) -> Iterator[FieldError]:
-    path, rule, value = ".".join(map(str, error.absolute_path)), error.validator, error.validator_value
+    path, rule, value = ".".join(map(str, error.absolute_path))[:_LONGEST], error.validator, error.validator_value
     if rule in {"anyOf", "oneOf"} and error.context:
         options = [i for i, option in enumerate(value) if option != {"type": "null"}]
         inner = [below for below in error.context if below.relative_schema_path[0] == options[0]]
@@ -146,7 +149,7 @@ def _violations(error: SchemaError) -> Iterator[FieldError]:
         case "additionalProperties" if value is False:
             known = error.schema.get("properties", {})
             for name in error.instance.keys() - known.keys():
-                yield FieldError(f"{path}.{name}"[-80:].lstrip("."), "is not an argument", "nothing here", closest(name, known))
+                yield FieldError(f"{path}.{name}".lstrip(".")[:_LONGEST], "is not an argument", "nothing here", closest(name, known))
         case "enum":
             near = closest(error.instance, [text for text in value if isinstance(text, str)]) if isinstance(error.instance, str) else None
             yield FieldError(path, f"is {shown(error.instance)}", f"one of {', '.join(map(str, value))}"[:200], near)

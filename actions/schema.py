@@ -64,7 +64,23 @@ class SignatureSchema(GenerateJsonSchema):
 
 
 class ArgumentSchema(SignatureSchema):
-    """Describe arguments, which must be typed to the last field."""
+    """Describe arguments, which must be typed to the last field and be the same again after storing."""
+
+    def model_schema(self, schema: Any) -> JsonSchemaValue:
+        """Refuse a field that may be null but not be left out: null is not stored, so it would be missing afterwards."""
+        described = super().model_schema(schema)
+        for name in described.get("required", ()):
+            if {"type": "null"} in described["properties"][name].get("anyOf", ()):
+                raise DefinitionError(f"{name!r} may be None, so it may also be left out; write {name}: … = None")
+        return described
+
+    def set_schema(self, _schema: Any) -> JsonSchemaValue:
+        """Refuse sets: their order, and so what is hashed, differs from one process to the next."""
+        raise DefinitionError("a set has no order to be stored in; use a list")
+
+    def frozenset_schema(self, _schema: Any) -> JsonSchemaValue:
+        """Refuse frozensets likewise."""
+        return self.set_schema(_schema)
 
     def any_schema(self, _schema: CoreSchema) -> JsonSchemaValue:
         """Refuse Any: neither the model nor a rule would know what is in it."""

@@ -89,7 +89,7 @@ def _hints(fn: Callable[..., Any]) -> dict[str, Any]:
 
 def _reserved(hint: Any) -> bool:
     """Say whether a type that Remit fills hides inside another, where the model could send it."""
-    return hint in {Context, Subject} or INJECTED in getattr(hint, "__metadata__", ()) or any(map(_reserved, get_args(hint)))
+    return hint is Context or hint is Subject or INJECTED in getattr(hint, "__metadata__", ()) or any(map(_reserved, get_args(hint)))
 
 
 def _port(fn: Callable[..., Any], name: str, kind: Any) -> type:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import jsonschema
@@ -12,13 +12,14 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, field_validator
 
 from remit.actions import Action, Arguments, Injected, Money, Problem, Secret, Subject, action, keyed, per_call, read
 from remit.errors import DefinitionError
 
 from .shop import Address, Reason, Refund, look_up_hours, refund_payment, ship_parcel
 
+SAID = {"key": per_call, "owns": None, "owns_reason": "a test"}
 REFUND = {"payment_id": "pi_1", "amount": {"value": "49.90", "currency": "EUR"}, "reason": "late"}
 PARCEL = {
     "payment_id": "pi_1",
@@ -320,6 +321,42 @@ def test_results():
     assert refund_payment.classify_result(result.canonical)[0].keys() == {"amount", "reason"}
 
 
+def test_names_inside_may_have_an_alias():
+    class Inner(BaseModel):
+        kind: str = Field(alias="class")
+
+    @action(**SAID)
+    def act(a: Inner) -> None:
+        """Act."""
+
+    found = act.read('{"a": {"class": "x"}}')
+    assert found.canonical == {"a": {"class": "x"}}
+    assert act.restore(found.canonical) == found
+
+
+def test_a_validator_that_fails_otherwise_is_no_exception(caplog):
+    class Inner(BaseModel):
+        b: str
+
+        @field_validator("b")
+        @classmethod
+        def check(cls, value: str) -> str:
+            return {"known": "x"}[value]
+
+    @action(**SAID)
+    def act(a: Inner) -> None:
+        """Act."""
+
+    assert isinstance(act.read('{"a": {"b": "known"}}'), Arguments)
+    assert isinstance(act.read('{"a": {"b": "unknown"}}'), Problem)
+    assert "KeyError" in caplog.text
+
+
+def test_a_flood_of_unknown_arguments_stays_small():
+    found = problem(refund_payment, **{f"no_{i}": i for i in range(15_000)})
+    assert len(found.field_errors) == 20
+
+
 BROKEN: list[tuple[str, Any]] = []
 
 
@@ -329,9 +366,6 @@ def broken(says: str):
         return make
 
     return take
-
-
-SAID = {"key": per_call, "owns": None, "owns_reason": "a test"}
 
 
 @broken("Decimal")
@@ -409,7 +443,7 @@ def generator():
         yield a
 
 
-@broken("docstring what it does")
+@broken("docstring or in description= what it does")
 def silent():
     @action(**SAID)
     def act(a: int) -> None: ...
@@ -521,6 +555,51 @@ def private():
 def odd_type():
     @action(**SAID)
     def act(a: object.__class__) -> complex:
+        """Act."""
+
+
+@broken("write a: … = None")
+def required_null():
+    @action(**SAID)
+    def act(a: int | None) -> None:
+        """Act."""
+
+
+@broken("write b: … = None")
+def required_null_inside():
+    class Inner(BaseModel):
+        b: int | None
+
+    @action(**SAID)
+    def act(a: list[Inner]) -> None:
+        """Act."""
+
+
+@broken("use a list")
+def unordered():
+    @action(**SAID)
+    def act(a: set[str]) -> None:
+        """Act."""
+
+
+@broken("has an alias")
+def aliased():
+    @action(**SAID)
+    def act(a: Annotated[int, Field(alias="b")]) -> None:
+        """Act."""
+
+
+@broken("effect= is read, once")
+def uncalled_effect():
+    @action(effect=keyed, **SAID)
+    def act(a: int) -> None:
+        """Act."""
+
+
+@broken("tags= is a list")
+def one_tag():
+    @action(tags="money", **SAID)
+    def act(a: int) -> None:
         """Act."""
 
 

@@ -98,3 +98,9 @@ def test_each_form_has_its_schema():
     assert set(MONEY.json_schema()["properties"]) == {"value", "currency"}
     assert MONEY.json_schema(mode="serialization")["properties"]["minor"]["type"] == "integer"
     assert MONEY.json_schema()["x-remit"] == MONEY.json_schema(mode="serialization")["x-remit"] == "money"
+
+
+@pytest.mark.parametrize("value", ["1." + "0" * 40 + "1", "x", "1e50", "NaN", "1.005"])
+def test_amounts_are_never_rounded(value):
+    with pytest.raises(ValueError, match=r"decimal"):
+        Money.of(value, "EUR")

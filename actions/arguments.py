@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -53,13 +54,15 @@ class TypedReader:
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[name] = (parameter.annotation, default)
         try:
-            model: type[BaseModel] = create_model("Arguments", __config__=ConfigDict(protected_namespaces=()), **fields)
+            with warnings.catch_warnings():  # `copy` or `json` are fine names for an argument: nobody calls the model's methods
+                warnings.filterwarnings("ignore", "Field name .* shadows an attribute")
+                model: type[BaseModel] = create_model("Arguments", __config__=ConfigDict(protected_namespaces=()), **fields)
             schema = model.model_json_schema(schema_generator=ArgumentSchema)
             self.rules_schema: Schema = model.model_json_schema(schema_generator=ArgumentSchema, mode="serialization")
         except (DefinitionError, PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
             raise DefinitionError(f"{where}: {str(error).splitlines()[0]}") from None
         if renamed := parameters.keys() - schema.get("properties", {}).keys():
-            raise DefinitionError(f"{where}: {min(renamed)!r} has an alias; name the parameter as the model is to send it")
+            raise DefinitionError(f"{where}: {min(renamed)!r} has an alias or is reserved; name the parameter as the model is to send it")
         for name, described in schema.get("properties", {}).items():
             if text := _documented(parameters[name].annotation) or descriptions.get(name):
                 described.setdefault("description", text)

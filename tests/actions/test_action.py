@@ -357,6 +357,15 @@ def test_a_flood_of_unknown_arguments_stays_small():
     assert len(found.field_errors) == 20
 
 
+def test_arguments_may_be_called_like_methods_of_pydantic():
+    @action(**SAID)
+    def act(json: int, copy: int, schema: int, model_dump: int) -> None:
+        """Act."""
+
+    sent = {"json": 1, "copy": 2, "schema": 3, "model_dump": 4}
+    assert act.read(sent) == Arguments(sent, sent)
+
+
 BROKEN: list[tuple[str, Any]] = []
 
 

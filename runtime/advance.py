@@ -103,9 +103,15 @@ def changed(call: Call, action: Action) -> bool:
 
 
 async def _find_out(parts: Parts, work: Work) -> Call:
-    """Settle an unknown effect: replay under the same key while the provider honours it, then look it up."""
+    """Settle an unknown effect: replay under the same key while the provider honours it, then look it up.
+
+    What is found proves that it was applied, at any time; so before a second replay it is looked up, in case the provider
+    repeats an error that it saved under the key.
+    """
     now = parts.clock.now()
     if replay_allowed(work, now) and not work.call.cancel_asked and not changed(work.call, work.action):
+        if work.call.attempt > 1 and work.action.effect.find and (found := await _found(parts, work)) is not None:
+            return (await commit(parts, found)).call
         again = start_attempt(parts, work).also(Write("control.hold", (work.call.tenant, parts.control.epoch)))
         return (await travel(parts, await commit(parts, again), (execute_and_settle,))).call
     if work.action.effect.find is None:
@@ -113,6 +119,12 @@ async def _find_out(parts: Parts, work: Work) -> Call:
     if work.call.settle_at is not None and now < work.call.settle_at:
         return (await commit(parts, work.on_call(wake_at=work.call.settle_at))).call
     return (await commit(parts, await _look_up(parts, work))).call
+
+
+async def _found(parts: Parts, work: Work) -> Work | None:
+    """Look once; what can't be looked up, or is not found, says nothing yet."""
+    looked = await _look_up(parts, work)
+    return looked if looked.call.state is State.SUCCEEDED else None
 
 
 async def _look_up(parts: Parts, work: Work) -> Work:

@@ -61,10 +61,11 @@ class Payments(PaymentsReader):
     """Read payments and refund them."""
 
     @abstractmethod
-    async def refund(self, payment_id: str, amount: Money, reason: RefundReason, *, call_id: str, idempotency_key: str) -> Refund:
-        """Pay back part or all of a payment, noting `call_id` where `find_refund` finds it.
+    async def refund(self, ctx: Context, payment_id: str, amount: Money, reason: RefundReason) -> Refund:
+        """Pay back part or all of a payment, noting `ctx.call_id` where `find_refund` finds it.
 
-        Raise Refused, Retryable or Unsure.
+        Read `ctx.idempotency_key` only when sending. Raise Retryable, Unsure or Refused: definite only where the provider
+        refused under that key, so that an earlier attempt under it can't have been applied either.
         """
 
 
@@ -95,7 +96,7 @@ async def refund_payment(ctx: Context, payment_id: PaymentId, amount: Money, rea
         amount: How much to pay back, in the currency of the payment; at most what has not been refunded yet.
         reason: Why it is paid back.
     """
-    refund = await payments.refund(payment_id, amount, reason, call_id=ctx.call_id, idempotency_key=ctx.idempotency_key)
+    refund = await payments.refund(ctx, payment_id, amount, reason)
     return _settled(ctx, refund)
 
 

@@ -71,10 +71,11 @@ class Plans(PlansReader):
     """Read subscriptions and change their plans."""
 
     @abstractmethod
-    async def change_plan(self, subscription_id: str, plan: str, *, call_id: str, idempotency_key: str) -> Subscription:
-        """Change to `plan` now and charge the difference, noting `call_id` where `find_change` finds it.
+    async def change_plan(self, ctx: Context, subscription_id: str, plan: str) -> Subscription:
+        """Change to `plan` now and charge the difference, noting `ctx.call_id` where `find_change` finds it.
 
-        Raise Refused, Retryable or Unsure.
+        Read `ctx.idempotency_key` only when sending. Raise Retryable, Unsure or Refused: definite only where the provider
+        refused under that key, so that an earlier attempt under it can't have been applied either.
         """
 
 
@@ -109,8 +110,7 @@ async def change_plan(ctx: Context, subscription_id: Identifier, plan: Identifie
         subscription_id: The subscription to change, such as sub_1PZ1.
         plan: The plan to change to, such as pro_monthly.
     """
-    changed = await plans.change_plan(subscription_id, plan, call_id=ctx.call_id, idempotency_key=ctx.idempotency_key)
-    return _settled(ctx, changed)
+    return _settled(ctx, await plans.change_plan(ctx, subscription_id, plan))
 
 
 @action(effect=read, facts={"subscription": load_subscription}, owns="facts.subscription.customer == subject.id", tags=["money"])

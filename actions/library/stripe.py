@@ -1,7 +1,7 @@
 """Reach Stripe for payments and plans, through its own SDK.
 
 The SDK's retries are off: whether to send again is decided by Remit, which knows what was written down before. Every error
-becomes one of three signals, so that only a definite answer ever counts as "not applied".
+becomes one of three signals, so that only an answer under the idempotency key ever proves that nothing was applied.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import httpx
 import stripe
 
 from ...errors import HandlerSignal, Refused, Retryable, Unsure
-from .. import Money, SignedMoney
+from .. import Context, Money, SignedMoney
 from .payments import Payment, Payments, Refund, RefundReason
 from .plans import PlanPreview, Plans, Proration, Subscription
 from .stripe_amounts import from_stripe, to_stripe
@@ -57,16 +57,16 @@ class Stripe(Payments, Plans):
         intent = await _found(self._v1.payment_intents.retrieve_async(payment_id, {"expand": ["latest_charge"]}))
         return None if intent is None else _payment(intent)
 
-    async def refund(self, payment_id: str, amount: Money, reason: RefundReason, *, call_id: str, idempotency_key: str) -> Refund:
+    async def refund(self, ctx: Context, payment_id: str, amount: Money, reason: RefundReason) -> Refund:
         """Create a refund, after making sure of the currency: Stripe would take 50 yen for 50 cents of a payment in euro."""
         wanted, payment = to_stripe(amount), await self.load_payment(payment_id)
         if payment is None:
-            raise Refused("There is no such payment.", definite=True, code="not_found")
+            raise Refused("There is no such payment.", code="not_found")
         if payment.amount.currency != amount.currency:
-            raise Refused(f"The payment is in {payment.amount.currency}.", definite=True, code="currency_mismatch")
+            raise Refused(f"The payment is in {payment.amount.currency}.", code="currency_mismatch")
         request = self._v1.refunds.create_async(
-            {"payment_intent": payment_id, "amount": wanted, "reason": reason, "metadata": {_CALL: call_id}},
-            {"idempotency_key": idempotency_key},
+            {"payment_intent": payment_id, "amount": wanted, "reason": reason, "metadata": {_CALL: ctx.call_id}},
+            {"idempotency_key": ctx.idempotency_key},
         )
         return _refund(await _asked(request, writing=True))
 
@@ -104,7 +104,7 @@ class Stripe(Payments, Plans):
             ),
         )
 
-    async def change_plan(self, subscription_id: str, plan: str, *, call_id: str, idempotency_key: str) -> Subscription:
+    async def change_plan(self, ctx: Context, subscription_id: str, plan: str) -> Subscription:
         """Put another price on the subscription's item and invoice the difference; a payment that fails changes nothing.
 
         Nothing in the request depends on the time: in every attempt it is the same, as one idempotency key demands.
@@ -112,16 +112,16 @@ class Stripe(Payments, Plans):
         held, price = await _found(self._v1.subscriptions.retrieve_async(subscription_id)), await self._price(plan)
         if held is None or price is None:
             missing = "subscription" if held is None else "plan"
-            raise Refused(f"There is no such {missing}.", definite=True, code="not_found")
+            raise Refused(f"There is no such {missing}.", code="not_found")
         request = self._v1.subscriptions.update_async(
             subscription_id,
             {
                 "items": [{"id": _item(held).id, "price": price.id}],
                 "proration_behavior": "always_invoice",
                 "payment_behavior": "error_if_incomplete",
-                "metadata": {_CALL: call_id},
+                "metadata": {_CALL: ctx.call_id},
             },
-            {"idempotency_key": idempotency_key},
+            {"idempotency_key": ctx.idempotency_key},
         )
         return _subscription(await _asked(request, writing=True))
 
@@ -177,10 +177,11 @@ async def _found(request: Awaitable[T]) -> T | None:
 
 
 def signal(error: stripe.StripeError, *, writing: bool) -> HandlerSignal:
-    """Say what an error of the SDK means for the effect: not applied and final, not applied yet, or not known.
+    """Say what an error of the SDK means for the effect: refused, not applied by this attempt, or not known.
 
-    Definite are 400, 402 and 404, and 401 and 403, which stand before everything. A key that was used with other parameters
-    is no proof, nor are 408, 409, 425 and any 5xx. Source: https://docs.stripe.com/error-low-level
+    Definite are 400, 402 and 404: had an earlier attempt under the key been executed, its answer would have been replayed.
+    401, 403 and 429 stand before the keys and prove nothing of an earlier attempt. A key that was used with other
+    parameters proves nothing, nor do 408, 409, 425 and any 5xx. Source: https://docs.stripe.com/error-low-level
     """
     match error:
         case stripe.APIConnectionError() if isinstance(error.__cause__, _BEFORE_A_BYTE):
@@ -189,9 +190,9 @@ def signal(error: stripe.StripeError, *, writing: bool) -> HandlerSignal:
             after = (error.headers or {}).get("retry-after", "")
             return Retryable("Stripe asks to slow down.", after=float(after) if after.isdigit() else None)
         case stripe.AuthenticationError() | stripe.PermissionError():
-            return Refused("Stripe did not take our credentials.", definite=True, code="provider_credentials")
+            return Retryable("Stripe does not take our credentials.")
         case stripe.InvalidRequestError() | stripe.CardError():
-            return Refused(error.user_message or "Stripe refused.", definite=True, code=error.code)
+            return Refused(error.user_message or "Stripe refused.", definite=writing, code=error.code)
         case _ if writing:
             return Unsure("Stripe did not say whether it was done.")
         case _:
@@ -238,20 +239,20 @@ def _subscription(held: stripe.Subscription) -> Subscription:
 def _item(held: stripe.Subscription) -> stripe.SubscriptionItem:
     items: list[stripe.SubscriptionItem] = held["items"].data
     if len(items) != 1:
-        raise Refused("This subscription has several parts; a colleague has to look at it.", definite=True, code="several_items")
+        raise Refused("This subscription has several parts; a colleague has to look at it.", code="several_items")
     return items[0]
 
 
 def _price_of(price: stripe.Price, quantity: int | None) -> Money:
     if price.unit_amount is None:
-        raise Refused("This plan has no single price; a colleague has to look at it.", definite=True, code="no_single_price")
+        raise Refused("This plan has no single price; a colleague has to look at it.", code="no_single_price")
     return from_stripe(price.unit_amount * (quantity or 1), price.currency, Money)
 
 
 def _interval(price: stripe.Price) -> str:
     every = price.recurring
     if every is None:
-        raise Refused("This price does not recur.", definite=True, code="not_a_plan")
+        raise Refused("This price does not recur.", code="not_a_plan")
     return every.interval if every.interval_count == 1 else f"{every.interval_count} {every.interval}s"
 
 

@@ -21,11 +21,11 @@ _THREE_DECIMALS = {"BHD", "JOD", "KWD", "OMR", "TND"}
 
 
 def to_stripe(money: Money) -> int:
-    """Give the amount to send. Raise Refused (definite: nothing was sent) where Stripe can't express it."""
+    """Give the amount to send. Raise Refused where Stripe can't express it."""
     up, down = _powers(money.currency)
     amount, rest = divmod(money.minor * up, down)
     if rest or (money.currency in _THREE_DECIMALS and amount % 10):
-        raise Refused(f"Stripe can't pay {money}: its last decimal must be 0.", definite=True, code="amount_not_possible")
+        raise Refused(f"Stripe can't pay {money}: its last decimal must be 0.", code="amount_not_possible")
     return amount
 
 

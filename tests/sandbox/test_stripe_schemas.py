@@ -4,12 +4,13 @@ The schemas are of 2022-04; the preview of an invoice came later and is not amon
 """
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from remit.actions import Money
+from remit.actions import Context, Money
 from remit.actions.library.stripe import Stripe
 from remit.sandbox.forms import nested
 from remit.sandbox.payments import PaymentSandbox
@@ -25,17 +26,22 @@ def schemas():
     return {operation["name"]: operation["parameters"] for operation in json.loads(SCHEMAS.read_text())}
 
 
+def context(call):
+    deadline = datetime.now(UTC) + timedelta(seconds=30)
+    return Context(call_id=call, action="any", tenant="default", principal="agent_1", conversation=None, attempt=1, deadline=deadline)
+
+
 async def sent():
     async with PaymentSandbox() as sandbox, Stripe("sk_test_any", api_base=sandbox.url) as connector:
         customer = sandbox.charging.create_customer()["id"]
         payment = sandbox.charging.create_payment(amount=4990, currency="eur", customer=customer)["id"]
-        await connector.refund(payment, Money(1000, "EUR"), "duplicate", call_id="call_1", idempotency_key="k1")
+        await connector.refund(context("call_1"), payment, Money(1000, "EUR"), "duplicate")
         for plan in ("basic", "pro"):
             price = sandbox.billing.create_price(
                 currency="eur", unit_amount=900, recurring={"interval": "month"}, product_data={"name": plan}, lookup_key=plan
             )
         held = sandbox.billing.create_subscription(customer=customer, items=[{"price": price["id"]}])
-        await connector.change_plan(held["id"], "basic", call_id="call_2", idempotency_key="k2")
+        await connector.change_plan(context("call_2"), held["id"], "basic")
         return sandbox.written()
 
 

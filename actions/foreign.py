@@ -195,7 +195,7 @@ def _decimal_leaf(node: Schema) -> Any:
     return (lambda value, _path, _errors: Decimal(value) if isinstance(value, str) else value) if node.get("type") == "number" else None
 
 
-class _TooCostlyError(Exception):
+class _TooCostlyError(DefinitionError):
     """Checking these arguments by this schema costs too much."""
 
 

@@ -10,13 +10,16 @@ import asyncio
 import smtplib
 import ssl
 from abc import ABC, abstractmethod
+from contextlib import closing
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 
-from ...errors import Refused, Retryable, Unsure
+from ...errors import DefinitionError, Refused, Retryable, Unsure
+
+_POLICY = SMTP.clone(cte_type="7bit")  # whether a server takes eight bits is its own business
 
 
 class Mail(ABC):
@@ -35,7 +38,7 @@ class Mail(ABC):
 class SmtpMail(Mail):
     """Send from `sender` through the server at host and port; `timeout` is seconds for each step.
 
-    `tls` says STARTTLS before anything else (RFC 3207); a login needs it.
+    `tls` says STARTTLS before anything else (RFC 3207). Raise DefinitionError for a login without it.
     """
 
     host: str
@@ -46,11 +49,15 @@ class SmtpMail(Mail):
     tls: ssl.SSLContext | None = None
     timeout: float = 10
 
+    def __post_init__(self) -> None:
+        if self.username and not self.tls:
+            raise DefinitionError("SmtpMail: a login needs tls=, or the password would be sent in clear")
+
     async def send(self, to: str, subject: str, text: str, *, message_id: str) -> None:
         """See Mail. `message_id` is what stands before the @ of the Message-ID, so that staff find the mail of a call."""
         try:
             to.encode("ascii")  # another address needs SMTPUTF8 (RFC 6531), which few servers have
-            message = EmailMessage(policy=SMTP)
+            message = EmailMessage(policy=_POLICY)
             message["From"], message["To"], message["Subject"] = self.sender, Address(addr_spec=to), subject
             message["Message-ID"] = f"<{message_id}@{self.sender.partition('@')[2]}>"
             message.set_content(text)
@@ -64,9 +71,9 @@ class SmtpMail(Mail):
         await asyncio.to_thread(self._send, None, b"")
 
     def _send(self, to: str | None, body: bytes) -> None:
-        with smtplib.SMTP(timeout=self.timeout) as smtp:
-            try:
-                _expect(smtp.connect(self.host, self.port))
+        try:
+            # Closed without a QUIT: the answer to it could only spoil what is known by then.
+            with closing(smtplib.SMTP(self.host, self.port, timeout=self.timeout)) as smtp:
                 if self.tls:
                     smtp.starttls(context=self.tls)
                 if self.username:
@@ -76,28 +83,23 @@ class SmtpMail(Mail):
                 if to is not None:
                     _expect(smtp.rcpt(to))
                     _transfer(smtp, body)
-            except OSError as error:  # smtplib's own exceptions are OSErrors
-                raise Retryable("The mail server can't be used just now.") from error
-            finally:
-                smtp.close()  # without a QUIT: its answer could only spoil what is known by now
+        except smtplib.SMTPResponseException as error:
+            if 500 <= error.smtp_code < 600:
+                raise Refused("The mail server refused.", definite=True, code="mail_refused") from error
+            raise Retryable("The mail server asks to come back later.") from error
+        except OSError as error:  # smtplib's own exceptions are OSErrors too
+            raise Retryable("The mail server can't be used just now.") from error
 
 
 def _transfer(smtp: smtplib.SMTP, body: bytes) -> None:
     try:
         _expect(smtp.data(body))
-    except smtplib.SMTPDataError as error:  # DATA itself was refused, and nothing sent
-        _expect((error.smtp_code, b""))
     except OSError as error:
+        if isinstance(error, smtplib.SMTPResponseException) and 400 <= error.smtp_code < 600:
+            raise  # the server says for certain that it has not taken the mail (RFC 5321, section 4.2.1)
         raise Unsure("The mail server's answer got lost after the mail was sent.") from error
 
 
 def _expect(answer: tuple[int, bytes]) -> None:
-    """Let 2xx pass. 4xx and 5xx say for certain that the server has not taken the mail (RFC 5321, section 4.2.1)."""
-    match answer[0] // 100:
-        case 2:
-            return
-        case 4:
-            raise Retryable("The mail server asks to come back later.")
-        case 5:
-            raise Refused("The mail server refused.", definite=True, code="mail_refused")
-    raise smtplib.SMTPResponseException(*answer)
+    if not 200 <= answer[0] < 300:
+        raise smtplib.SMTPResponseException(*answer)

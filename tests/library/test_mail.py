@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from remit.actions.library.mail import SmtpMail
-from remit.errors import Refused, Retryable, Unsure
+from remit.errors import DefinitionError, Refused, Retryable, Unsure
 from remit.sandbox.mail import MailFault, MailServer
 from tests.environments import free_port
 
@@ -31,6 +41,7 @@ async def send(mail, to="ada@example.org", subject="Hello", text="First\n.\n.sec
 async def test_a_mail_arrives_word_for_word(sink):
     await send(mail_through(sink.port))
     (message,) = sink.messages
+    assert message.as_bytes().isascii()
     assert (message["From"], message["To"], message["Subject"]) == ("support@example.org", "ada@example.org", "Hello")
     assert message["Message-ID"] == "<call_1@example.org>"
     assert message.get_content().splitlines() == ["First", ".", ".second", "Grüße"]
@@ -81,6 +92,7 @@ OK = b"250 OK"
         ([b"554 Never", None], Refused),
         ([b"220 Hello", None], Retryable),
         ([b"220 Hello", OK, b"550 Not from you", None], Refused),
+        ([b"nonsense", None], Retryable),
         ([b"220 Hello", OK, OK, None], Retryable),
         ([b"220 Hello", OK, OK, OK, b"451 Disk full", None], Retryable),
         ([b"220 Hello", OK, OK, OK, b"554 No", None], Refused),
@@ -129,3 +141,59 @@ async def test_checking_goes_as_far_as_sending_would_and_sends_nothing(sink):
         await mail_through(free_port()).check()
     with scripted(b"220 Hello", OK, b"550 Not from you", None) as port, pytest.raises(Refused):
         await mail_through(port).check()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Make a certificate of 127.0.0.1 that vouches for itself."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.example.org")])
+    start = datetime.now(UTC) - timedelta(hours=1)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), start, start + timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(private + builder.sign(key, SHA256()).public_bytes(Encoding.PEM))
+    return path
+
+
+@pytest.fixture
+def guarded(certificate):
+    """Serve with STARTTLS and a login, both required; give the port and what was received."""
+    received = []
+
+    class Keep:
+        async def handle_DATA(self, server, session, envelope):
+            received.append(envelope)
+            return "250 OK"
+
+    def authenticate(server, session, envelope, mechanism, login):
+        return AuthResult(success=(login.login, login.password) == (b"shop", b"secret"), handled=False)
+
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+    required = {"require_starttls": True, "auth_required": True, "authenticator": authenticate}
+    controller = Controller(Keep(), "127.0.0.1", free_port(), tls_context=tls, **required)
+    controller.start()
+    yield controller.port, received
+    controller.stop()
+
+
+async def test_a_mail_goes_through_tls_and_a_login(guarded, certificate):
+    port, received = guarded
+    trusting = ssl.create_default_context(cafile=certificate)
+    await send(mail_through(port, username="shop", password="secret", tls=trusting))
+    assert [envelope.rcpt_tos for envelope in received] == [["ada@example.org"]]
+    for wrong in (mail_through(port), mail_through(port, username="shop", password="other", tls=trusting)):
+        with pytest.raises(Refused):
+            await send(wrong)
+    with pytest.raises(Retryable):  # a server that we don't trust is given nothing
+        await send(mail_through(port, username="shop", password="secret", tls=ssl.create_default_context()))
+    assert len(received) == 1
+
+
+async def test_a_password_is_never_sent_in_clear(sink):
+    with pytest.raises(DefinitionError, match="in clear"):
+        mail_through(sink.port, username="shop", password="secret")
+    with pytest.raises(Retryable):  # the server offers no STARTTLS
+        await send(mail_through(sink.port, username="shop", password="secret", tls=ssl.create_default_context()))
+    assert sink.messages == []

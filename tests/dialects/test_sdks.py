@@ -1,0 +1,79 @@
+"""The wire forms are what the providers' own SDKs take: over our actions, and over schemas that nobody here wrote."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from remit.actions import ToolCall
+from remit.actions.dialects import DIALECTS, dialect
+from tests.dialects.offered import OURS, schemas_of_the_testbed
+from tests.environments import environment
+
+OUTCOMES = [
+    {"call": "c1", "action": "refund_payment", "state": "succeeded", "message": "Done.", "result": {"id": "re_1"}},
+    {"call": "c2", "action": "refund_payment", "state": "denied", "message": "No.", "error": {"code": "denied", "retry": "never"}},
+]
+PAIRS = [(ToolCall(f"toolu_{number}", "refund_payment", {}), outcome) for number, outcome in enumerate(OUTCOMES)]
+
+
+def refusals(requests: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Ask all SDKs at once what they refuse: starting them takes longer than everything else here."""
+    check = Path(__file__).with_name("sdk_check.py")
+    done = subprocess.run(
+        [environment("sdks") / "bin" / "python", check], input=json.dumps(requests), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def request(name: str, actions: list[Any]) -> dict[str, Any]:
+    spoken = dialect(name)
+    return {"tools": spoken.tools(actions), "results": spoken.results(PAIRS)}
+
+
+def test_the_sdks_take_our_actions_and_refuse_broken_ones() -> None:
+    good = {name: [request(name, OURS)] for name in DIALECTS}
+    broken = {name: [broken_request(name, position) for position in ("tools", "results")] for name in DIALECTS}
+    found = refusals({name: good[name] + broken[name] for name in DIALECTS})
+    assert [one for one in found if one["request"] == 0] == []
+    # positive control: each dialect's check sees a broken tool and a broken result
+    assert {(one["dialect"], one["request"]) for one in found} == {(name, number) for name in DIALECTS for number in (1, 2)}
+
+
+def broken_request(name: str, position: str) -> dict[str, Any]:
+    spoiled = copy.deepcopy(request(name, OURS))
+    first = spoiled[position][0]
+    match name, position:
+        case "openai", "tools":
+            first["function"]["parameters"]["required"].pop()
+        case "openai-responses", "tools":
+            first["parameters"]["properties"]["note"]["default"] = ""
+        case "anthropic", "tools":
+            first["input_schema"]["properties"]["note"]["maxLength"] = 200
+        case "gemini", "tools":
+            first["functionDeclarations"][0]["parametersJsonSchema"]["properties"]["note"]["exclusiveMinimum"] = 1
+        case "bedrock", "tools":
+            first["toolSpec"]["name"] = 7
+        case "mcp", "tools":
+            first["annotations"]["readOnly"] = True
+        case "gemini", "results":
+            first["parts"][0]["functionResponse"]["output"] = {}
+        case "mcp", "results":
+            first["content"] = "done"
+        case "bedrock", "results":
+            first["content"][0]["toolResult"]["state"] = "done"
+        case _:
+            first.clear()
+    return spoiled
+
+
+def test_the_sdks_take_every_schema_of_the_test_bed() -> None:
+    actions = schemas_of_the_testbed()
+    alone = [[action] for action in actions]  # as strict as each can be
+    together = [actions[start : start + 200] for start in range(0, len(actions), 200)]  # beyond what one request may have
+    assert refusals({name: [request(name, batch) for batch in alone + together] for name in DIALECTS}) == []

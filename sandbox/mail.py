@@ -6,10 +6,11 @@ import asyncio
 import email
 import email.policy
 import threading
+from collections.abc import Coroutine
 from email.message import EmailMessage
 from enum import StrEnum
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -25,7 +26,7 @@ class MailFault(StrEnum):
 
 
 class MailServer:
-    """Serve SMTP on 127.0.0.1 while the `with` block lasts, and never beyond.
+    """Serve SMTP on 127.0.0.1 while the `with` or `async with` block lasts, and never beyond.
 
     `messages` holds what was received, in order; `faults` what will strike the next mails, one each. Port 0 takes a free one.
     Raise OSError where the port is busy.
@@ -38,17 +39,29 @@ class MailServer:
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
-        try:
-            self._loop.run_until_complete(self._listen())
-        except BaseException:
-            self._loop.close()
-            raise
         self._thread = threading.Thread(target=self._loop.run_forever, name="remit-sandbox-mail", daemon=True)
         self._thread.start()
+        try:
+            self._run(self._listen())
+        except BaseException:
+            self._stop()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+        self._run(self._close())
+        self._stop()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await asyncio.to_thread(self.__exit__, kind, error, trace)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

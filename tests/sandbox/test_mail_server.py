@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import smtplib
 import socket
 from email.message import EmailMessage
@@ -45,6 +46,14 @@ def test_it_ends_with_its_block_even_while_a_client_is_connected():
         assert client.recv(100) == b""
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((sink.host, sink.port), timeout=5)
+
+
+async def test_it_serves_from_within_an_event_loop_too():
+    async with MailServer() as sink:
+        await asyncio.to_thread(deliver, sink.port)
+        with MailServer() as other:
+            deliver(other.port)
+        assert len(sink.messages) == len(other.messages) == 1
 
 
 def test_a_busy_port_is_an_error_at_once():

@@ -73,7 +73,7 @@ KINDS = frozenset(
     [
         *REACHED,
         *("call.received", "call.decided", "call.confirmed", "call.reconciled", "call.resolved"),
-        *("call.undone", "call.amended", "call.stepped_up", "effect.reversed"),
+        *("call.cancel_asked", "call.undone", "call.amended", "call.stepped_up", "effect.reversed"),
         *("approval.requested", "approval.voted", "approval.escalated"),
         *("limit.reserved", "limit.released", "limit.exceeded"),
         *("policy.proposed", "policy.activated", "policy.shadowed"),

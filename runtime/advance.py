@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ..actions import Action, Context
+from ..actions import Action, Context, Problem
 from ..audit import State
+from ..errors import Refused
 from .call import Call
 from .clock import MICROSECOND
 from .execution import SECOND, became_unknown, execute_and_settle, fail, next_look, replay_allowed, succeed
@@ -122,23 +123,41 @@ async def _find_out(parts: Parts, work: Work) -> Call:
 
 
 async def _found(parts: Parts, work: Work) -> Work | None:
-    """Look once; what can't be looked up, or is not found, says nothing yet."""
-    looked = await _look_up(parts, work)
-    return looked if looked.call.state is State.SUCCEEDED else None
+    """Look once; what can't be looked up, or is not found, says nothing yet: only an answer about the effect itself does."""
+    told = context(parts, work, provider=None)
+    try:
+        return _answered(work, told, await _asked(parts, work, told))
+    except Exception:  # noqa: BLE001 - a look-up that fails leaves the effect unknown
+        return None
 
 
 async def _look_up(parts: Parts, work: Work) -> Work:
-    told: Context = context(parts, work, provider=None)
+    told = context(parts, work, provider=None)
     call, now = work.call, parts.clock.now()
     try:
-        found = await work.action.look_up(told, work.session.as_subject(), work.arguments, parts.resources)
+        if (answered := _answered(work, told, await _asked(parts, work, told))) is not None:
+            return answered
     except Exception as error:  # noqa: BLE001 - a look-up that fails leaves the effect unknown
         later = next_look(parts, work, now + 30 * SECOND)
         return work.note("call.reconciled", {"found": None, "why": type(error).__name__}).on_call(wake_at=later)
-    if told.provider_reference:
-        work = work.on_call(reference=told.provider_reference, provider_status=told.provider_status)
-    if found is not None:
-        return succeed(work.note("call.reconciled", {"found": True}), found)
     if call.cancel_asked or call.attempt >= parts.attempts or changed(call, work.action):
         return fail(work.note("call.reconciled", {"found": False}), problem("not_applied"))
     return work.note("call.reconciled", {"found": False}, to=State.READY).on_call(unsure=0, wake_at=now, settle_at=None)
+
+
+async def _asked(parts: Parts, work: Work, told: Context) -> Any:
+    """Ask the provider; a definite refusal is an answer: the effect was there, and came to nothing."""
+    try:
+        return await work.action.look_up(told, work.session.as_subject(), work.arguments, parts.resources)
+    except Refused as refusal:
+        if not refusal.definite:
+            raise
+        return refusal
+
+
+def _answered(work: Work, told: Context, found: Any) -> Work | None:
+    if told.provider_reference:
+        work = work.on_call(reference=told.provider_reference, provider_status=told.provider_status)
+    if isinstance(found, Refused):
+        return fail(work.note("call.reconciled", {"found": False}), Problem(found.reason_code, found.message, (), "never"))
+    return None if found is None else succeed(work.note("call.reconciled", {"found": True}), found)

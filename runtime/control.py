@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..actions import Action, Catalog
-from ..audit import Event
 from ..errors import PolicyChanged
 from ..policies import ActionShape, Expression, Policies, compile_expression, load
-from .clock import to_text
 from .statements import Write
 from .store import Store
-from .work import Control, Guard, Parts, event_writes
+from .work import Control, Guard, Parts, apart
 
 
 def shape(action: Action) -> ActionShape:
@@ -87,18 +84,12 @@ async def activate(parts: Parts, policies: Policies, *, by: str) -> Control:
     if row is not None and row[1] == policies.digest:
         return Control(row[0], policies)
     epoch, before = row or (0, None)
-    event = Event(
-        kind="policy.activated",
-        at=to_text(now),
-        id=f"evt_{os.urandom(10).hex()}",
-        tenant=store.tenant,
-        body={"policy": policies.digest, "before": before, "epoch": epoch + 1, "by": by},
-    )
+    body = {"policy": policies.digest, "before": before, "epoch": epoch + 1, "by": by}
     switch = (
         Write("control.open", (store.tenant, 1, policies.digest))
         if row is None
         else Write("control.activate", (policies.digest, store.tenant, epoch))
     )
     bundle = Write("bundle.add", (store.tenant, policies.digest, json.dumps(dict(policies.sources)), by, now), expect=None)
-    await store.commit([switch, bundle, *event_writes(parts, event, None, now)[1]])
+    await store.commit([switch, bundle, *apart(parts, "policy.activated", body)])
     return Control(epoch + 1, policies)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..audit import Event
 from ..errors import CallError
-from .clock import to_text
 from .statements import Write
-from .work import Parts, event_writes
+from .work import Parts, apart
 
 OwnerKind = Literal["person", "service"]
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
@@ -144,9 +141,7 @@ class People:
         return person
 
     async def _commit(self, kind: str, body: Mapping[str, object], by: str, writes: list[Write]) -> None:
-        now = self._parts.clock.now()
-        event = Event(kind=kind, at=to_text(now), id=f"evt_{os.urandom(10).hex()}", tenant=self._store.tenant, body={**body, "by": by})
-        await self._store.commit([*writes, *event_writes(self._parts, event, None, now)[1]])
+        await self._store.commit([*writes, *apart(self._parts, kind, {**body, "by": by})])
 
 
 def _roles(names: Iterable[str]) -> frozenset[str]:

@@ -143,6 +143,7 @@ def start_attempt(parts: Parts, work: Work) -> Work:
         "attempt": call.attempt + 1,
         "kind": work.action.effect.kind.value,
         "effect_key": call.effect_key.hex() if call.effect_key else None,
+        "ordinal": call.ordinal,
         "provider_key": parts.vault.hash("provider", provider_key(work)).hex(),
         "lease_until": to_text(lease),
         "approvals": list(work.granted),

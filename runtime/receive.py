@@ -12,7 +12,7 @@ from ..actions import Action, Arguments, KeyTemplate, Problem, ToolCall
 from ..audit import State, canonical, keyed_hash
 from .call import Call
 from .session import Session
-from .work import Parts, Work
+from .work import Parts, Work, new_id
 
 _READABLE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
@@ -50,7 +50,7 @@ async def receive(parts: Parts, submission: Submission, action: Action, argument
     effect_key = parts.vault.hash("effect", effect_text) if effect_text else None
     call = Call(
         tenant=session.tenant,
-        id=f"call_{os.urandom(10).hex()}",
+        id=new_id("call"),
         version=0,
         state=State.NEW,
         action=action.name,

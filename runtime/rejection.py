@@ -6,17 +6,16 @@ minute and principal they are no longer recorded one by one but counted in one e
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from ..actions import Problem
-from ..audit import Event, State
+from ..audit import State
 from .call import Call
 from .clock import to_text
 from .receive import Submission, readable_name
 from .statements import add_call
-from .work import Parts, event_writes
+from .work import Draft, Parts, apart, new_id, record
 
 UNUSABLE_A_TURN = 3
 RECORDED_A_MINUTE = 20
@@ -52,12 +51,13 @@ class Rejections:
 
     async def record(self, submission: Submission, problem: Problem) -> str | None:
         """Write the rejected call, or only count it; gives the call's id if there is one."""
-        now = self._parts.clock.now()
-        window = self._by_principal.get(submission.session.principal)
+        now, principal = self._parts.clock.now(), submission.session.principal
+        window = self._by_principal.get(principal)
         if window is None or now - window.since >= MINUTE:
-            await self._flush(submission.session.principal, window, now)
-            window = self._by_principal[submission.session.principal] = _Window(now)
+            ended, window = window, _Window(now)
+            self._by_principal[principal] = window
             _bound(self._by_principal)
+            await self._flush(principal, ended)
         window.count += 1
         if window.count > RECORDED_A_MINUTE:
             return None
@@ -65,10 +65,9 @@ class Rejections:
 
     async def flush(self) -> None:
         """Write the counts that are still open: at close, and as their minute ends."""
-        now = self._parts.clock.now()
         for principal, window in list(self._by_principal.items()):
             del self._by_principal[principal]
-            await self._flush(principal, window, now)
+            await self._flush(principal, window)
 
     async def flush_ended(self) -> None:
         """Write the counts whose minute has ended."""
@@ -76,46 +75,23 @@ class Rejections:
         for principal, window in list(self._by_principal.items()):
             if now - window.since >= MINUTE:
                 del self._by_principal[principal]
-                await self._flush(principal, window, now)
+                await self._flush(principal, window)
 
-    async def _flush(self, principal: str, window: _Window | None, now: int) -> None:
+    async def _flush(self, principal: str, window: _Window | None) -> None:
         if window is None or window.count <= RECORDED_A_MINUTE:
             return
-        event = Event(
-            kind="call.rejected",
-            at=to_text(now),
-            id=f"evt_{os.urandom(10).hex()}",
-            tenant=self._parts.store.tenant,
-            principal={"id": principal, "kind": "agent"},
-            body={"counted": window.count - RECORDED_A_MINUTE, "since": to_text(window.since)},
-        )
-        await self._parts.store.commit(event_writes(self._parts, event, None, now)[1])
+        body = {"counted": window.count - RECORDED_A_MINUTE, "since": to_text(window.since)}
+        await self._parts.store.commit(apart(self._parts, "call.rejected", body, principal={"id": principal, "kind": "agent"}))
 
     async def _write(self, submission: Submission, problem: Problem, now: int) -> str:
         parts, session = self._parts, submission.session
         owner = await parts.vault.subject(session.subject)
-        call_id, name = f"call_{os.urandom(10).hex()}", readable_name(submission.tool_call.name) or ""
+        call_id, name = new_id("call"), readable_name(submission.tool_call.name) or ""
         action = parts.catalog.get(name)
-        event = Event(
-            kind="call.rejected",
-            at=to_text(now),
-            id=f"evt_{os.urandom(10).hex()}",
-            tenant=session.tenant,
-            call=call_id,
-            sequence=1,
-            principal={"id": session.principal, "kind": session.kind},
-            model=session.model or None,
-            subject=owner.pseudonym,
-            action={"name": name, "version": action.version, "schema": action.schema_digest} if action else None,
-            change=(State.NEW.value, State.REJECTED.value),
-            body={"code": problem.code, "fields": len(problem.field_errors), "retry": problem.retry},
-            personal={"/problem": problem.to_json()},
-        )
-        leaf, writes = event_writes(parts, event, owner, now)
         call = Call(
             tenant=session.tenant,
             id=call_id,
-            version=1,
+            version=0,
             state=State.REJECTED,
             action=name,
             action_version=action.version if action else "",
@@ -136,11 +112,12 @@ class Rejections:
             sealed=b"",
             created_at=now,
             updated_at=now,
-            sequence=1,
-            last_leaf=leaf,
             code=problem.code,
             result=owner.seal({"error": problem.to_json()}, call_id),
         )
+        body = {"code": problem.code, "fields": len(problem.field_errors), "retry": problem.retry}
+        draft = Draft("call.rejected", body, {"/problem": problem.to_json()}, (State.NEW, State.REJECTED))
+        call, writes = record(parts, call, (draft,), owner)
         await parts.store.commit([add_call(call), *writes])
         return call_id
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from ..audit import State, canonical, keyed_hash
 from .clock import to_text
 from .statements import Write
 from .store import Requirement
-from .work import Parts, Work
+from .work import Parts, Work, new_id
 
 SECOND = 1_000_000
 CONFIRM_WITHIN = 24 * 3600
@@ -59,7 +58,7 @@ def ask(parts: Parts, work: Work, needs: tuple[Need, ...]) -> Work:
     work = work.note("call.held", {"requirements": [_shown(need) for need in needs], "digest": call.digest}, to=State.WAITING)
     shown = keyed_hash(bytes.fromhex(work.nonce), "shown", canonical(summary(work))).hex()
     for need in needs:
-        requirement_id, deadline = f"req_{os.urandom(8).hex()}", now + need.within * SECOND
+        requirement_id, deadline = new_id("req"), now + need.within * SECOND
         row = (
             call.tenant,
             requirement_id,
@@ -78,6 +77,7 @@ def ask(parts: Parts, work: Work, needs: tuple[Need, ...]) -> Work:
         if need.kind == "approval":
             body = {
                 "approval": requirement_id,
+                "rule": need.rule,
                 "by": need.role,
                 "votes": need.votes,
                 "digest": call.digest,

@@ -31,7 +31,7 @@ from .session import Session
 from .statements import Write
 from .store import Store
 from .vault import Vault
-from .views import CallView, dry_outcome, outcome_of, placed_events, view
+from .views import CallView, Health, dry_outcome, health, outcome_of, placed_events, view
 from .votes import Answer, cancel, confirm, vote
 from .wakeups import Wakeups
 from .work import Parts, Work
@@ -185,6 +185,11 @@ class Runtime:
         """List events in the log's order from behind place `after`: clear parts and commitments, no personal values."""
         await self.start()
         return placed_events(self.parts, after=after, most=most)
+
+    async def health(self) -> Health:
+        """Say how this process and its database stand; raises `StoreError` when the database can't be read."""
+        await self.start()
+        return health(self.parts, running=len(self._running))
 
     async def export(self, folder: Path, *, disclose: bool) -> None:
         """Write the log as a new folder that anyone can verify; `disclose` adds the openings of personal values."""

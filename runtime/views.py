@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import orjson
 
 from ..actions import FieldError, Problem
 from ..audit import State
-from ..errors import AuditError
+from ..errors import AuditError, StoreError
 from .call import Call
 from .clock import to_text
 from .outcome import WORDS, Outcome, problem
@@ -44,6 +46,15 @@ class CallView:
     next_look: str | None
     requirements: tuple[Mapping[str, Any], ...] = ()
     events: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How a runtime stands: the age of the oldest event that no checkpoint covers, calls on their way here, changes not yet committed."""
+
+    oldest_unsequenced: timedelta
+    running: int
+    queued: int
 
 
 def outcome_of(parts: Parts, call: Call, *, repeated: bool = False) -> Outcome:
@@ -116,6 +127,17 @@ def placed_events(parts: Parts, *, after: int, most: int) -> list[Mapping[str, A
     """Give events in the log's order, as their leaves tell them: clear parts and commitments."""
     sql = "SELECT leaf_index, leaf FROM event WHERE tenant = ? AND leaf_index > ? ORDER BY leaf_index LIMIT ?"
     return [{"place": place, **orjson.loads(leaf)} for place, leaf in parts.store.rows(sql, (parts.store.tenant, after, most))]
+
+
+def health(parts: Parts, *, running: int) -> Health:
+    """Say how the runtime stands; raises `StoreError` when the database can't be read."""
+    sql = "SELECT at FROM event WHERE tenant = ? AND leaf_index IS NULL ORDER BY position LIMIT 1"
+    try:
+        oldest = parts.store.row(sql, (parts.store.tenant,))
+    except sqlite3.Error as error:
+        raise StoreError(f"{parts.store.path}: {error}") from error
+    age = timedelta(microseconds=max(0, parts.clock.now() - oldest[0])) if oldest else timedelta()
+    return Health(oldest_unsequenced=age, running=running, queued=parts.store.journal.depth)
 
 
 def _event(parts: Parts, row: Any) -> Mapping[str, Any]:

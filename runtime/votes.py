@@ -11,7 +11,7 @@ from .journal import Conflict
 from .people import People, Person
 from .statements import Write
 from .store import Requirement
-from .work import Draft, Parts, ending, move
+from .work import Draft, Parts, apart, ending, move
 
 Answer = Literal["approve", "reject"]
 TRIES = 5
@@ -62,7 +62,7 @@ async def cancel(parts: Parts, call_id: str, *, by: str, reason: str) -> Call:
         if call.final:
             raise AlreadySettled(f"the call has already ended: {call.state}")
         if call.state not in {State.WAITING, State.READY}:
-            await parts.store.commit([Write("call.forbid", (call.tenant, call.id))])
+            await _forbid(parts, call, by, reason)
             raise AlreadyStarted
         draft = Draft("call.cancelled", {"by": by}, {"/reason": reason} if reason else {}, (call.state, State.CANCELLED))
         try:
@@ -70,6 +70,13 @@ async def cancel(parts: Parts, call_id: str, *, by: str, reason: str) -> Call:
         except Conflict:
             continue
     raise AlreadyStarted
+
+
+async def _forbid(parts: Parts, call: Call, by: str, reason: str) -> None:
+    """Forbid further attempts. The call's row keeps its version: the attempt under way must still be able to settle."""
+    owner = parts.vault.by_pseudonym(call.subject)
+    event = apart(parts, "call.cancel_asked", {"call": call.id, "by": by}, owner=owner, personal={"/reason": reason} if reason else {})
+    await parts.store.commit([Write("call.forbid", (call.tenant, call.id)), *event])
 
 
 async def _answered(

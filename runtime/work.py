@@ -134,6 +134,11 @@ class Work:
         return replace(self, at_rest=True)
 
 
+def new_id(kind: str) -> str:
+    """Make an id: 80 random bits, told apart by kind (`call`, `evt`, `req`)."""
+    return f"{kind}_{os.urandom(10).hex()}"
+
+
 async def commit(parts: Parts, work: Work) -> Work:
     """Write the call, its events and what goes with them in one transaction; raises `Conflict` if the call has moved."""
     if work.dry_run:
@@ -197,7 +202,7 @@ def record(parts: Parts, call: Call, drafts: tuple[Draft, ...], owner: SubjectKe
         event = Event(
             kind=draft.kind,
             at=to_text(now),
-            id=f"evt_{os.urandom(10).hex()}",
+            id=new_id("evt"),
             sequence=sequence,
             previous=previous.hex() if previous else None,
             change=(draft.change[0].value, draft.change[1].value) if draft.change else None,
@@ -208,6 +213,30 @@ def record(parts: Parts, call: Call, drafts: tuple[Draft, ...], owner: SubjectKe
         previous, more = event_writes(parts, event, owner, now)
         writes += more
     return call.evolve(sequence=sequence, last_leaf=previous, updated_at=now), writes
+
+
+def apart(
+    parts: Parts,
+    kind: str,
+    body: Mapping[str, Any],
+    *,
+    owner: SubjectKey | None = None,
+    personal: Mapping[str, Any] | None = None,
+    principal: Mapping[str, str] | None = None,
+) -> list[Write]:
+    """Write an event that stands outside every call's chain."""
+    now = parts.clock.now()
+    event = Event(
+        kind=kind,
+        at=to_text(now),
+        id=new_id("evt"),
+        tenant=parts.store.tenant,
+        principal=principal,
+        subject=owner.pseudonym if owner else None,
+        body=body,
+        personal=personal or {},
+    )
+    return event_writes(parts, event, owner, now)[1]
 
 
 def event_writes(parts: Parts, event: Event, owner: SubjectKey | None, now: int) -> tuple[bytes, list[Write]]:

@@ -13,6 +13,7 @@ from ..actions import Action, Catalog, Problem, ToolCall
 from ..actions.dialects import dialect
 from ..audit import Report, RightEdge, State, export, verify
 from ..errors import KeyReused, Overloaded, StoreError
+from ..policies import Check, check
 from .advance import FIRST, advance
 from .call import Call
 from .clock import Clock
@@ -222,6 +223,10 @@ class Runtime:
         await self.start()
         self._put_in_force(await activate(self.parts, folder.policies, by=by))
         return folder.policies.digest
+
+    def check_policies(self) -> Check:
+        """Read the policy folder as it is now: what is wrong, and what is probably not meant. Changes nothing, needs no database."""
+        return check(self._folder.path, self._shapes)
 
     async def verify(self) -> Report:
         """Check the whole log of this database: integrity, meaning, and every decision reproduced."""

@@ -6,11 +6,10 @@ from .decision import Decision, EvaluationError, Match, Requirement, Then
 from .expression import Expression, compile_expression
 from .facts import ActionShape, Inputs
 from .loader import load
-from .rules import Approval, Policies, Rule
+from .rules import Policies, Rule
 
 __all__ = [
     "ActionShape",
-    "Approval",
     "Check",
     "Decision",
     "EvaluationError",

@@ -57,7 +57,7 @@ def _warnings(loading: Loading) -> Iterator[Notice]:
 
 
 def _overlapping(action: str, rules: Sequence[Rule]) -> Iterator[Notice]:
-    first, *others = dict.fromkeys(rule.path for rule in rules)
+    first, *others = sorted({rule.path for rule in rules})
     for path in others:
         line = next(rule.line for rule in rules if rule.path == path)
         yield Notice(f"rules on `{action}` are also in {first}: a deny in either wins, requirements add up", path, line)

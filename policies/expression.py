@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
+import orjson
 from cel_expr_python import cel  # type: ignore[import-untyped] # it ships a .pyi without py.typed
 
 from .decision import EvaluationError
@@ -78,7 +79,10 @@ class Language:
     def bind(self, inputs: Inputs, names: Iterable[str]) -> cel.Activation | None:
         """Make those of the inputs that are read ready for evaluation; None if they don't fit the schemas."""
         try:
-            return self._evaluates.Activation({name: _present(self.kind.fields[name].adapt(getattr(inputs, name))) for name in names})
+            values = {name: getattr(inputs, name) for name in names}
+            # CEL follows values to any depth, and would crash the process; orjson stops, at what JSON can't hold as well.
+            orjson.dumps(values)
+            return self._evaluates.Activation({name: _present(self.kind.fields[name].adapt(value)) for name, value in values.items()})
         except Exception:  # noqa: BLE001 - whatever is wrong with the inputs, a decision is a value
             return None
 
@@ -107,7 +111,8 @@ class Language:
             root = name[1].partition(".")[0]
             return f"unknown name `{root}`{hint(root, self.kind.fields)}", max(0, text.rfind(root, 0, at + len(root)))
         if call := _NO_OVERLOAD.search(message):
-            return f"`{call[1].strip('_@')}` can't take ({_name(call[2])})", at
+            nothing = ": nothing here is null, so test with has()" if "null" in call[2] else ""
+            return f"`{call[1].strip('_@')}` can't take ({_name(call[2])}){nothing}", at
         return message, at
 
 
@@ -147,7 +152,7 @@ class Expression:
     def evaluate_bound(self, activation: cel.Activation | None) -> bool | str | EvaluationError:
         """Evaluate over inputs that were bound before."""
         if activation is None:
-            return EvaluationError(self.name, "the inputs do not fit the action's schemas")
+            return EvaluationError(self.name, "the inputs are not what the action's schemas say")
         try:
             value = self._compiled.eval(activation)
             kind, plain = value.type(), value.value()
@@ -173,18 +178,22 @@ class Conditions:
     def evaluate(self, inputs: Inputs) -> list[bool | EvaluationError]:
         """Evaluate all over one set of inputs, in their order. Never raises."""
         bound = self._language.bind(inputs, self._inputs)
-        return [result for chunk, folded in self._chunks for result in _together(chunk, folded, bound)]
+        return [result for chunk, folded in self._chunks for result in _together(chunk, folded, bound) or _one_by_one(chunk, inputs, bound)]
 
 
-def _together(chunk: Sequence[Expression], folded: cel.Expression | None, bound: cel.Activation | None) -> list[bool | EvaluationError]:
-    if folded and bound:
-        try:
-            results = folded.eval(bound).plain_value()
-        except Exception:  # noqa: BLE001 - an exhausted budget; one by one shows whose
-            results = None
-        if isinstance(results, list) and len(results) == len(chunk) and all(result is True or result is False for result in results):
-            return results
-    return [result if isinstance(result, EvaluationError) else result is True for result in (each.evaluate_bound(bound) for each in chunk)]
+def _together(chunk: Sequence[Expression], folded: cel.Expression | None, bound: cel.Activation | None) -> list[bool] | None:
+    try:
+        results = folded.eval(bound).plain_value() if folded and bound else None
+    except Exception:  # noqa: BLE001 - an exhausted budget; one by one shows whose
+        return None
+    sound = isinstance(results, list) and len(results) == len(chunk) and all(result is True or result is False for result in results)
+    return results if sound else None
+
+
+def _one_by_one(chunk: Sequence[Expression], inputs: Inputs, bound: cel.Activation | None) -> list[bool | EvaluationError]:
+    """Evaluate each alone: where the inputs don't fit, over what it reads itself, so that no rule depends on another."""
+    results = (each.evaluate_bound(bound) if bound else each.evaluate(inputs) for each in chunk)
+    return [result if isinstance(result, EvaluationError) else result is True for result in results]
 
 
 def compile_expression(text: str, shape: ActionShape, *, result: type[bool | str] = bool, place: str = "") -> Expression:
@@ -218,7 +227,7 @@ def _present(value: Any) -> Any:
 
 def _name(types: str) -> str:
     """Put names of CEL types in words."""
-    return re.sub(rf"{PACKAGE}\.o\d+", "object", types).replace("google.protobuf.", "").lower()
+    return re.sub(rf"{PACKAGE}\.o\d+", "object", types).replace("google.protobuf.", "").replace("_type", "").lower()
 
 
 def _describe(kind: cel.Type, plain: object, text: str) -> str:

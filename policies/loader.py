@@ -11,12 +11,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..errors import PolicyError
-from .decision import Then
+from .decision import Match, Requirement, Then
 from .document import Document, Loc, read_document
 from .expression import Conditions, Language
 from .facts import ActionShape
 from .policy import KEYS, PolicyFile, RuleClause
-from .rules import Approval, Policies, Rule, Ruleset
+from .rules import Policies, Rule, Ruleset
 from .source import hint
 
 MAX_BUNDLE = 8_388_608
@@ -85,9 +85,9 @@ class Loading:
             self.problems.append(error)
             return
         asked = clause.approval
-        approval = Approval(asked.by, asked.votes, asked.seconds) if asked else None
-        line = document.line_of(("rules", place))
-        rule = Rule(name, action, Then(clause.then), when, approval, clause.reason, clause.say, document.source.path, line)
+        requirement = Requirement("approval", name, asked.by, asked.votes, asked.seconds, clause.reason) if asked else None
+        match, line = Match(name, Then(clause.then), clause.reason), document.line_of(("rules", place))
+        rule = Rule(action, when, match, requirement, clause.say, document.source.path, line)
         self.rules.setdefault(action, []).append(rule)
 
     def _language(self, action: str) -> Language:
@@ -106,11 +106,14 @@ class Loading:
 def load(sources: Sources, actions: Mapping[str, ActionShape]) -> Policies:
     """Load policies for these actions from texts by relative path, a folder, or one file.
 
-    Of a folder, every `*.yaml` in it counts, at any depth, but `*_test.yaml` and what is hidden. Raises the first PolicyError.
+    Of a folder, every `*.yaml` in it counts, at any depth, but `*_test.yaml` and what is hidden. Raises the first PolicyError, which
+    knows the `others`.
     """
     loading = read(sources, actions)
-    for problem in loading.problems:
-        raise problem
+    if loading.problems:
+        first, *others = loading.problems
+        first.others = tuple(others)
+        raise first
     return loading.policies()
 
 

@@ -5,32 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .decision import Then
+from .decision import Match, Requirement, Then
 from .expression import Conditions, Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """Ask for `votes` people of the role `by`, `within` seconds."""
-
-    by: str
-    votes: int
-    within: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """Hold one rule as it applies to one action. `name` is `policy/id`; `path` and `line` say where it is written."""
+    """Hold one rule as it applies to one action: what it contributes to a decision, and when. `path` and `line` say where it is written."""
 
-    name: str
     action: str
-    then: Then
     when: Expression
-    approval: Approval | None
-    reason: str | None
+    match: Match
+    requirement: Requirement | None
     say: str | None
     path: str
     line: int
+
+    @property
+    def name(self) -> str:
+        """Give its name, `policy/id`."""
+        return self.match.rule
+
+    @property
+    def then(self) -> Then:
+        """Say what it does."""
+        return self.match.then
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -154,7 +154,7 @@ class _Reader:
             self._named[ref] = kind = Kind()
             target: Any = self._root
             for step in ref.removeprefix("#").split("/")[1:]:
-                target = target.get(step.replace("~1", "/").replace("~0", "~"), {})
+                target = target.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(target, Mapping) else None
             found = self.read(target, path)
             # Filled in place: a recursive schema already holds it.
             kind.what, kind.fields, kind.item, kind.values, kind.path = found.what, found.fields, found.item, found.values, found.path

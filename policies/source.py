@@ -28,7 +28,7 @@ class Source:
         start = self.text.rfind("\n", 0, index) + 1
         column = index - start
         line = self.text[start:].partition("\n")[0]
-        first = max(0, column - _EXCERPT // 2)
+        first = max(0, min(column - _EXCERPT // 2, len(line) - _EXCERPT))
         # Nothing that could move the cursor may reach a terminal, and a tab would shift the caret.
         shown = "".join(char if char.isprintable() else " " for char in line[first : first + _EXCERPT]).rstrip()
         excerpt = f"{shown}\n{' ' * (column - first)}^" if shown else ""

@@ -1,0 +1,229 @@
+"""Every mistake in a policy file is refused at its place: file, line, column, and a caret below it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remit.errors import PolicyError
+from remit.policies import check, load
+from remit.policies.document import MAX_FILE, read_document
+from tests.policies.shop import SHAPES
+
+# In each text `§` marks the place that the error must point at; it is taken out before loading.
+HEAD = "policy: refunds\nactions: [refund_payment]\nrules:\n"
+RULE = HEAD + "  - id: a\n    then: allow\n"
+REPLACED = {
+    "an unknown key": (HEAD + "  - id: a\n    §whne: true\n    then: allow\n", "unknown key `whne`; did you mean `when`?"),
+    "an unknown key of the file": (RULE + "§owner: me\n", "unknown key `owner`"),
+    "an unknown key in a clause": (HEAD + "  - {id: a, then: require_approval, approval: {by: x, §role: y}}\n", "unknown key `role`"),
+    "a key given twice": (HEAD + "  - id: a\n    then: allow\n    §then: deny\n", "`then` is given twice"),
+    "a rule given twice": (RULE + "  - id: §a\n    then: deny\n", "`a` is given twice"),
+    "an action given twice": (RULE.replace("[refund_payment]", "[refund_payment, §refund_payment]"), "`refund_payment` is given twice"),
+    "a missing key": (HEAD + "  - §id: a\n    when: 'true'\n", "`then` is missing"),
+    "no rules": ("§policy: refunds\nactions: [refund_payment]\n", "`rules` is missing"),
+    "an empty list of rules": ("policy: refunds\nactions: [refund_payment]\nrules: §[]\n", "`rules`: List should have at least 1 item"),
+    "an unknown action": (
+        "policy: refunds\nactions: [§refund_paymnt]\nrules: [{id: a, then: allow}]\n",
+        "there is no action `refund_paymnt`; did you mean",
+    ),
+    "an unknown effect": (HEAD + "  - {id: a, then: §permit}\n", "must be one of allow, deny, require_approval"),
+    "an empty condition": (HEAD + "  - id: a\n    when:§\n    then: allow\n", "`when`: Input should be a valid string"),
+    "a number for a condition": (HEAD + "  - {id: a, when: §1, then: allow}\n", "`when`: Input should be a valid string"),
+    "an approval that nobody gives": (HEAD + "  - §id: a\n    then: require_approval\n", "`approval` says who approves"),
+    "an approval of a deny": (HEAD + "  - §id: a\n    then: deny\n    approval: {by: finance}\n", "`approval` says who approves"),
+    "a time without unit": (HEAD + "  - {id: a, then: require_approval, approval: {by: x, within: §four}}\n", "write a number and a unit"),
+    "a time that never ends": (
+        HEAD + "  - {id: a, then: require_approval, approval: {by: x, within: §91d}}\n",
+        "write a number and a unit",
+    ),
+    "no time": (HEAD + "  - {id: a, then: require_approval, approval: {by: x, within: §0h}}\n", "write a number and a unit"),
+    "no vote": (HEAD + "  - {id: a, then: require_approval, approval: {by: x, votes: §0}}\n", "`votes`: Input should be greater"),
+    "text for a number": (
+        HEAD + "  - {id: a, then: require_approval, approval: {by: x, votes: §'1'}}\n",
+        "`votes`: Input should be a valid integer",
+    ),
+    "a bad name": (RULE.replace("refunds", "§Refunds"), "`policy`: String should match pattern"),
+    "a number for a text": (HEAD + "  - {id: a, then: deny, say: §5}\n", "`say`: Input should be a valid string"),
+    "a list for a mapping": (HEAD + "  - §[a, b]\n", "`0`: Input should be"),
+    "a text for the file": ("§refunds\n", "`the file`: Input should be"),
+    "more votes": (HEAD + "  - {id: a, then: require_approval, approval: {by: x, votes: §2}}\n", "more than one vote is not supported yet"),
+    "escalation": (
+        HEAD + "  - {id: a, then: require_approval, approval: {by: x, escalate: §{after: 1h}}}\n",
+        "`escalate` is not supported yet",
+    ),
+    "confirmation": (HEAD + "  - {id: a, then: §require_confirmation}\n", "`require_confirmation` is not supported yet"),
+    "step-up": (HEAD + "  - {id: a, then: §require_step_up}\n", "`require_step_up` is not supported yet"),
+    "limits": (RULE + "limits:\n  §- id: month\n", "`limits` is not supported yet"),
+    "a tag": ('policy: refunds\nactions: [§"#money"]\nrules: [{id: a, then: allow}]\n', "actions by tag are not supported yet"),
+    "an anchor": (HEAD + "  - §&rule {id: a, then: allow}\n", "anchors and aliases are not taken"),
+    "an alias": ("policy: §*x\n", "anchors and aliases are not taken"),
+    "a tagged value": ("policy: §!!python/name:os.system refunds\n", "tags such as"),
+    "a tag of YAML's own": (HEAD + "  - {id: a, then: deny, say: §!!str 5}\n", "tags such as"),
+    "a merge key": (HEAD + "  - {id: a, then: allow, §<<: {}}\n", "unknown key `<<`"),
+    "a key that is no word": (HEAD + "  - {id: a, then: allow, ? §[a] : b}\n", "a key must be a plain word"),
+    "a deep nest": ("a: " + "[" * 15 + "§[" + "]" * 16 + "\n", "nested more than 16 deep"),
+    "no YAML": (HEAD + '  - {id: a, when: "x"§y, then: allow}\n', "not YAML: "),
+    "two documents": (RULE + "§---\n" + RULE, "not YAML: but found another document"),
+    "a tab": ("policy: refunds\n§\tactions: [refund_payment]\n", "not YAML: "),
+    "an unclosed quote": ('policy: "refunds§', "not YAML: "),
+    "a control character": ("policy: §\x1b[31mrefunds\n", "not YAML: "),
+    "an empty file": ("§", "the file is empty"),
+    "only a comment": ("§# nothing\n", "the file is empty"),
+    "a condition in line": (HEAD + "  - {id: a, when: facts.payment.§dispute, then: allow}\n", "`facts.payment` has no field `dispute`"),
+    "a quoted condition": (
+        HEAD + '  - id: a\n    when: "subject.id == \\"x\\" && facts.payment.§dispute"\n    then: allow\n',
+        "`facts.payment`",
+    ),
+    "a condition with ''": (
+        HEAD + "  - id: a\n    when: 'subject.id == ''x'' && facts.payment.§dispute'\n    then: allow\n",
+        "`facts.payment`",
+    ),
+    "a block condition": (
+        HEAD + "  - id: a\n    when: |  # why\n      true &&\n\n        facts.payment.§dispute\n    then: allow\n",
+        "`facts.payment`",
+    ),
+    "a folded condition": (
+        HEAD + "  - id: a\n    when: >-\n      true &&\n      facts.payment.§dispute\n    then: allow\n",
+        "`facts.payment`",
+    ),
+    "a plain condition in two lines": (
+        HEAD + "  - id: a\n    when: true &&\n      facts.payment.§dispute\n    then: allow\n",
+        "`facts.payment`",
+    ),
+    "a condition after wide characters": (
+        HEAD + "  - {id: a, when: '\"ü€😀\" == arguments.§foo', then: allow}\n",
+        "`arguments` has no field",
+    ),
+    "a condition of the wrong type": (HEAD + "  - {id: a, when: §arguments.payment_id, then: allow}\n", "must give bool, not string"),
+    "money without currency": (
+        HEAD + "  - {id: a, when: arguments.amount§.minor > 5, then: allow}\n",
+        "`arguments.amount.minor` says nothing",
+    ),
+    "a value that is not in the enum": (
+        HEAD + "  - {id: a, when: arguments.reason == §'frud', then: allow}\n",
+        "`arguments.reason` is never",
+    ),
+    "a pattern that is not RE2": (
+        HEAD + "  - {id: a, when: 'subject.id.matches(§\"(?!a)\")', then: allow}\n",
+        "not a pattern that RE2 takes",
+    ),
+    "a condition that ends early": (HEAD + "  - {id: a, when: true &&§, then: allow}\n", "Syntax error"),
+    "a condition too deep": (
+        HEAD + f"  - {{id: a, when: §'{'(' * 40}true{')' * 40}', then: allow}}\n".replace("§'", "'§"),
+        "too deep or too large",
+    ),
+    "a condition for one of two": (
+        "policy: both\nactions: [refund_payment, cancel_order]\nrules:\n  - {id: a, when: arguments.§payment_id == 'x', then: allow}\n",
+        "`arguments` has no field `payment_id` (for cancel_order)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("marked", "says"), REPLACED.values(), ids=REPLACED.keys())
+def test_a_mistake_is_refused_at_its_place(marked, says):
+    at = marked.index("§")
+    line, column = marked.count("\n", 0, at) + 1, at - (marked.rfind("\n", 0, at) + 1) + 1
+    with pytest.raises(PolicyError) as raised:
+        load({"refunds.yaml": marked.replace("§", "")}, SHAPES)
+    error = raised.value
+    assert error.message.startswith(says)
+    assert (error.path, error.line, error.column) == ("refunds.yaml", line, column)
+    if error.excerpt:
+        shown, caret = error.excerpt.split("\n")
+        assert caret == " " * (column - 1) + "^"
+        assert shown == "".join(char if char.isprintable() else " " for char in marked.replace("§", "").split("\n")[line - 1]).rstrip()
+
+
+def test_the_table_would_notice_a_wrong_place():
+    # The control: the same file with the mistake one line further down.
+    marked, says = REPLACED["an unknown key"]
+    with pytest.raises(PolicyError) as raised:
+        load({"refunds.yaml": "\n" + marked.replace("§", "")}, SHAPES)
+    assert raised.value.message == says
+    assert raised.value.line == marked.count("\n", 0, marked.index("§")) + 2
+
+
+def test_a_file_without_mistake_loads():
+    assert load({"refunds.yaml": RULE}, SHAPES).files == ("refunds.yaml",)
+
+
+def test_all_mistakes_are_found_at_once():
+    text = HEAD + "  - {id: a, when: facts.nope, then: allow}\n  - {id: b, when: subject.nope, then: deny}\n"
+    found = check({"a.yaml": text, "b.yaml": "policy: other\nactions: [nope]\nrules: [{id: a, then: allow}]\n", "c.yaml": "x: 1"}, SHAPES)
+    assert [(problem.path, problem.line) for problem in found.problems] == [
+        ("a.yaml", 4), ("a.yaml", 5), ("b.yaml", 2), ("c.yaml", 1), ("c.yaml", 1), ("c.yaml", 1), ("c.yaml", 1),
+    ]  # fmt: skip
+    assert not found.ok
+    with pytest.raises(PolicyError) as raised:
+        load({"a.yaml": text}, SHAPES)
+    assert [(error.line, len(error.others)) for error in (raised.value, *raised.value.others)] == [(4, 1), (5, 0)]
+
+
+def test_two_files_may_not_bear_one_name():
+    with pytest.raises(PolicyError, match=r"^b\.yaml:1:9: the policy `refunds` is already in a\.yaml"):
+        load({"a.yaml": RULE, "b.yaml": RULE}, SHAPES)
+
+
+def test_a_huge_file_and_a_bomb_are_refused_at_once():
+    with pytest.raises(PolicyError, match="larger than"):
+        load({"a.yaml": "#" * (MAX_FILE + 1)}, SHAPES)
+    with pytest.raises(PolicyError, match="together are larger"):
+        load({f"{at}.yaml": "#" * MAX_FILE for at in range(9)}, SHAPES)
+    with pytest.raises(PolicyError, match="nested more than"):
+        load({"a.yaml": "[" * 500_000}, SHAPES)
+    bomb = "a: &a [x, x]\n" + "".join(f"{chr(98 + at)}: &{chr(98 + at)} [*{chr(97 + at)}, *{chr(97 + at)}]\n" for at in range(20))
+    with pytest.raises(PolicyError, match="anchors and aliases"):
+        load({"a.yaml": bomb}, SHAPES)
+
+
+def test_a_long_line_is_shown_around_the_mistake():
+    text = HEAD + f"  - {{id: a, when: '{'true && ' * 100}facts.nope', then: allow}}\n"
+    with pytest.raises(PolicyError) as raised:
+        load({"a.yaml": text}, SHAPES)
+    shown, caret = raised.value.excerpt.split("\n")
+    assert len(shown) <= 120
+    assert shown[len(caret) - 1 :].startswith("nope")
+
+
+@pytest.mark.parametrize("text", ["\ufeff" + RULE, RULE.replace("\n", "\r\n"), RULE.replace("then: allow", "then: allow # yes")])
+def test_what_editors_write_is_read(text):
+    assert load({"a.yaml": text}, SHAPES).rules_for("refund_payment")
+
+
+def test_words_that_yaml_once_took_for_something_else_are_text():
+    text = HEAD + "  - {id: no, then: deny, reason: on, say: 2026-01-01}\n  - {id: y, then: deny, say: 1:30, reason: 0x1f}\n"
+    rules = load({"a.yaml": text}, SHAPES).rules_for("refund_payment")
+    assert [(rule.name, rule.match.reason, rule.say) for rule in rules] == [
+        ("refunds/no", "on", "2026-01-01"),
+        ("refunds/y", "0x1f", "1:30"),
+    ]
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1), st.sampled_from(["'", '"', "|", ">"]))
+def test_every_character_of_a_scalar_is_found_in_the_file(text, style):
+    text = " ".join(text.split())
+    written = {
+        "'": "'" + text.replace("'", "''") + "'",
+        '"': '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace(" ", "\n    ") + '"',
+        "|": "|\n  " + text,
+        ">": ">\n  " + text.replace(" ", "\n  "),
+    }[style]
+    if not text:
+        return
+    source = f"first: 1\nkey: {written}\n"
+    try:
+        passage = read_document("a.yaml", source).passage(("key",), "")
+    except PolicyError:  # what YAML itself refuses
+        return
+    assert passage.text.rstrip("\n") == text
+    for char, place in zip(text, passage.places, strict=False):
+        assert source[place] == char or char == " " or (char in '\\"' and source[place] == "\\")
+
+
+@given(st.text(max_size=60), st.sampled_from([HEAD, "policy: refunds\n", ""]))
+def test_any_text_loads_or_is_refused_with_a_place(text, head):
+    try:
+        load({"a.yaml": head + text}, SHAPES)
+    except PolicyError as error:
+        assert error.path == "a.yaml"
+        assert error.line >= 1

@@ -49,8 +49,8 @@ class Requirement:
 class Decision:
     """Allow or deny, and explain.
 
-    `requirements` are empty when denied. `say` is the only text that the model may pass on; `reason` is for people. Everything is in the order
-    of rule names, so that two equal sets of rules give equal decisions.
+    `requirements` are empty when denied. `say` is the only text that the model may pass on; `reason` is for people. Everything is in
+    the order of rule names, so that two equal sets of rules give equal decisions.
     """
 
     allowed: bool

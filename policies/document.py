@@ -1,7 +1,7 @@
 """Read a policy file strictly as YAML, and remember where each value stands.
 
-Of YAML only what a policy needs is taken: mappings, lists, text, integers, `true`, `false`, `null`. Anchors, aliases, tags, repeated keys and
-deep nesting are refused; `yes`, `no`, `on`, dates and base-60 numbers are text.
+Of YAML only what a policy needs is taken: mappings, lists, text, integers, `true`, `false`, `null`. Anchors, aliases, tags, repeated
+keys and deep nesting are refused; `yes`, `no`, `on`, dates and base-60 numbers are text.
 """
 
 from __future__ import annotations

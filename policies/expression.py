@@ -166,8 +166,8 @@ class Expression:
 class Conditions:
     """Evaluate the conditions of an action together.
 
-    A few dozen are compiled into one list expression, which converts the inputs once and is several times as fast as one by one. One error spoils
-    the whole list, and then they are evaluated one by one.
+    A few dozen are compiled into one list expression, which converts the inputs once and is several times as fast as one by one. One
+    error spoils the whole list, and then they are evaluated one by one.
     """
 
     def __init__(self, language: Language, expressions: Sequence[Expression]) -> None:

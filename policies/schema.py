@@ -1,7 +1,7 @@
 """Turn JSON Schemas into what CEL can check and evaluate.
 
-A schema becomes a `Kind`. From the kinds come protobuf descriptors, made in memory, against which conditions are typed; and the one change that
-values need before they are evaluated: text in `date-time` format becomes a timestamp.
+A schema becomes a `Kind`. From the kinds come protobuf descriptors, made in memory, against which conditions are typed; and the one
+change that values need before they are evaluated: text in `date-time` format becomes a timestamp.
 """
 
 from __future__ import annotations

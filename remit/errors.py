@@ -41,10 +41,12 @@ class DefinitionError(RemitError):
 class PolicyError(RemitError):
     """This policy can't be used.
 
-    `path`, `line` and `column` (from 1) say where; `excerpt` is the source line with a caret below the place.
+    `path`, `line` and `column` (from 1) say where; `excerpt` is the source line with a caret below the place. `others` are
+    what else is wrong with the same policies.
     """
 
     code = "policy_error"
+    others: tuple[PolicyError, ...] = ()
 
     def __init__(self, message: str, *, path: str = "", line: int = 0, column: int = 0, excerpt: str = "") -> None:
         super().__init__(message)

@@ -1,0 +1,45 @@
+"""All commands under one name."""
+
+from __future__ import annotations
+
+import typer
+
+from . import actions, audit, calls, database, keys, people, policies, scaffold, serve
+from .options import AsJson, example
+
+app = typer.Typer(
+    name="remit",
+    help="Let an AI support agent do things for a customer, inside what was written down for it.",
+    epilog=(
+        "\b\nExit codes:\n  0  done, or waiting for somebody\n  1  what was asked for is not so: denied, failed, does not verify\n"
+        "  2  could not be tried: how it was called, the policies, the database\n\n"
+    )
+    + example("remit init desk"),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command("demo", epilog=example("remit demo"))
+def demo(as_json: AsJson = False) -> None:
+    """Play a support conversation, with providers to try on.
+
+    Ends with 0 only if the providers' ledgers and the audit log agree.
+    """
+    from .demo import play
+
+    raise typer.Exit(play(as_json=as_json))
+
+
+app.add_typer(scaffold.starting)
+app.add_typer(scaffold.commands, name="new")
+app.add_typer(actions.commands, name="actions")
+app.add_typer(calls.answers)
+app.add_typer(calls.commands, name="calls")
+app.add_typer(policies.commands, name="policy")
+app.add_typer(people.commands, name="people")
+app.add_typer(keys.commands, name="keys")
+app.add_typer(audit.commands, name="audit")
+app.add_typer(database.commands, name="db")
+app.add_typer(serve.commands)

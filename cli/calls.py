@@ -1,0 +1,197 @@
+"""`remit call`, `calls`, `approve` and `reject`: make calls, look at them, and answer those that wait for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from .actions import find
+from .application import Unusable, load, run
+from .options import OPERATOR, App, AsJson, CallId, Reason, example, group
+from .output import coloured, panel, show, show_json, state_style, table
+from .values import moment, typed
+
+if TYPE_CHECKING:
+    from ..actions import Problem
+    from ..runtime import Outcome, Session
+    from ..runtime.call import Call
+    from ..runtime.views import CallView
+
+answers = typer.Typer()
+"""The commands that stand at the top: call, approve, reject."""
+commands = group("Look at calls.")
+
+_WITHOUT_EFFECT = {"rejected", "denied", "failed", "declined", "expired", "cancelled", "unknown"}
+_TELLING = ("person", "answer", "role", "via", "by", "rule", "attempt", "reference", "status", "code")
+Person = Annotated[str, typer.Option("--as", metavar="PERSON", help="Who answers: a person's id, as in `remit people list`.")]
+
+
+@answers.command("call", epilog=example('remit call give_credit --arg order_id=A-1001 --arg amount="15.00 EUR" --as-subject ada'))
+def call(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The action.")],
+    arg: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="An argument; may be given several times.")] = None,
+    json_args: Annotated[str | None, typer.Option(metavar="JSON", help="All arguments as one JSON object.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide only: do nothing, record nothing.")] = False,
+    as_subject: Annotated[str, typer.Option(metavar="ID", help="The customer in whose name it happens.")] = "anonymous",
+    assurance: Annotated[int, typer.Option(metavar="LEVEL", min=0, help="How sure the host is of the customer.")] = 0,
+    principal: Annotated[str | None, typer.Option(metavar="ID", help="The agent that asks, instead of you.")] = None,
+    app: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a call, as an agent would.
+
+    It is checked, decided, done or held for a person, and recorded.
+    """
+    from ..actions import Problem, ToolCall
+
+    action = find(load(app).catalog, name)
+    arguments = typed(action.schema, arg or (), json_args)
+    if isinstance(read := action.read(arguments), Problem):
+        raise Unusable(f"{name}: {_what_is_wrong(read)}")
+    session, asked = _session(principal, as_subject, assurance), ToolCall(None, name, arguments)
+    _report(run(app, lambda runtime: runtime.submit(asked, session, dry_run=dry_run)), as_json)
+
+
+@commands.command("list", epilog=example("remit calls list --state waiting"))
+def list_calls(
+    state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only those of this action.")] = None,
+    most: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 50,
+    app: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """List calls, the latest first."""
+    from ..audit import State
+
+    if state is not None and state not in set(State):
+        raise Unusable(f"--state {state}: write one of {', '.join(State)}")
+    found = [_brief(one) for one in run(app, lambda runtime: runtime.calls(state=state, action=action, most=most))]
+    if as_json:
+        show_json({"calls": found})
+    elif found:
+        rows = [(c["id"], c["action"], coloured(c["state"]), c["principal"], moment(c["created"]), c["reference"]) for c in found]
+        show(table(("call", "action", "state", "asked by", "when (UTC)", "provider's reference"), rows))
+    elif state or action:
+        show("There are no such calls. `remit calls list` lists all.")
+    else:
+        show("There are no calls yet. `remit call NAME --arg NAME=VALUE` makes one; `remit actions list` lists the names.")
+
+
+@commands.command("show", epilog=example("remit calls show call_2f6c0a"))
+def show_call(call_id: CallId, app: App = None, as_json: AsJson = False) -> None:
+    """Show all of a call.
+
+    What was asked, why it was allowed or not, who agreed, and what came of it.
+    """
+    found = run(app, lambda runtime: runtime.view(call_id))
+    if as_json:
+        show_json(asdict(found))
+    else:
+        _show_view(found)
+
+
+@answers.command("approve", epilog=example("remit approve call_2f6c0a --as eve"))
+def approve(call_id: CallId, person: Person, reason: Reason = "", app: App = None, as_json: AsJson = False) -> None:
+    """Approve a call that waits; it then runs.
+
+    The person must have the role that is asked for. It is recorded as local operator access.
+    """
+    _vote(call_id, person, "approve", reason, app, as_json)
+
+
+@answers.command("reject", epilog=example('remit reject call_2f6c0a --as eve --reason "ordered twice"'))
+def reject(call_id: CallId, person: Person, reason: Reason, app: App = None, as_json: AsJson = False) -> None:
+    """Say no to a call that waits, for good.
+
+    The person must have the role that is asked for. It is recorded as local operator access.
+    """
+    _vote(call_id, person, "reject", reason, app, as_json)
+
+
+def _session(principal: str | None, subject: str, assurance: int) -> Session:
+    from ..runtime import Session
+
+    try:
+        return Session(
+            principal=principal or OPERATOR, kind="agent" if principal else "person", subject=subject, assurance=assurance, channel="cli"
+        )
+    except ValueError as error:
+        raise Unusable(str(error)) from None
+
+
+def _vote(call_id: str, person: str, answer: Literal["approve", "reject"], reason: str, app: str | None, as_json: bool) -> None:
+    outcome = run(app, lambda runtime: runtime.vote(call_id, person=person, answer=answer, reason=reason, via=OPERATOR))
+    _report(outcome, as_json, wanted="declined" if answer == "reject" else "succeeded")
+
+
+def _report(outcome: Outcome, as_json: bool, *, wanted: str = "succeeded") -> None:
+    """Print an outcome, and end with 1 where it is not what was wanted and nothing can still make it so."""
+    if as_json:
+        show_json(outcome.to_json())
+    else:
+        fields = {
+            "call": outcome.call_id,
+            "says": outcome.message(),
+            "why": outcome.error and outcome.error.code,
+            "result": outcome.result,
+            "waits for": [one["for"] for one in outcome.waiting],
+        }
+        title = f"{outcome.action}: {'would be ' if outcome.dry_run else ''}{outcome.state}"
+        show(panel(title, fields, style=state_style(outcome.state)))
+        if outcome.waiting and outcome.call_id:
+            show(f"Next: remit calls show {outcome.call_id}, then remit approve {outcome.call_id} --as PERSON")
+    if outcome.state in _WITHOUT_EFFECT - {wanted}:
+        raise typer.Exit(1)
+
+
+def _show_view(found: CallView) -> None:
+    fields: dict[str, Any] = {
+        "call": found.id,
+        "asked by": found.principal,
+        "for": found.subject,
+        "when (UTC)": moment(found.created),
+        "channel": found.channel,
+        "model": found.model,
+        "arguments": found.arguments,
+        "effect key": found.effect_key,
+        "result": found.result["message"]
+        if found.code and isinstance(found.result, Mapping) and "message" in found.result
+        else found.result,
+        "why": found.code,
+        "reference": found.reference,
+        "attempts": found.attempt or None,
+        "next looked at": found.next_look and moment(found.next_look),
+    }
+    show(panel(f"{found.action}: {found.state}", fields, style=state_style(found.state)))
+    if found.requirements:
+        rows = [(r["kind"], r["by"], r["rule"], r["state"], r["answers"], moment(r["until"]), r["reason"]) for r in found.requirements]
+        show("", table(("asked for", "of", "by rule", "state", "answers", "until (UTC)", "reason"), rows))
+    told = [(e["kind"], moment(e["at"]), e["place"], " → ".join(e["change"] or ()), _telling(e)) for e in found.events]
+    show("", table(("event", "when (UTC)", "place in the log", "moved", "what"), told))
+
+
+def _brief(one: Call) -> dict[str, Any]:
+    from ..runtime.clock import to_text
+
+    kept = ("id", "action", "state", "principal", "channel", "model", "conversation", "attempt", "code", "reference")
+    times = {"created": to_text(one.created_at), "updated": to_text(one.updated_at)}
+    return {name: getattr(one, name) for name in kept} | times
+
+
+def _what_is_wrong(found: Problem) -> str:
+    wrong = [f"{e.path or 'the arguments'} {e.problem}; {e.suggestion or f'expected {e.expected}'}" for e in found.field_errors]
+    return " · ".join(wrong) or found.message
+
+
+def _telling(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick what a person reads of an event; `--json` gives all of it."""
+    body = event["body"]
+    told = {name: body[name] for name in _TELLING if body.get(name) not in (None, "")}
+    if decision := body.get("decision"):
+        told |= {"rules": [match["rule"] for match in decision["matched"]]} | (
+            {} if decision["allowed"] else {"because": decision["reason"]}
+        )
+    return told | ({"reason": event["personal"]["/reason"]} if "/reason" in event["personal"] else {})

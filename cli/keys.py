@@ -1,0 +1,76 @@
+"""`remit keys`: the key file of a database, and the API keys of people and services."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import typer
+
+from .application import Unusable, load, run_with_people
+from .options import App, AsJson, example, group
+from .output import show, show_json
+
+commands = group("Make keys, and make them useless.")
+
+
+class Scope(StrEnum):
+    """What the HTTP API may ask of a key; a test compares."""
+
+    TOOLS_READ = "tools:read"
+    CALLS_WRITE = "calls:write"
+    CALLS_READ = "calls:read"
+    APPROVALS_VOTE = "approvals:vote"
+    EVENTS_READ = "events:read"
+
+
+@commands.command("init", epilog=example("remit keys init"))
+def init(app: App = None) -> None:
+    """Make the key file of a database yet to come.
+
+    For a database that exists, only the file that was made with it will do: restore that.
+    """
+    from ..audit import KeyFile
+    from ..runtime.database import keys_path
+
+    database = load(app).database
+    if database.exists():
+        raise Unusable(f"{database} exists, and new keys would not open it; restore {keys_path(database)} from its backup")
+    KeyFile.create(keys_path(database))
+    show(f"Made {keys_path(database)}. Back it up, apart from the database: without it nobody can read or extend what is there.")
+
+
+@commands.command("new", epilog=example("remit keys new --service support-bot --scope tools:read --scope calls:write"))
+def new(
+    scope: Annotated[list[Scope], typer.Option(metavar="SCOPE", help=f"{', '.join(Scope)}; may be given several times.")],
+    person: Annotated[str | None, typer.Option(metavar="ID", help="The person it belongs to; only a person's key may vote.")] = None,
+    service: Annotated[str | None, typer.Option(metavar="NAME", help="The service it belongs to.")] = None,
+    app: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key, and show it this one time.
+
+    The database keeps its hash only.
+    """
+    if (owner := person or service) is None or (person and service):
+        raise Unusable("say whose key it is: --person ID or --service NAME")
+    kind: Literal["person", "service"] = "person" if person else "service"
+    key = run_with_people(app, lambda people: people.new_key(owner, kind=kind, scopes=scope))
+    if as_json:
+        show_json({"key": key, "prefix": key.split("_")[1], "owner": owner, "kind": kind, "scopes": sorted(scope)})
+    else:
+        show(key, f"Keep it now: it is not shown again. `remit keys revoke {key.split('_')[1]}` makes it useless.")
+
+
+@commands.command("revoke", epilog=example("remit keys revoke 5f0c93ab"))
+def revoke(
+    prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="The part between remit_ and the next _.")], app: App = None
+) -> None:
+    """Make an API key useless from now on."""
+    from ..runtime.journal import Conflict
+
+    try:
+        run_with_people(app, lambda people: people.revoke_key(prefix))
+    except Conflict:
+        raise Unusable(f"there is no API key {prefix} that is not revoked yet; give the part between remit_ and the next _") from None
+    show(f"Revoked {prefix}.")

@@ -1,0 +1,79 @@
+"""What is printed: tables and panels for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .safe_text import safe
+from .values import shown
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+_STYLES = {"succeeded": "green", "waiting": "yellow", "ready": "cyan", "executing": "cyan", "unknown": "magenta", "cancelled": "dim"}
+_PIPED = 120
+"""The width where nobody looks: a pipe or a file."""
+
+
+def show_json(document: Any) -> None:
+    """Print one JSON document, in ASCII: a terminal shows whatever is in it as escapes."""
+    sys.stdout.write(json.dumps(document, indent=2, default=str).replace("\x7f", "\\u007f") + "\n")
+
+
+def show(*parts: RenderableType) -> None:
+    """Print for people. Texts are never read as markup."""
+    from rich.console import Console
+
+    console = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else _PIPED)
+    for part in parts:
+        console.print(part)
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> RenderableType:
+    """Draw rows under headers; the first column is never broken."""
+    from rich import box
+    from rich.table import Table
+
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for place, header in enumerate(headers):
+        drawn.add_column(header, no_wrap=place == 0, overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(_cell, row))
+    return drawn
+
+
+def panel(title: str, fields: Mapping[str, Any], *, style: str = "") -> RenderableType:
+    """Draw what is known of one thing: names and values, those that are there."""
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in fields.items():
+        if value not in (None, "", (), [], {}):
+            grid.add_row(name, _cell(value))
+    return Panel(grid, title=Text(safe(title), style="bold"), title_align="left", border_style=style, expand=False)
+
+
+def state_style(state: str) -> str:
+    """Say how a state is coloured; an end without effect is red."""
+    return _STYLES.get(state, "red")
+
+
+def coloured(state: str) -> Text:
+    """Write a state in its colour."""
+    from rich.text import Text
+
+    return Text(state, style=state_style(state))
+
+
+def _cell(value: Any) -> Text:
+    from rich.text import Text
+
+    return value if isinstance(value, Text) else Text(shown(value))

@@ -1,0 +1,25 @@
+"""`remit serve`: the HTTP API over a runtime."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .application import load, settings
+from .options import App, example
+
+commands = typer.Typer()
+
+
+@commands.command("serve", epilog=example("remit serve --app app:runtime --port 8000"))
+def serve(
+    app: App = None,
+    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Default: REMIT_HOST, or 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(metavar="PORT", min=1, max=65_535, help="Default: REMIT_PORT, or 8000.")] = None,
+) -> None:
+    """Serve the HTTP API until it is stopped."""
+    from ..server.serving import serve as serve_forever
+
+    chosen = settings()
+    serve_forever(load(app), host or chosen.host, port or chosen.port)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import orjson
@@ -61,13 +63,12 @@ def _each(actions: Actions) -> Iterable[Action]:
 
 def _read(arguments: Any, action: Action | None) -> str | Mapping[str, Any]:
     if arguments is None or arguments == "":  # a tool without arguments
-        arguments = {}
+        return {}
     if isinstance(arguments, str) and action is not None:
-        try:
-            arguments = without_absent(load(arguments), action.schema, action.schema)
-        except Unreadable:
-            return str(arguments)
-    return arguments if isinstance(arguments, str | Mapping) else text(arguments)
+        with suppress(Unreadable):
+            document = load(arguments)
+            return without_absent(document, action.schema, action.schema) if isinstance(document, dict) else arguments
+    return arguments if isinstance(arguments, str | Mapping) else json.dumps(arguments)  # no object: it is refused when it is read
 
 
 def described(action: Action, written: Rewritten) -> str:
@@ -75,9 +76,9 @@ def described(action: Action, written: Rewritten) -> str:
     return "\n\n".join(filter(None, [action.description, written.note]))
 
 
-def text(value: Any) -> str:
+def text(outcome: Mapping[str, Any]) -> str:
     """Write an outcome as the text that the model reads."""
-    return orjson.dumps(value, default=str).decode()
+    return orjson.dumps(outcome).decode()
 
 
 def went_wrong(outcome: Mapping[str, Any]) -> bool:

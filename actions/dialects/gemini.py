@@ -38,7 +38,7 @@ class Gemini(Dialect):
 
     def found(self, message: Mapping[str, Any]) -> Iterator[tuple[str | None, str, Any]]:
         """Find the `functionCall` parts. Not every model gives them an id."""
-        message = message["candidates"][0].get("content", {}) if "candidates" in message else message
+        message = (message["candidates"] or [{}])[0].get("content") or {} if "candidates" in message else message
         for part in message.get("parts") or ():
             if call := part.get("functionCall"):
                 yield call.get("id"), call.get("name", ""), call.get("args")

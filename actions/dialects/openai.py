@@ -41,7 +41,7 @@ class OpenAI(Dialect):
 
     def found(self, message: Mapping[str, Any]) -> Iterator[tuple[str | None, str, Any]]:
         """Find the function calls among `tool_calls`."""
-        message = message["choices"][0]["message"] if "choices" in message else message
+        message = (message["choices"] or [{}])[0].get("message") or {} if "choices" in message else message
         for call in message.get("tool_calls") or ():
             if function := call.get("function"):
                 yield call.get("id"), function.get("name", ""), function.get("arguments")

@@ -89,7 +89,7 @@ class _Walk:
         flat, seen = self.flat(schema, path, seen)
         if "$ref" in flat:
             return self.circle(flat, path)
-        flat = self.adapted(_typed(flat), path)
+        flat = self.adapted(_typed(flat, imply=self.vocabulary.keywords is not None), path)
         written: dict[str, Any] = {}
         said = [flat.get("description", "")]
         for keyword, value in flat.items():
@@ -190,11 +190,11 @@ class _Walk:
         written["required"] = list(written["properties"])
 
 
-def _typed(schema: dict[str, Any]) -> dict[str, Any]:
+def _typed(schema: dict[str, Any], *, imply: bool) -> dict[str, Any]:
     """Say the type where members or values imply it, and leave out what it makes meaningless."""
     values = [schema["const"]] if "const" in schema else schema.get("enum", ())
     implied = {"object"} if "properties" in schema else {"array"} if "items" in schema else {_TYPES[type(value)] for value in values}
-    if "type" not in schema and len(implied) == 1:
+    if imply and "type" not in schema and len(implied) == 1:
         schema = {"type": implied.pop(), **schema}
     kind = schema.get("type")
     if kind == "null":

@@ -21,7 +21,7 @@ _WORDS = {
     "multipleOf": "A multiple of {}.",
     "minLength": "At least {} characters.",
     "maxLength": "At most {} characters.",
-    "pattern": "Must match the regular expression {}",  # a full stop would read as part of it
+    "pattern": "Must match the regular expression `{}`.",
     "format": "Format: {}.",
     "minItems": "At least {} items.",
     "maxItems": "At most {} items.",
@@ -61,10 +61,10 @@ class Loss:
 class Vocabulary:
     """Describe which schemas a provider takes.
 
-    `keywords`: those it understands (None: all); `takes`: for some of them, which values. `root`: those allowed at the
-    root. `otherwise`: this vocabulary is strict, that is, the provider decodes by the schema, so that every object must be
-    closed and every place typed; a schema that can't be put so is sent in that other one. `null_for_absent`: every property is required, and null
-    stands for one that is left out. `recursive`: it follows a `$ref` in a circle. `limits`: bounds on `size`.
+    `keywords`: those it understands (None: all); `takes`: for some of them, which values; `root`: those allowed at the root.
+    `otherwise`: the provider decodes strictly by this vocabulary, so every object must be closed and every place typed; a
+    schema that can't be put so is sent in that other one. `null_for_absent`: every property is required, and null stands
+    for one that is left out. `recursive`: it follows a `$ref` in a circle. `limits`: bounds on what `size` counts.
     """
 
     provider: str

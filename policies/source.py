@@ -69,7 +69,7 @@ def _align(text: str, raw: str, start: int, style: str | None) -> list[int]:
     at = raw.find("\n", start) + 1 if style in {"|", ">"} else start + bool(style)
     places: list[int] = []
     for char in text:
-        while not char.isspace() and at < len(raw) and (raw[at].isspace() or raw.startswith("\\\n", at)):
+        while not char.isspace() and at < len(raw) and (raw[at].isspace() or (style == '"' and raw.startswith("\\\n", at))):
             at += 1 + (raw[at] == "\\")
         here = raw[at : at + 1]
         places.append(min(at, len(raw)))

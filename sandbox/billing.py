@@ -40,7 +40,7 @@ class Billing:
         self._ledger.get("customer", customer, param="customer")
         made = self._ledger.add(
             "sub", "subscription", customer=customer, status="active", currency=None, cancel_at_period_end=False, metadata=metadata or {},
-            default_payment_method=default_payment_method, items={"object": "list", "has_more": False, "data": []},
+            default_payment_method=default_payment_method, latest_invoice=None, items={"object": "list", "has_more": False, "data": []},
         )  # fmt: skip
         made["items"]["data"] = [self._item(made["id"], self._priced(item)) for item in items]
         made["currency"] = made["items"]["data"][0]["price"]["currency"]
@@ -72,6 +72,8 @@ class Billing:
                 old |= self._item(held["id"], price) if _interval(old["price"]) != _interval(price) else {"price": price}
                 old["id"] = item["id"]
         held["metadata"] |= metadata or {}
+        if items and proration_behavior == "always_invoice":
+            held["latest_invoice"] = self._invoice(held, total=due, billing_reason="subscription_update")["id"]
         if items:
             self._ledger.record("plan_change", held, about=items[0]["price"], amount=due, currency=held["currency"])
         return held
@@ -127,6 +129,12 @@ class Billing:
             quantity=1,
             current_period_start=start,
             current_period_end=end,
+        )
+
+    def _invoice(self, held: Object, *, total: int, billing_reason: str) -> Object:
+        amounts = {"total": total, "subtotal": total, "amount_due": max(total, 0)}
+        return self._ledger.add(
+            "in", "invoice", customer=held["customer"], currency=held["currency"], billing_reason=billing_reason, status="paid", **amounts
         )
 
     def _line(self, what: str, price: Object, amount: int) -> Object:

@@ -24,9 +24,18 @@ class Charging:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def create_customer(self, *, name: str | None = None, email: str | None = None, metadata: Any = None) -> Object:
-        """Answer POST /v1/customers."""
-        return self._ledger.add("cus", "customer", name=name, email=email, metadata=metadata or {})
+    def create_customer(
+        self,
+        *,
+        name: str | None = None,
+        email: str | None = None,
+        payment_method: str | None = None,
+        invoice_settings: Any = None,
+        metadata: Any = None,
+    ) -> Object:
+        """Answer POST /v1/customers: with a payment method attached, and the one that invoices take, where they are given."""
+        del payment_method  # attached: whichever a request names is taken here
+        return self._ledger.add("cus", "customer", name=name, email=email, invoice_settings=invoice_settings or {}, metadata=metadata or {})
 
     def create_payment(
         self,
@@ -35,6 +44,7 @@ class Charging:
         currency: str,
         customer: str | None = None,
         payment_method: str = "pm_card_visa",
+        payment_method_types: Any = ("card",),
         confirm: str = "true",
         description: str | None = None,
         metadata: Any = None,
@@ -43,6 +53,8 @@ class Charging:
         _check_amount(amount, currency)
         if customer is not None:
             self._ledger.get("customer", customer, param="customer")
+        if list(payment_method_types) != ["card"]:
+            raise ProblemError("The sandbox only takes cards.", code="parameter_invalid", param="payment_method_types")
         if confirm != "true":
             raise ProblemError("The sandbox only makes payments that are confirmed at once.", code="parameter_invalid", param="confirm")
         paid = {"amount": amount, "currency": currency, "customer": customer, "status": "succeeded", "payment_method": payment_method}

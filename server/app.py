@@ -1,0 +1,41 @@
+"""Build the HTTP application around a runtime."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from .. import __version__
+from ..runtime import Runtime
+from .documents import DESCRIPTION, Documented
+from .endpoints import keyed, open_to_all
+from .problems import install
+from .record import Record
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """Give the application; its lifespan starts the runtime and closes it. The document is at /openapi.json, without a key."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with runtime:
+            yield
+
+    app = Documented(
+        title="Remit",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.runtime = runtime
+    app.include_router(keyed)
+    app.include_router(open_to_all)
+    app.add_middleware(Record)
+    install(app)
+    return app

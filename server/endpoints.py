@@ -1,0 +1,153 @@
+"""The endpoints: each reads what was sent, asks the runtime, and says what became of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response, Security
+
+from ..actions import ToolCall
+from ..audit import State
+from ..errors import (
+    AlreadySettled,
+    AlreadyStarted,
+    AlreadyVoted,
+    ApprovalNotOpen,
+    CallNotFound,
+    KeyReused,
+    NotAnApprover,
+    Overloaded,
+    StoreError,
+)
+from ..runtime import Outcome, Runtime
+from ..runtime.people import KeyOwner
+from .bodies import CallQuery, Cancellation, Events, EventsQuery, HealthBody, NewCall, SubmitQuery, Tools, ToolsQuery, Vote
+from .documents import KEYED, NEW_CALL, outcomes, problems
+from .door import Door, entitled, served
+from .problems import BodyTooLarge, BodyTooSlow, BodyUnreadable, NotJson, PersonNeeded, ServiceNeeded
+
+BODY = (BodyUnreadable, BodyTooSlow, BodyTooLarge, NotJson)
+PEOPLE_TAKE, MACHINES_TAKE = 15, 1
+"""Seconds after which to look again."""
+
+Served = Annotated[Runtime, Depends(served)]
+CallId = Annotated[str, Path(max_length=200, description="The call's id, as the outcome gives it.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The caller's name for this submission, unique in principal and conversation. Best is the provider's tool-call id.",
+    ),
+]
+
+keyed = APIRouter(prefix="/v1", route_class=Door)
+open_to_all = APIRouter()
+
+
+@keyed.get("/tools", summary="The actions, as a provider's API takes them", responses={200: {"model": Tools}, **problems(*KEYED)})
+async def tools(
+    query: Annotated[ToolsQuery, Query()], runtime: Served, _: Annotated[KeyOwner, Security(entitled, scopes=["tools:read"])]
+) -> Response:
+    """Give the value of the request's `tools` in the wire form of `dialect`."""
+    return _json({"tools": runtime.tools(query.dialect)})
+
+
+@keyed.post("/calls", summary="Submit a call", responses=outcomes(ServiceNeeded, KeyReused, *BODY, Overloaded))
+async def submit_call(
+    sent: Annotated[NewCall, Body(openapi_examples={"refund": {"value": NEW_CALL}})],
+    query: Annotated[SubmitQuery, Query()],
+    runtime: Served,
+    key: Annotated[KeyOwner, Security(entitled, scopes=["calls:write"])],
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Take a model's tool call as far as it goes within `wait` seconds; beyond them, and without this client, it goes on.
+
+    The same `Idempotency-Key` with the same content gives that call as it stands; with other content it is refused.
+    """
+    if key.kind != "service":
+        raise ServiceNeeded
+    call = ToolCall(id=None, name=sent.name, arguments=sent.arguments)
+    session = sent.session.as_session(runtime.tenant)
+    outcome = await runtime.submit(call, session, idempotency_key=idempotency_key, wait=query.wait, dry_run=query.dry_run)
+    if outcome.call_id is None and outcome.error is not None and outcome.error.code == Overloaded.code:
+        raise Overloaded
+    return _outcome(outcome)
+
+
+@keyed.get("/calls/{call_id}", summary="What became of a call", responses=outcomes(CallNotFound))
+async def get_call(
+    call_id: CallId,
+    query: Annotated[CallQuery, Query()],
+    runtime: Served,
+    _: Annotated[KeyOwner, Security(entitled, scopes=["calls:read"])],
+) -> Response:
+    """Give a call as it stands, or, with `wait`, as soon as it is final."""
+    return _outcome(await runtime.wait(call_id, query.wait) if query.wait else await runtime.get(call_id))
+
+
+@keyed.post("/calls/{call_id}/cancel", summary="Cancel a call", responses=outcomes(CallNotFound, AlreadyStarted, AlreadySettled, *BODY))
+async def cancel_call(
+    call_id: CallId,
+    runtime: Served,
+    key: Annotated[KeyOwner, Security(entitled, scopes=["calls:write"])],
+    sent: Annotated[Cancellation | None, Body()] = None,
+) -> Response:
+    """End a call that has not started. One that has makes no further attempt."""
+    reason = sent.reason if sent else ""
+    return _outcome(await runtime.cancel(call_id, by=f"{key.kind} {key.owner}", reason=reason))
+
+
+@keyed.post(
+    "/approvals/{approval_id}/votes",
+    summary="Vote on an approval",
+    responses=outcomes(PersonNeeded, NotAnApprover, CallNotFound, AlreadyVoted, ApprovalNotOpen, *BODY),
+)
+async def vote(
+    approval_id: Annotated[str, Path(max_length=200, description="The approval's id, or its call's.")],
+    sent: Annotated[Vote, Body(openapi_examples={"approve": {"value": {"answer": "approve", "reason": "The photograph shows it."}}})],
+    runtime: Served,
+    key: Annotated[KeyOwner, Security(entitled, scopes=["approvals:vote"])],
+) -> Response:
+    """Count the answer of the person whose key this is, and take the call on from there."""
+    if key.kind != "person":
+        raise PersonNeeded
+    return _outcome(await runtime.vote(approval_id, person=key.owner, answer=sent.answer, reason=sent.reason, digest=sent.digest))
+
+
+@keyed.get("/events", summary="The log, in its order", responses={200: {"model": Events}, **problems(*KEYED)})
+async def events(
+    query: Annotated[EventsQuery, Query()], runtime: Served, _: Annotated[KeyOwner, Security(entitled, scopes=["events:read"])]
+) -> Response:
+    """Give events that have their place in the log. Begin with no `after`, then pass on the one that came back."""
+    page = await runtime.events(after=query.after, most=query.limit)
+    return _json({"events": page, "after": page[-1]["place"] if page else query.after})
+
+
+@open_to_all.get("/healthz", summary="How the service stands", responses={200: {"model": HealthBody}, **problems(StoreError)})
+async def healthz(runtime: Served) -> Response:
+    """Answer 200 while the database can be read, without a key; 503 otherwise."""
+    health = await runtime.health()
+    return _json(
+        {
+            "database": "ok",
+            "oldest_unsequenced_seconds": health.oldest_unsequenced.total_seconds(),
+            "running": health.running,
+            "queued": health.queued,
+        }
+    )
+
+
+def _outcome(outcome: Outcome) -> Response:
+    """Answer 200 when nothing will move any more, whatever became of it; else 202, and where to look again."""
+    if outcome.final or outcome.dry_run:
+        return _json(outcome.to_json())
+    pause = PEOPLE_TAKE if outcome.state is State.WAITING else MACHINES_TAKE
+    return _json(outcome.to_json(), 202, {"Location": f"/v1/calls/{outcome.call_id}", "Retry-After": str(pause)})
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(value), status_code=status, headers=headers, media_type="application/json")

@@ -97,7 +97,7 @@ class Loading:
 
     def _ruleset(self, action: str) -> Ruleset:
         rules = tuple(sorted(self.rules[action], key=lambda rule: rule.name))
-        return Ruleset(rules, Conditions(self._language(action), [rule.when for rule in rules]))
+        return Ruleset.of(rules, Conditions(self._language(action), [rule.when for rule in rules]))
 
     def _note(self, document: Document, loc: Loc, message: str) -> None:
         self.problems.append(document.error(message, loc))

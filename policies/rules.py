@@ -38,6 +38,13 @@ class Ruleset:
 
     rules: tuple[Rule, ...]
     conditions: Conditions
+    facts: frozenset[str]
+    """What the conditions mention, said once: it is asked at every call."""
+
+    @classmethod
+    def of(cls, rules: tuple[Rule, ...], conditions: Conditions) -> Ruleset:
+        """Put rules together with their compiled conditions."""
+        return cls(rules, conditions, frozenset().union(*(rule.when.facts for rule in rules)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,4 +70,5 @@ class Policies:
 
     def facts_for(self, action: str) -> frozenset[str]:
         """Name the facts that the conditions on an action mention: no other need be loaded."""
-        return frozenset().union(*(rule.when.facts for rule in self.rules_for(action)))
+        ruleset = self.rulesets.get(action)
+        return ruleset.facts if ruleset else frozenset()

@@ -17,7 +17,7 @@ def to_micros(moment: datetime) -> int:
 
 def to_text(micros: int) -> str:
     """Write microseconds as RFC 3339 in UTC with six decimals, as events store time."""
-    return (EPOCH + timedelta(microseconds=micros)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def to_datetime(micros: int) -> datetime:

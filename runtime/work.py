@@ -12,7 +12,7 @@ from typing import Any
 from ..actions import Action, Arguments, Catalog
 from ..audit import Event, State, write
 from ..policies import ActionShape, Decision, Expression, Policies
-from .call import Call
+from .call import Call, evolved
 from .clock import Clock, to_text
 from .session import Session
 from .statements import Write, add_call, move_call
@@ -74,7 +74,7 @@ class Draft:
     change: tuple[State, State] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """One call on its way.
 
@@ -104,26 +104,26 @@ class Work:
 
     def evolve(self, **changes: Any) -> Work:
         """Make the next value."""
-        return replace(self, **changes)
+        return evolved(self, changes)
 
     def on_call(self, **changes: Any) -> Work:
         """Change fields of the call; its version rises only when it is committed."""
-        return replace(self, call=replace(self.call, **changes))
+        return evolved(self, {"call": evolved(self.call, changes)})
 
     def note(self, kind: str, body: Mapping[str, Any], personal: Mapping[str, Any] | None = None, *, to: State | None = None) -> Work:
         """Add an event; `to` also moves the call."""
         change = None if to is None else (self.call.state, to)
         work = self if to is None else self.on_call(state=to)
-        return replace(work, drafts=(*self.drafts, Draft(kind, body, personal or {}, change)))
+        return evolved(work, {"drafts": (*self.drafts, Draft(kind, body, personal or {}, change))})
 
     def moved_by_last(self, to: State) -> Work:
         """Let the last event added be the one that moves the call."""
         last = replace(self.drafts[-1], change=(self.call.state, to))
-        return replace(self.on_call(state=to), drafts=(*self.drafts[:-1], last))
+        return evolved(self.on_call(state=to), {"drafts": (*self.drafts[:-1], last)})
 
     def also(self, *writes: Write) -> Work:
         """Add writes to the next commit."""
-        return replace(self, writes=(*self.writes, *writes))
+        return evolved(self, {"writes": (*self.writes, *writes)})
 
     def let_go(self) -> Work:
         """End without effect: free what the stored call holds and asked for."""
@@ -131,7 +131,7 @@ class Work:
 
     def rest(self) -> Work:
         """Stop here: the next commit is the last of this journey."""
-        return replace(self, at_rest=True)
+        return evolved(self, {"at_rest": True})
 
 
 def new_id(kind: str) -> str:
@@ -170,7 +170,7 @@ def request(work: Work) -> dict[str, Any]:
 async def move(parts: Parts, call: Call, drafts: tuple[Draft, ...], writes: Iterable[Write] = (), **changes: Any) -> Call:
     """Move a stored call by a fact from outside (a vote, a cancellation, a deadline): needs neither its action nor its arguments."""
     moved = next((draft.change[1] for draft in reversed(drafts) if draft.change), call.state)
-    after, events = record(parts, replace(call, state=moved, **changes), drafts, parts.vault.by_pseudonym(call.subject))
+    after, events = record(parts, evolved(call, {"state": moved, **changes}), drafts, parts.vault.by_pseudonym(call.subject))
     await parts.store.commit([move_call(after, seen=call.version), *writes, *events], call=after)
     parts.announce(call.id)
     return after

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from ..audit import FINAL, State
 
-
 T = TypeVar("T")
 
 

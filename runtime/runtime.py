@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -48,7 +48,8 @@ class Runtime:
 
     `actions` are actions, modules, catalogs, or names of entry-point groups; `policies` a folder or file; `database` a file
     (`remit.db`; `remit.keys` is made beside it on the first run). `resources` are the connectors that actions ask for by
-    type. Raises `DefinitionError` and `PolicyError` at once; the database is opened by `start`, or at the first call.
+    type; `clock` makes the clock. Raises `DefinitionError` and `PolicyError` at once; the database is opened by `start`, or
+    at the first call.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Runtime:
         activate: bool = False,
         lease_margin: timedelta = timedelta(seconds=10),
         attempts: int = 5,
+        clock: Callable[..., Clock] = Clock,
     ) -> None:
         self.catalog = Catalog(actions)
         self.database, self.tenant = Path(database), tenant
@@ -70,6 +72,7 @@ class Runtime:
         self._guards = {action.name: guard(action, self._shapes[action.name]) for action in self.catalog.values()}
         self._folder = PolicyFolder.read(Path(policies), self._shapes)
         self._activate, self._lease_margin, self._attempts = activate, lease_margin, attempts
+        self._clock = clock
         self._started: asyncio.Task[None] | None = None
         self._running: dict[str, asyncio.Task[Call]] = {}
         self._background: list[asyncio.Task[None]] = []
@@ -249,7 +252,7 @@ class Runtime:
         self.parts = Parts(
             store=store,
             vault=Vault(store),
-            clock=Clock(last_recorded=store.last_recorded()),
+            clock=self._clock(last_recorded=store.last_recorded()),
             log_id=store.row("SELECT value FROM store_meta WHERE key = 'log_id'")[0],
             catalog=self.catalog,
             guards=self._guards,

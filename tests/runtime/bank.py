@@ -1,0 +1,302 @@
+"""A tiny bank with state, the actions over it, and a clock that moves when it is told to: what the tests of the runtime share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import itertools
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from remit import Context, Injected, Money, Public, Runtime, Secret, Session, action, keyed, lookup
+from remit.actions import after, once, per_call, read
+from remit.audit import State
+from remit.runtime.clock import Clock
+from remit.runtime.database import keys_path, open_database
+
+Behaviour = Callable[["Bank", Context, str, Any], Awaitable[Any]]
+
+
+class Payment(BaseModel):
+    customer: str
+    disputed: bool = False
+    memo: str = ""
+
+
+class Receipt(BaseModel):
+    id: str
+    note: str
+    place: Public[str] = "counter"
+
+
+@dataclass
+class Bank:
+    """Pay what is asked. `plan` holds a behaviour for each coming attempt; when it is empty, all goes well."""
+
+    payments: dict[str, Payment] = field(default_factory=dict)
+    plan: deque[Behaviour] = field(default_factory=deque)
+    effects: list[str] = field(default_factory=list)
+    attempts: list[tuple[str, int]] = field(default_factory=list)
+    by_key: dict[str, Receipt] = field(default_factory=dict)
+    looks: int = 0
+    look_fails: Exception | None = None
+    facts_fail: Exception | None = None
+    replied: str = "thank you"
+
+    async def pay(self, ctx: Context, about: str, key: str | None) -> Any:
+        self.attempts.append((key or ctx.call_id, ctx.attempt))
+        behaviour = self.plan.popleft() if self.plan else good
+        return await behaviour(self, ctx, about, key)
+
+    def apply(self, ctx: Context, about: str, key: str | None) -> Receipt:
+        """Let the money flow: once for each key, and once each time without one."""
+        if key is not None and key in self.by_key:
+            return self.by_key[key]
+        self.effects.append(about)
+        receipt = Receipt(id=f"re_{len(self.effects)}", note=self.replied)
+        self.by_key[key or ctx.call_id] = receipt
+        ctx.reference(receipt.id, status="pending")
+        return receipt
+
+    def find(self, ctx: Context, key: str | None = None) -> Receipt | None:
+        self.looks += 1
+        if self.look_fails:
+            raise self.look_fails
+        return next((receipt for name, receipt in self.by_key.items() if name.startswith(ctx.call_id)), None)
+
+
+async def good(bank: Bank, ctx: Context, about: str, key: str | None) -> Any:
+    return bank.apply(ctx, about, key)
+
+
+async def lost(bank: Bank, ctx: Context, about: str, key: str | None) -> Any:
+    bank.apply(ctx, about, key)
+    raise ConnectionResetError("the answer was lost")
+
+
+async def dropped(_bank: Bank, _ctx: Context, _about: str, _key: str | None) -> Any:
+    raise ConnectionResetError("the request was lost")
+
+
+async def hangs(_bank: Bank, _ctx: Context, _about: str, _key: str | None) -> Any:
+    await asyncio.sleep(3600)
+
+
+def raising(error: BaseException, *, applied: bool = False) -> Behaviour:
+    async def behave(bank: Bank, ctx: Context, about: str, key: str | None) -> Any:
+        if applied:
+            bank.apply(ctx, about, key)
+        raise error
+
+    return behave
+
+
+def answering(value: Any) -> Behaviour:
+    async def behave(bank: Bank, ctx: Context, about: str, key: str | None) -> Any:
+        bank.apply(ctx, about, key)
+        return value() if callable(value) else value
+
+    return behave
+
+
+def gated(gate: asyncio.Event, entered: asyncio.Event | None = None, then: Behaviour = good) -> Behaviour:
+    async def behave(bank: Bank, ctx: Context, about: str, key: str | None) -> Any:
+        if entered:
+            entered.set()
+        await gate.wait()
+        return await then(bank, ctx, about, key)
+
+    return behave
+
+
+async def load_payment(payment_id: str, bank: Injected[Bank]) -> Payment | None:
+    if bank.facts_fail:
+        raise bank.facts_fail
+    return bank.payments.get(payment_id)
+
+
+def find(ctx: Context, bank: Injected[Bank]) -> Receipt | None:
+    return bank.find(ctx)
+
+
+OWN: dict[str, Any] = {"facts": {"payment": load_payment}, "owns": "facts.payment.customer == subject.id"}
+
+
+@action(effect=keyed("24h"), key="refund:{payment_id}", again="confirmed", deadline="5s", **OWN)
+async def refund(ctx: Context, payment_id: str, amount: Money, bank: Injected[Bank], note: str | None = None) -> Receipt:
+    """Refund a payment at a bank that honours keys."""
+    return await bank.pay(ctx, payment_id, ctx.idempotency_key)
+
+
+@action(effect=keyed("24h", lookup=find, settle="30s"), key="traced:{payment_id}", deadline="5s", **OWN)
+async def traced_refund(ctx: Context, payment_id: str, amount: Money, bank: Injected[Bank]) -> Receipt:
+    """Refund at a bank that honours keys and can be asked."""
+    return await bank.pay(ctx, payment_id, ctx.idempotency_key)
+
+
+@action(effect=lookup(find, settle="30s"), key="transfer:{payment_id}", deadline="5s", **OWN)
+async def transfer(ctx: Context, payment_id: str, amount: Money, bank: Injected[Bank]) -> Receipt:
+    """Refund at a bank that honours no keys and can be asked."""
+    return await bank.pay(ctx, payment_id, None)
+
+
+@action(effect=once, key="cheque:{payment_id}", again=after("15m"), deadline="5s", **OWN)
+async def cheque(ctx: Context, payment_id: str, amount: Money, bank: Injected[Bank]) -> Receipt:
+    """Send a cheque by post: nobody can be asked what became of it."""
+    return await bank.pay(ctx, payment_id, None)
+
+
+@action(effect=once, key=per_call, deadline="5s", owns=None, owns_reason="it is about nobody")
+async def jot(ctx: Context, text: str, bank: Injected[Bank], pin: Secret[str] = "none", place: Public[str] = "desk") -> Receipt:
+    """Write a note."""
+    return await bank.pay(ctx, text, None)
+
+
+@action(effect=read, deadline="5s", **OWN)
+async def look_up(ctx: Context, payment_id: str, bank: Injected[Bank]) -> Receipt:
+    """Look at a payment."""
+    return await bank.pay(ctx, payment_id, None)
+
+
+ACTIONS = (refund, traced_refund, transfer, cheque, jot, look_up)
+PAYING = "[refund, traced_refund, transfer, cheque]"
+
+ALLOW = f"""
+policy: payments
+actions: {PAYING}
+rules:
+  - id: small
+    when: arguments.amount.currency == "EUR" && arguments.amount.minor <= 100000
+    then: allow
+  - id: large
+    when: arguments.amount.currency == "EUR" && arguments.amount.minor > 5000
+    then: require_approval
+    approval: {{by: finance, votes: 1, within: 4h}}
+    reason: More than fifty.
+  - id: disputed
+    when: facts.payment.disputed
+    then: deny
+    reason: The bank disputes it.
+    say: I can't do this one here.
+"""
+NOTES = """
+policy: notes
+actions: [jot, look_up]
+rules:
+  - id: anybody
+    then: allow
+"""
+
+
+class FakeTime:
+    """Wall and steady clock in nanoseconds that move only when told to."""
+
+    def __init__(self) -> None:
+        self.nanos = 1_780_000_000 * 10**9
+
+    def pass_(self, **how_long: float) -> None:
+        self.nanos += int(timedelta(**how_long).total_seconds() * 10**9)
+
+    def clock(self, *, last_recorded: int) -> Clock:
+        return Clock(last_recorded=last_recorded, wall=lambda: self.nanos, steady=lambda: self.nanos)
+
+
+@functools.cache
+def _template() -> Path:
+    """Migrate one database for all tests: each takes a copy."""
+    folder = Path(tempfile.mkdtemp(prefix="remit-template-"))
+    database = open_database(folder / "remit.db")
+    database.reader.close()
+    database.writer.close()
+    return folder / "remit.db"
+
+
+@dataclass
+class World:
+    """A folder with a database, its policies and a bank; runtimes come and go."""
+
+    folder: Path
+    bank: Bank = field(default_factory=Bank)
+    time: FakeTime = field(default_factory=FakeTime)
+    numbers: Any = field(default_factory=lambda: itertools.count(1))
+
+    @classmethod
+    def make(cls, folder: Path, **policies: str) -> World:
+        world = cls(folder)
+        shutil.copy(_template(), world.database)
+        shutil.copy(keys_path(_template()), keys_path(world.database))
+        (folder / "policies").mkdir()
+        world.policies(**(policies or {"payments": ALLOW, "notes": NOTES}))
+        for number in range(1, 60):
+            world.bank.payments[f"pay_{number}"] = Payment(customer="kay")
+        return world
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "remit.db"
+
+    def policies(self, **files: str) -> None:
+        for name, text in files.items():
+            (self.folder / "policies" / f"{name}.yaml").write_text(text)
+
+    def runtime(self, actions: Any = ACTIONS, **settings: Any) -> Runtime:
+        return Runtime(
+            actions,
+            policies=self.folder / "policies",
+            database=self.database,
+            resources=[self.bank],
+            **{"activate": True, "clock": self.time.clock, **settings},
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self, actions: Any = ACTIONS, *, people: bool = True, **settings: Any) -> AsyncIterator[Runtime]:
+        async with self.runtime(actions, **settings) as runtime:
+            if people and not runtime.people.everybody():
+                await hire(runtime)
+            yield runtime
+
+    def bytes(self) -> bytes:
+        """Everything that lies on the disk beside the keys."""
+        return b"".join(path.read_bytes() for path in sorted(self.folder.glob("remit.db*")))
+
+
+async def hire(runtime: Runtime) -> None:
+    for person, roles in {"fay": ["finance"], "finn": ["finance"], "sam": ["support"], "boss": ["finance"]}.items():
+        await runtime.people.add(person, roles=roles)
+    await runtime.people.add_agent("bot", owner="boss")
+
+
+def session(**changes: Any) -> Session:
+    return Session(**{"principal": "bot", "subject": "kay", "conversation": "c1", **changes})
+
+
+def asks(name: str = "refund", payment: str = "pay_1", euros: str = "10.00", *, id: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"id": id, "name": name, "arguments": {"payment_id": payment, "amount": {"value": euros, "currency": "EUR"}, **more}}
+
+
+def says(text: str, *, id: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"id": id, "name": "jot", "arguments": {"text": text, **more}}
+
+
+LARGE = "99.00"
+
+
+async def comes_to(runtime: Runtime, call_id: str, *states: State, within: float = 20) -> Any:
+    """Wait until a call is in one of these states, and give its outcome."""
+    async with asyncio.timeout(within):
+        while (outcome := await runtime.get(call_id)).state not in states:
+            await asyncio.sleep(0.005)
+    return outcome
+
+
+def kinds(view: Any) -> list[str]:
+    return [event["kind"] for event in view.events]

@@ -1,0 +1,58 @@
+"""The README's own code, run as a developer would: save each block, run it, ask again, look."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+
+
+@pytest.fixture
+def app(tmp_path):
+    blocks = re.findall(r"<!-- test: (\S+) -->\n```\w+\n(.*?)```", README, re.DOTALL)
+    assert [name for name, _ in blocks] == ["actions.py", "policies/fees.yaml", "app.py"]
+    for name, text in blocks:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def run(app, *command):
+    return subprocess.run([sys.executable, *command], cwd=app, capture_output=True, text=True, check=False)
+
+
+def remit(app, *arguments):
+    done = run(app, "-m", "remit", *arguments, "--json")
+    return done.returncode, json.loads(done.stdout)
+
+
+def ask(app, invoice, amount):
+    return remit(app, "call", "waive_fee", "--arg", f"invoice_id={invoice}", "--arg", f"amount={amount}", "--as-subject", "ada")
+
+
+def test_the_readme_alone_gives_a_working_app(app):
+    first = run(app, "app.py")
+    assert first.returncode == 0, first.stderr
+    assert re.fullmatch(r"succeeded waived 9\.90 EUR under call_\w{4}\n", first.stdout)
+
+    code, again = ask(app, "inv-7", "9.90 EUR")
+    assert (code, again["state"], again["repeated"]) == (0, "succeeded", True)
+
+    code, foreign = ask(app, "inv-8", "9.90 EUR")
+    assert (code, foreign["state"], foreign["error"]["code"]) == (1, "denied", "not_found")
+
+    code, report = remit(app, "audit", "verify")
+    assert code == 0
+    assert report["ok"] is True
+
+
+def test_every_link_of_the_readme_leads_somewhere():
+    root = Path(__file__).resolve().parent.parent
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
+    assert links
+    assert [link for link in links if not (root / link).exists()] == []

@@ -15,7 +15,7 @@ from .safe_text import safe
 if TYPE_CHECKING:
     from ..actions import Action, Catalog
 
-commands = group("See what can be done.")
+commands = group("See what can be done.", "remit actions list")
 
 
 def find(catalog: Catalog, name: str) -> Action:

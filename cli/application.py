@@ -98,13 +98,14 @@ def _imported(name: str) -> ModuleType:
                 f"there is no module {error.name} in {os.getcwd()}; go to your app's folder, name it with --app MODULE:NAME, "  # noqa: PTH109
                 "or make one with `remit init`"
             ) from None
-        raise Unusable(f"{_place(error) or name}: {type(error).__name__}: {error}") from error
+        raise Unusable(f"{_place(error) or name}: {type(error).__name__}: {getattr(error, 'msg', error)}") from error
 
 
 def _place(error: Exception) -> str:
     """Say where in the developer's own files an error came up: the last frame that is in the current folder."""
-    if isinstance(error, SyntaxError):
-        return f"{error.filename}:{error.lineno}"
     here = os.getcwd() + os.sep  # noqa: PTH109
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(here)]
-    return f"{own[-1].filename.removeprefix(here)}:{own[-1].lineno}" if own else ""
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        frames.append((str(error.filename), error.lineno))
+    own = [f"{file.removeprefix(here)}:{line}" for file, line in frames if file.startswith(here)]
+    return own[-1] if own else ""

@@ -14,12 +14,12 @@ from .output import panel, show, show_json
 if TYPE_CHECKING:
     from ..audit import Report
 
-commands = group("Check the audit log, and carry it away.")
+commands = group("Check the audit log, and carry it away.", "remit audit verify")
 
 
 @commands.command("verify", epilog=example("remit audit verify", "remit audit verify exported-log --key log+8f3a+AbCd"))
 def verify(
-    path: Annotated[Path | None, typer.Argument(metavar="[PATH]", help="An exported folder; else the live database.")] = None,
+    path: Annotated[Path | None, typer.Argument(metavar="PATH", help="An exported folder; else the live database.")] = None,
     key: Annotated[str | None, typer.Option(metavar="KEY", help="The verifier key you were given; else the folder's own word.")] = None,
     app: App = None,
     as_json: AsJson = False,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 answers = typer.Typer()
 """The commands that stand at the top: call, approve, reject."""
-commands = group("Look at calls.")
+commands = group("Look at calls.", "remit calls list")
 
 _WITHOUT_EFFECT = {"rejected", "denied", "failed", "declined", "expired", "cancelled", "unknown"}
 _TELLING = ("person", "answer", "role", "via", "by", "rule", "attempt", "reference", "status", "code")

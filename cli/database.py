@@ -6,7 +6,7 @@ from .application import load
 from .options import App, example, group
 from .output import show
 
-commands = group("Look after the database.")
+commands = group("Look after the database.", "remit db upgrade")
 
 
 @commands.command("upgrade", epilog=example("remit db upgrade"))

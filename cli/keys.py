@@ -11,7 +11,7 @@ from .application import Unusable, load, run_with_people
 from .options import App, AsJson, example, group
 from .output import show, show_json
 
-commands = group("Make keys, and make them useless.")
+commands = group("Make keys, and make them useless.", "remit keys new --service support-bot --scope calls:write")
 
 
 class Scope(StrEnum):

@@ -15,9 +15,9 @@ OPERATOR = "local operator"
 """Who does what is done from this command line: whoever can read the key file."""
 
 
-def group(about: str) -> typer.Typer:
-    """Make a group of commands. Its help is plain text: rich's takes three times as long to start."""
-    return typer.Typer(help=about, no_args_is_help=True, rich_markup_mode=None)
+def group(about: str, shown: str) -> typer.Typer:
+    """Make a group of commands, with one as an example. Its help is plain text: rich's takes three times as long to start."""
+    return typer.Typer(help=about, epilog=example(shown), no_args_is_help=True, rich_markup_mode=None)
 
 
 def example(*lines: str) -> str:

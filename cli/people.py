@@ -13,7 +13,7 @@ from .output import show, show_json, table
 if TYPE_CHECKING:
     from ..runtime.people import People, Person
 
-commands = group("Say who there is, and what they may decide.")
+commands = group("Say who there is, and what they may decide.", "remit people list")
 
 PersonId = Annotated[str, typer.Argument(metavar="ID", help="The person's id, for good: names change, ids do not.")]
 

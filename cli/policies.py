@@ -13,7 +13,7 @@ from .options import OPERATOR, App, AsJson, example, group
 from .output import show, show_json
 from .safe_text import safe
 
-commands = group("Check policies, and put them in force.")
+commands = group("Check policies, and put them in force.", "remit policy check")
 
 
 @commands.command("check", epilog=example("remit policy check"))

@@ -16,7 +16,7 @@ from .output import show
 
 starting = typer.Typer()
 """The command that stands at the top: init."""
-commands = group("Add to an app that `remit init` made.")
+commands = group("Add to an app that `remit init` made.", "remit new action cancel_order")
 
 STARTER = Path(__file__).parent / "starter"
 APP = ("app.py", "actions/__init__.py", "actions/orders.py", "policies/orders.yaml", "policies/credits.yaml", "README.md", ".gitignore")
@@ -32,7 +32,7 @@ Next{there}:
 
 
 @starting.command("init", epilog=example("remit init desk"))
-def init(folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where; the current folder by default.")] = Path()) -> None:
+def init(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where it goes.")] = Path()) -> None:
     """Make a small app that works at once.
 
     It has two actions, their policies, and a runtime. Nothing is overwritten.

@@ -13,9 +13,6 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="REMIT_", frozen=True)
 
-    app: str = "app:runtime"
-    """REMIT_APP: where the command line finds the runtime, as `module:name`; the current folder is looked in first."""
-    host: str = "127.0.0.1"
-    """REMIT_HOST: the address that `remit serve` listens on."""
-    port: Annotated[int, Field(ge=1, le=65_535)] = 8_000
-    """REMIT_PORT: the port that `remit serve` listens on."""
+    app: Annotated[str, Field(description="where the runtime is, as `MODULE:NAME`; the current folder is looked in first")] = "app:runtime"
+    host: Annotated[str, Field(description="the address that `remit serve` listens on")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_535, description="the port that `remit serve` listens on")] = 8_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -133,7 +134,7 @@ class Tools(BaseModel):
 class Events(BaseModel):
     """A page of the log: clear parts and commitments, no personal values."""
 
-    events: list[dict[str, Any]]
+    events: Sequence[Mapping[str, Any]]
     after: Annotated[int, Field(description="Ask for what is behind this place next.")]
 
 

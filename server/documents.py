@@ -6,7 +6,10 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from ..actions import Problem
+from ..audit import State
 from ..errors import RemitError, StoreError
+from ..runtime import Outcome
 from .bodies import OutcomeBody, ProblemBody
 from .problems import MEDIA_TYPE, InvalidRequest, ScopeMissing, Unauthenticated, Unexpected, members, text
 
@@ -17,38 +20,14 @@ KEYED = (Unauthenticated, ScopeMissing, InvalidRequest, Unexpected, StoreError)
 NEW_CALL = {
     "name": "refund_payment",
     "arguments": {"payment_id": "pay_81", "amount": {"value": "49.90", "currency": "EUR"}, "reason": "damaged"},
-    "session": {
-        "principal": "support-agent",
-        "subject": "cus_17",
-        "conversation": "conv_5",
-        "assurance": 2,
-        "verified_at": "2026-03-01T10:00:00Z",
-    },
+    "session": {"principal": "support-agent", "subject": "cus_17", "assurance": 2, "verified_at": "2026-03-01T10:00:00Z"},
 }
-_CALL = {"call": "call_0f3c9a5e2b7d41c86a90", "action": "refund_payment"}
-FINAL = {
-    "succeeded": {**_CALL, "state": "succeeded", "message": "Done.", "result": {"refund": "re_4"}},
-    "denied": {
-        **_CALL,
-        "state": "denied",
-        "message": "This is not allowed here. Do not repeat it.",
-        "error": {
-            "code": "denied",
-            "message": "This is not allowed here. Do not repeat it.",
-            "field_errors": [],
-            "retry": "never",
-            "suggestion": None,
-        },
-    },
-}
-OPEN = {
-    "waiting": {
-        **_CALL,
-        "state": "waiting",
-        "message": "Waiting for approval by finance. Do not repeat the call; it will be done when they agree.",
-        "waiting": [{"requirement": "approval", "for": "approval by finance"}],
-    }
-}
+_CALL: dict[str, Any] = {"call_id": "call_0f3c9a5e2b7d41c86a90", "action": "refund_payment"}
+_FINAL = (
+    Outcome(**_CALL, state=State.SUCCEEDED, result={"refund": "re_4"}),
+    Outcome(**_CALL, state=State.DENIED, error=Problem("denied", "This payment is disputed at the bank.", retry="never")),
+)
+_OPEN = (Outcome(**_CALL, state=State.WAITING, waiting=({"requirement": "approval", "for": "approval by finance"},)),)
 _HEADERS = {
     "Location": {"description": "Where the call is.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds after which to look again.", "schema": {"type": "integer"}},
@@ -62,8 +41,8 @@ for the caller's own mistakes and for ours, never for what a model did."""
 def outcomes(*refused: type[RemitError]) -> Responses:
     """Document an endpoint that answers with an outcome."""
     return {
-        200: _answer("The call is final: done, denied, rejected, declined, failed, expired or cancelled.", FINAL),
-        202: {**_answer("The call may still move.", OPEN), "headers": _HEADERS},
+        200: _answer("The call is final: done, denied, rejected, declined, failed, expired or cancelled.", *_FINAL),
+        202: {**_answer("The call may still move.", *_OPEN), "headers": _HEADERS},
         **problems(*KEYED, *refused),
     }
 
@@ -91,6 +70,6 @@ class Documented(FastAPI):
         return document
 
 
-def _answer(description: str, examples: dict[str, Any]) -> dict[str, Any]:
-    named = {name: {"value": value} for name, value in examples.items()}
+def _answer(description: str, *examples: Outcome) -> dict[str, Any]:
+    named = {one.state.value: {"value": one.to_json()} for one in examples}
     return {"model": OutcomeBody, "description": description, "content": {"application/json": {"examples": named}}}

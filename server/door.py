@@ -51,19 +51,19 @@ class Door(APIRoute):
         handle = super().get_route_handler()
 
         async def enter(request: Request) -> Response:
-            request.state.key = _authenticated(request)
+            request.state.key = _owner(await served(request), request.headers.get("authorization", ""))
             return await handle(await _read(request) if request.method == "POST" else request)
 
         return enter
 
 
-def served(request: Request) -> Runtime:
+async def served(request: Request) -> Runtime:  # async, as is the next: FastAPI would run a plain function in a thread
     """Give the runtime that the application serves."""
     runtime: Runtime = request.app.state.runtime
     return runtime
 
 
-def entitled(request: Request, scopes: SecurityScopes, _documented: Annotated[object, Security(_bearer)]) -> KeyOwner:
+async def entitled(request: Request, scopes: SecurityScopes, _documented: Annotated[object, Security(_bearer)]) -> KeyOwner:
     """Give the owner of the request's key; raises `ScopeMissing`."""
     key: KeyOwner = request.state.key
     for scope in scopes.scopes:
@@ -72,9 +72,9 @@ def entitled(request: Request, scopes: SecurityScopes, _documented: Annotated[ob
     return key
 
 
-def _authenticated(request: Request) -> KeyOwner:
-    kind, _, key = request.headers.get("authorization", "").partition(" ")
-    owner = served(request).people.who(key.strip()) if kind.lower() == "bearer" else None
+def _owner(runtime: Runtime, authorization: str) -> KeyOwner:
+    scheme, _, key = authorization.partition(" ")
+    owner = runtime.people.who(key.strip()) if scheme.lower() == "bearer" else None
     if owner is None:
         raise Unauthenticated
     return owner

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response, Security
@@ -48,12 +48,12 @@ keyed = APIRouter(prefix="/v1", route_class=Door)
 open_to_all = APIRouter()
 
 
-@keyed.get("/tools", summary="The actions, as a provider's API takes them", responses={200: {"model": Tools}, **problems(*KEYED)})
+@keyed.get("/tools", summary="The actions, as a provider's API takes them", responses=problems(*KEYED))
 async def tools(
     query: Annotated[ToolsQuery, Query()], runtime: Served, _: Annotated[KeyOwner, Security(entitled, scopes=["tools:read"])]
-) -> Response:
+) -> Tools:
     """Give the value of the request's `tools` in the wire form of `dialect`."""
-    return _json({"tools": runtime.tools(query.dialect)})
+    return Tools(tools=runtime.tools(query.dialect))
 
 
 @keyed.post("/calls", summary="Submit a call", responses=outcomes(ServiceNeeded, KeyReused, *BODY, Overloaded))
@@ -118,36 +118,28 @@ async def vote(
     return _outcome(await runtime.vote(approval_id, person=key.owner, answer=sent.answer, reason=sent.reason, digest=sent.digest))
 
 
-@keyed.get("/events", summary="The log, in its order", responses={200: {"model": Events}, **problems(*KEYED)})
+@keyed.get("/events", summary="The log, in its order", responses=problems(*KEYED))
 async def events(
     query: Annotated[EventsQuery, Query()], runtime: Served, _: Annotated[KeyOwner, Security(entitled, scopes=["events:read"])]
-) -> Response:
+) -> Events:
     """Give events that have their place in the log. Begin with no `after`, then pass on the one that came back."""
     page = await runtime.events(after=query.after, most=query.limit)
-    return _json({"events": page, "after": page[-1]["place"] if page else query.after})
+    return Events(events=page, after=page[-1]["place"] if page else query.after)
 
 
-@open_to_all.get("/healthz", summary="How the service stands", responses={200: {"model": HealthBody}, **problems(StoreError)})
-async def healthz(runtime: Served) -> Response:
+@open_to_all.get("/healthz", summary="How the service stands", responses=problems(StoreError))
+async def healthz(runtime: Served) -> HealthBody:
     """Answer 200 while the database can be read, without a key; 503 otherwise."""
     health = await runtime.health()
-    return _json(
-        {
-            "database": "ok",
-            "oldest_unsequenced_seconds": health.oldest_unsequenced.total_seconds(),
-            "running": health.running,
-            "queued": health.queued,
-        }
-    )
+    age = health.oldest_unsequenced.total_seconds()
+    return HealthBody(database="ok", oldest_unsequenced_seconds=age, running=health.running, queued=health.queued)
 
 
 def _outcome(outcome: Outcome) -> Response:
     """Answer 200 when nothing will move any more, whatever became of it; else 202, and where to look again."""
+    body, media_type = orjson.dumps(outcome.to_json()), "application/json"
     if outcome.final or outcome.dry_run:
-        return _json(outcome.to_json())
+        return Response(body, media_type=media_type)
     pause = PEOPLE_TAKE if outcome.state is State.WAITING else MACHINES_TAKE
-    return _json(outcome.to_json(), 202, {"Location": f"/v1/calls/{outcome.call_id}", "Retry-After": str(pause)})
-
-
-def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(value), status_code=status, headers=headers, media_type="application/json")
+    headers = {"Location": f"/v1/calls/{outcome.call_id}", "Retry-After": str(pause)}
+    return Response(body, status_code=202, headers=headers, media_type=media_type)

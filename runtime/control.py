@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..actions import Action, Catalog
 from ..errors import PolicyChanged
 from ..policies import ActionShape, Expression, Policies, compile_expression, load
+from .journal import Conflict
 from .statements import Write
 from .store import Store
-from .work import Control, Guard, Parts, apart
+from .work import Guard, Parts, apart
 
 
 def shape(action: Action) -> ActionShape:
@@ -47,49 +49,45 @@ class PolicyFolder:
         return cls(path, load(path, known))
 
 
-def active(store: Store, known: Mapping[str, ActionShape]) -> Control | None:
-    """Load the active bundle from the database, from its own stored sources."""
-    if (row := store.control()) is None:
-        return None
-    epoch, digest = row
-    return Control(epoch, stored_bundle(store, digest, known))
+async def put_in_force(parts: Parts, folder: PolicyFolder, *, by: str, activate: bool) -> None:
+    """Take a folder's policies, activating them where none are active or `activate` says so: then they hold in every process.
+
+    Raises `PolicyChanged` where the folder differs from the active bundle and nobody said to activate it.
+    """
+    while (row := parts.store.control()) is None or row[1] != folder.policies.digest:
+        if row is not None and not activate:
+            raise PolicyChanged(
+                f"{folder.path}: these policies are not the active ones (folder {folder.policies.digest[:12]}, active {row[1][:12]}); "
+                "`remit policy reload` activates the folder"
+            )
+        with suppress(Conflict):  # another process was quicker: see what is active now
+            await _activate(parts, folder.policies, row, by=by)
+    parts.control.epoch, parts.control.policies = row[0], folder.policies
+
+
+def refresh(parts: Parts) -> None:
+    """Take over the policies that another process has put in force meanwhile."""
+    if (row := parts.store.control()) is None or row[0] == parts.control.epoch:
+        return
+    known = {name: guard.shape for name, guard in parts.guards.items()}
+    parts.control.epoch, parts.control.policies = row[0], stored_bundle(parts.store, row[1], known)
 
 
 def stored_bundle(store: Store, digest: str, known: Mapping[str, ActionShape]) -> Policies:
-    """Load a bundle by digest."""
+    """Load a bundle by digest, from its own stored sources."""
     sources = store.row("SELECT sources FROM bundle WHERE tenant = ? AND digest = ?", (store.tenant, digest))[0]
     return load(json.loads(sources), known)
 
 
-def enforce(store: Store, folder: PolicyFolder, *, activate: bool) -> Control | None:
-    """Say which policies a starting process takes: None where the folder must be activated first.
-
-    Raises `PolicyChanged` where the folder differs from the active bundle and nobody said to activate it.
-    """
-    row = store.control()
-    if row is None or (activate and row[1] != folder.policies.digest):
-        return None
-    if row[1] != folder.policies.digest:
-        raise PolicyChanged(
-            f"{folder.path}: these policies are not the active ones (folder {folder.policies.digest[:12]}, active {row[1][:12]}); "
-            "`remit policy reload` activates the folder"
-        )
-    return Control(row[0], folder.policies)
-
-
-async def activate(parts: Parts, policies: Policies, *, by: str) -> Control:
-    """Put a bundle in force: after this commit no intent is written under the one before."""
-    store, now = parts.store, parts.clock.now()
-    row = store.control()
-    if row is not None and row[1] == policies.digest:
-        return Control(row[0], policies)
-    epoch, before = row or (0, None)
+async def _activate(parts: Parts, policies: Policies, seen: tuple[int, str] | None, *, by: str) -> None:
+    """Replace the active bundle that was seen: after this commit no intent is written under it."""
+    store = parts.store
+    epoch, before = seen or (0, None)
     body = {"policy": policies.digest, "before": before, "epoch": epoch + 1, "by": by}
     switch = (
         Write("control.open", (store.tenant, 1, policies.digest))
-        if row is None
+        if seen is None
         else Write("control.activate", (policies.digest, store.tenant, epoch))
     )
-    bundle = Write("bundle.add", (store.tenant, policies.digest, json.dumps(dict(policies.sources)), by, now), expect=None)
-    await store.commit([switch, bundle, *apart(parts, "policy.activated", body)])
-    return Control(epoch + 1, policies)
+    row = (store.tenant, policies.digest, json.dumps(dict(policies.sources)), by, parts.clock.now())
+    await store.commit([switch, Write("bundle.add", row, expect=None), *apart(parts, "policy.activated", body)])

@@ -11,14 +11,6 @@ from .statements import Write
 from .work import Parts, Work
 
 
-class HeldByEqual(Exception):
-    """The same subject has asked for just this before."""
-
-    def __init__(self, holder: Call) -> None:
-        super().__init__(holder.id)
-        self.holder = holder
-
-
 @dataclass(frozen=True, slots=True)
 class Taken:
     """Why an effect key can't be had, and by whose call it is held where the asker may know that."""
@@ -27,26 +19,26 @@ class Taken:
     holder: str | None = None
 
 
-def claim(parts: Parts, work: Work, *, repeat_of: str | None = None) -> Work | Taken:
-    """See whether the effect key is free for this call, and which ordinal it would take.
+def claim(parts: Parts, work: Work, *, repeat_of: str | None = None) -> Work | Taken | Call:
+    """See whether the effect key is free for this call, and which ordinal it would take; an earlier call that asked for the same is given.
 
-    Raises `HeldByEqual` when the holder asked for the same. A holder that ended without effect has let go of its key, so whoever is found is on its way, of unknown outcome, or done.
+    A holder that ended without effect has let go of its key, so whoever is found is on its way, of unknown outcome, or done.
     """
     call = work.call
-    held = parts.store.holder(call.effect_key) if call.effect_key else None
-    if held is None or held[0].id == call.id:
+    held = parts.store.holds(call.effect_key) if call.effect_key else []
+    if not held or held[0].call == call.id:
         return work
-    holder, fingerprint = held
-    if _subject(parts, holder) != work.asker.pseudonym:
+    if any(hold.subject != work.asker.pseudonym for hold in held):
         return Taken("conflict")  # another subject: nothing is revealed
-    same = fingerprint == call.fingerprint
-    if holder.state is State.SUCCEEDED and (repeat_of == holder.id or _time_has_passed(parts, work, holder)):
-        return work.evolve(next_ordinal=holder.ordinal + 1)
-    if same:
-        raise HeldByEqual(holder)
-    if holder.state is State.SUCCEEDED and work.action.again.when == "confirmed":
-        return work.evolve(next_ordinal=holder.ordinal + 1, confirm=holder.id)
-    return Taken("effect_taken", holder.id)
+    equal = next((hold.call for hold in held if hold.fingerprint == call.fingerprint), None)
+    latest = parts.store.get(held[0].call)
+    if latest.state is State.SUCCEEDED:
+        following = work.evolve(next_ordinal=held[0].ordinal + 1)
+        if repeat_of in {hold.call for hold in held} or _time_has_passed(parts, work, latest):
+            return following
+        if equal is None and work.action.again.when == "confirmed":
+            return following.evolve(confirm=latest.id)
+    return parts.store.get(equal) if equal else Taken("effect_taken", latest.id)
 
 
 def claim_writes(work: Work) -> Work:
@@ -57,13 +49,6 @@ def claim_writes(work: Work) -> Work:
     assert call.fingerprint is not None
     row = (call.tenant, call.effect_key, work.next_ordinal, call.id, call.fingerprint, work.asker.pseudonym)
     return work.on_call(ordinal=work.next_ordinal).also(Write("effect.hold", row))
-
-
-def _subject(parts: Parts, holder: Call) -> str:
-    row = parts.store.row(
-        "SELECT subject FROM effect WHERE tenant = ? AND key = ? AND ordinal = ?", (holder.tenant, holder.effect_key, holder.ordinal)
-    )
-    return str(row[0]) if row else ""
 
 
 def _time_has_passed(parts: Parts, work: Work, holder: Call) -> bool:

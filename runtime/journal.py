@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from ..errors import DatabaseLocked, DatabaseReadOnly, Overloaded, StoreError
+from ..errors import DatabaseLocked, DatabaseReadOnly, StoreError
 from .statements import ORDER, STATEMENTS, Write
 
 LOCK_WAIT = 5.0
@@ -64,11 +64,12 @@ class Journal:
     async def commit(self, writes: Iterable[Write]) -> None:
         """Commit these writes together, or none of them.
 
-        Raises `Conflict` when a row moved or a key is taken, `Overloaded` when the queue is full, `CommitUnknown` when the
-        commit itself was cut off, and `StoreError` for a database that can't be written.
+        Raises `Conflict` when a row moved or a key is taken, `CommitUnknown` when the commit itself was cut off, and
+        `StoreError` for a database that can't be written. The queue is bounded at the door, by `LONGEST_QUEUE`: whatever was
+        let in may write what has become of it.
         """
-        if len(self._queue) >= LONGEST_QUEUE or self._closing:
-            raise Overloaded
+        if self._closing:
+            raise StoreError("the database was closed")
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="remit-journal")
         member = _Member(sorted(writes, key=lambda write: ORDER[write.statement]))
@@ -99,14 +100,12 @@ class Journal:
     async def _commit_group(self, group: list[_Member]) -> None:
         try:
             await self._transact(group)
-        except (Conflict, sqlite3.IntegrityError) as error:
-            if len(group) == 1:
-                _tell(group, error if isinstance(error, Conflict) else Conflict(str(error)))
+        except Exception as error:  # noqa: BLE001 - whatever is off with one change, the journal goes on for all others
+            if len(group) == 1 or isinstance(error, CommitUnknown | sqlite3.OperationalError):
+                _tell(group, _explained(error))
                 return
             for member in group:
                 await self._commit_group([member])
-        except (StoreError, sqlite3.Error) as error:
-            _tell(group, _explained(error))
         else:
             _tell(group, None)
 
@@ -163,6 +162,8 @@ def _is_busy(error: sqlite3.Error) -> bool:
 def _explained(error: Exception) -> StoreError:
     if isinstance(error, StoreError):
         return error
+    if isinstance(error, sqlite3.IntegrityError):
+        return Conflict(str(error))
     if isinstance(error, sqlite3.Error) and _is_busy(error):
         return DatabaseLocked(f"another process has held the database locked for {LOCK_WAIT:g} s; find it and stop it")
     if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:

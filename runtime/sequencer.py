@@ -7,6 +7,7 @@ place a row. Rows are taken `WHERE leaf_index IS NULL`, never by `id > last`: id
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from ..audit import RightEdge, sign
 from .journal import Conflict
@@ -16,6 +17,8 @@ from .work import Parts
 BATCH = 2_000
 PAUSE = 0.25
 
+log = logging.getLogger("remit.sequencer")
+
 
 class Sequencer:
     """Build the tree over the event table."""
@@ -23,11 +26,19 @@ class Sequencer:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
+    async def open(self) -> None:
+        """Begin the tree where there is none yet."""
+        store = self._parts.store
+        await store.commit([Write("head.open", (store.tenant, 0, 0, RightEdge().to_bytes()), expect=None)])
+
     async def run(self) -> None:
         """Place and sign, again and again, until cancelled."""
         while True:
             await asyncio.sleep(PAUSE)
-            await self.catch_up()
+            try:
+                await self.catch_up()
+            except Exception:
+                log.exception("events wait for their checkpoint; it is tried again")
 
     async def catch_up(self) -> int:
         """Place everything that is committed by now; gives how many events that were."""

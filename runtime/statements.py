@@ -45,7 +45,7 @@ STATEMENTS: dict[str, str] = {
     "event.add": _insert("event", "tenant", "id", "call", "sequence", "kind", "at", "leaf", "hash"),
     "event.place": "UPDATE event SET leaf_index = ? WHERE position = ? AND leaf_index IS NULL",
     "opening.add": _insert("opening", "tenant", "event", "subject", "blob"),
-    "head.open": _insert("log_head", "tenant", "version", "size", "edge"),
+    "head.open": _insert("log_head", "tenant", "version", "size", "edge") + " ON CONFLICT DO NOTHING",
     "head.move": "UPDATE log_head SET version = version + 1, size = ?, edge = ? WHERE tenant = ? AND version = ?",
     "checkpoint.add": _insert("checkpoint", "tenant", "size", "note", "at"),
     "meta.add": _insert("store_meta", "key", "value"),

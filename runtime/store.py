@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..audit import State
 from ..errors import CallNotFound
@@ -39,6 +39,15 @@ class Requirement:
     def columns(cls) -> str:
         """Name the columns in the order of the fields."""
         return ", ".join(cls.__slots__)
+
+
+class Hold(NamedTuple):
+    """One call's hold on an effect key: what it asked for, and whose pseudonym it asked under."""
+
+    call: str
+    ordinal: int
+    fingerprint: bytes
+    subject: str
 
 
 class Store:
@@ -98,12 +107,10 @@ class Store:
         """Give the call that was submitted under this key."""
         return _call(self.row(f"{_CALL} AND idempotency = ?", (self.tenant, key)))
 
-    def holder(self, effect_key: bytes) -> tuple[Call, bytes] | None:
-        """Give the call that holds an effect key at its highest ordinal, and the fingerprint of what it asked for."""
-        held = self.row(
-            "SELECT call, fingerprint FROM effect WHERE tenant = ? AND key = ? ORDER BY ordinal DESC LIMIT 1", (self.tenant, effect_key)
-        )
-        return (self.get(held[0]), held[1]) if held else None
+    def holds(self, effect_key: bytes) -> list[Hold]:
+        """List who holds an effect key, the highest ordinal first."""
+        sql = "SELECT call, ordinal, fingerprint, subject FROM effect WHERE tenant = ? AND key = ? ORDER BY ordinal DESC"
+        return [Hold(*row) for row in self.rows(sql, (self.tenant, effect_key))]
 
     def due(self, now: int, *, most: int) -> list[str]:
         """List the calls whose wake-up has come."""

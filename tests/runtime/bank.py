@@ -279,12 +279,12 @@ def session(**changes: Any) -> Session:
     return Session(**{"principal": "bot", "subject": "kay", "conversation": "c1", **changes})
 
 
-def asks(name: str = "refund", payment: str = "pay_1", euros: str = "10.00", *, id: str | None = None, **more: Any) -> dict[str, Any]:
-    return {"id": id, "name": name, "arguments": {"payment_id": payment, "amount": {"value": euros, "currency": "EUR"}, **more}}
+def asks(name: str = "refund", payment: str = "pay_1", euros: str = "10.00", *, tag: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"id": tag, "name": name, "arguments": {"payment_id": payment, "amount": {"value": euros, "currency": "EUR"}, **more}}
 
 
-def says(text: str, *, id: str | None = None, **more: Any) -> dict[str, Any]:
-    return {"id": id, "name": "jot", "arguments": {"text": text, **more}}
+def says(text: str, *, tag: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"id": tag, "name": "jot", "arguments": {"text": text, **more}}
 
 
 LARGE = "99.00"

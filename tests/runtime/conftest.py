@@ -7,7 +7,7 @@ from tests.runtime.bank import World
 
 @pytest.fixture(autouse=True)
 def _quick_polls(monkeypatch):
-    for place in ("runtime", "wakeups"):
+    for place in ("journeys", "wakeups"):
         monkeypatch.setattr(f"remit.runtime.{place}.POLL", 0.01)
 
 

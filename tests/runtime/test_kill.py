@@ -14,7 +14,6 @@ import pytest
 from remit.audit import State
 from remit.sandbox.faults import Fault
 from remit.sandbox.payments import PaymentSandbox
-
 from tests.runtime.kill_worker import PAYMENTS
 
 KILLS = int(os.environ.get("REMIT_KILLS", "100"))

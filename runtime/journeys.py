@@ -1,0 +1,143 @@
+"""The calls on their way in this process, each in a task of its own: a caller who goes away never cancels a call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from ..actions import Action, Arguments
+from ..audit import State
+from ..errors import KeyReused, Overloaded, RemitError
+from .advance import FIRST, advance
+from .call import Call
+from .control import refresh
+from .effects import Taken, claim
+from .journal import LONGEST_QUEUE, Conflict
+from .outcome import Outcome
+from .phases import deny, travel
+from .receive import Submission, receive
+from .views import dry_outcome, outcome_of
+from .work import Parts, Work
+
+TRIES = 8
+LONGEST_LINE = 2_000
+"""Calls on their way at once in one process; more are told to come back."""
+POLL = 0.2
+
+log = logging.getLogger("remit.journeys")
+
+
+class Journeys:
+    """Take calls on, new ones and stored ones, until they rest; no call is under way twice in one process."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._tasks: dict[str, asyncio.Task[Call]] = {}
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def admit(self) -> None:
+        """Raise `Overloaded` where one more call would be too many; whatever is let in may finish."""
+        if len(self._tasks) >= LONGEST_LINE or self._parts.store.journal.depth >= LONGEST_QUEUE:
+            raise Overloaded
+
+    async def submit(self, submission: Submission, action: Action, arguments: Arguments, *, wait: float | None) -> Outcome:
+        """Begin a new call, or give the earlier one that it repeats; raises `KeyReused` and `Overloaded`."""
+        received = await receive(self._parts, submission, action, arguments)
+        begun = self._placed(submission, received)
+        if isinstance(begun, Call):
+            return await self.outcome(begun.id, wait, repeated=True)
+        if submission.dry_run:
+            return dry_outcome(self._parts, await travel(self._parts, begun, () if begun.at_rest else FIRST[:-1]))
+        task = self._start(received.call.id, self._travel(submission, received, begun))
+        await asyncio.wait({task}, timeout=wait)
+        if not task.done():
+            return outcome_of(self._parts, self._parts.store.find(received.call.id) or received.call)
+        if (call := task.result()).id != received.call.id:
+            return await self.outcome(call.id, wait, repeated=True)
+        return outcome_of(self._parts, call)
+
+    async def advance(self, call_id: str) -> Call:
+        """Take up a stored call where it stands."""
+        while (running := self._tasks.get(call_id)) is not None:
+            await asyncio.wait({running})  # what it has seen may be older than what was just committed
+        return await asyncio.shield(self._start(call_id, self._advance(call_id)))
+
+    async def outcome(self, call_id: str, wait: float | None, *, repeated: bool) -> Outcome:
+        """Give an earlier call's outcome, waiting while it is on its way."""
+        call = await self._until(call_id, wait, lambda call: call.state not in {State.NEW, State.EXECUTING})
+        return outcome_of(self._parts, call, repeated=repeated)
+
+    async def end(self, call_id: str, wait: float | None) -> Outcome:
+        """Wait until a call is final, and give it as it then stands."""
+        return outcome_of(self._parts, await self._until(call_id, wait, lambda call: call.final))
+
+    async def rest(self) -> None:
+        """Wait until nothing is on its way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks.values())
+
+    def _start(self, call_id: str, journey: Coroutine[Any, Any, Call]) -> asyncio.Task[Call]:
+        task = self._tasks[call_id] = asyncio.create_task(journey, name=call_id)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Call]) -> None:
+        del self._tasks[task.get_name()]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Whoever waits is told; but perhaps nobody does any more.
+            log.log(logging.DEBUG if isinstance(error, RemitError) else logging.ERROR, "call %s: %r", task.get_name(), error)
+
+    def _placed(self, submission: Submission, received: Work) -> Work | Call:
+        """Say where a new call stands among those before it: in its own right, denied, or as the earlier call that it repeats."""
+        key = received.call.idempotency
+        if key is not None and (earlier := self._parts.store.by_idempotency(key)) is not None:
+            if earlier.fingerprint != received.call.fingerprint:
+                raise KeyReused
+            return earlier
+        claimed = claim(self._parts, received, repeat_of=submission.repeat_of)
+        return deny(received, claimed.code, holder=claimed.holder) if isinstance(claimed, Taken) else claimed
+
+    async def _travel(self, submission: Submission, received: Work, begun: Work) -> Call:
+        for _ in range(TRIES):
+            try:
+                return (await travel(self._parts, begun, () if begun.at_rest else FIRST)).call
+            except Conflict:
+                if (stored := self._parts.store.find(received.call.id)) is not None:
+                    return stored  # recovery was quicker: what it found is what happened
+            # Nothing was written: somebody else took a key meanwhile, or changed the policies.
+            refresh(self._parts)
+            again = self._placed(submission, received)
+            if isinstance(again, Call):
+                return again
+            begun = again
+        raise Overloaded
+
+    async def _advance(self, call_id: str) -> Call:
+        for _ in range(TRIES):
+            try:
+                return await advance(self._parts, call_id)
+            except Conflict:
+                refresh(self._parts)
+        return self._parts.store.get(call_id)
+
+    async def _until(self, call_id: str, wait: float | None, enough: Any) -> Call:
+        store = self._parts.store
+        try:
+            async with asyncio.timeout(wait):
+                while not enough(call := store.get(call_id)):
+                    await self._moved(call)
+        except TimeoutError:
+            pass
+        return store.get(call_id)
+
+    async def _moved(self, call: Call) -> None:
+        """Wait until the call has moved: told so in this process, looked up for another's."""
+        waiter = self._parts.changed.setdefault(call.id, asyncio.Event())
+        try:
+            await asyncio.wait_for(waiter.wait(), POLL)
+        except TimeoutError:
+            self._parts.changed.pop(call.id, None)  # another process may end it; who else waits here looks up as well

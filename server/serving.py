@@ -41,9 +41,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
     except OSError as error:
-        raise CannotListen(
-            f"{host}:{port} can't be listened on ({error.strerror}); stop what listens there, or choose another --port"
-        ) from error
+        why = str(error.strerror).partition(" (")[0]  # Python adds the address to some
+        raise CannotListen(f"{host}:{port} can't be listened on ({why}); stop what listens there, or choose another --port") from error
 
 
 async def _serve(runtime: Runtime, listening: socket.socket) -> None:

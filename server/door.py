@@ -23,7 +23,7 @@ BODY_SECONDS = 10.0
 _bearer = HTTPBearer(
     scheme_name="key",
     bearerFormat="remit_PREFIX_SECRET",
-    description="An API key of a service or a person, made by `remit keys new` and shown once. Each endpoint names the scope that it takes.",
+    description="An API key of a service or a person, made by `remit keys new` and shown once. Each endpoint names its scope.",
     auto_error=False,
 )
 

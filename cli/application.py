@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -59,11 +60,9 @@ def load(named: str | None) -> Runtime:
     raise Unusable(f"{module.__file__} has no Runtime called {attribute}; {instead}")
 
 
-def run(app: str | None, work: Callable[[Runtime], Awaitable[T]]) -> T:
+def run(runtime: Runtime, work: Callable[[Runtime], Awaitable[T]]) -> T:
     """Do the work with the runtime, which starts when it is first asked for something, and close it whatever happens."""
     import asyncio
-
-    runtime = load(app)
 
     async def closing() -> T:
         try:
@@ -74,18 +73,19 @@ def run(app: str | None, work: Callable[[Runtime], Awaitable[T]]) -> T:
     return asyncio.run(closing())
 
 
-def run_with_people(app: str | None, work: Callable[[People], Awaitable[T]]) -> T:
+def run_with_people(runtime: Runtime, work: Callable[[People], Awaitable[T]]) -> T:
     """Do the work with the people and keys that the runtime knows."""
 
     async def started(runtime: Runtime) -> T:
         return await work((await runtime.start()).people)
 
-    return run(app, started)
+    return run(runtime, started)
 
 
 def _imported(name: str) -> ModuleType:
-    if os.getcwd() not in sys.path:  # noqa: PTH109 - as Python itself would write it there
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
     try:
         return import_module(name)
     except RemitError as error:
@@ -95,7 +95,7 @@ def _imported(name: str) -> ModuleType:
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             raise Unusable(
-                f"there is no module {error.name} in {os.getcwd()}; go to your app's folder, name it with --app MODULE:NAME, "  # noqa: PTH109
+                f"there is no module {error.name} in {here}; go to your app's folder, name it with --app MODULE:NAME, "
                 "or make one with `remit init`"
             ) from None
         raise Unusable(f"{_place(error) or name}: {type(error).__name__}: {getattr(error, 'msg', error)}") from error
@@ -103,7 +103,7 @@ def _imported(name: str) -> ModuleType:
 
 def _place(error: Exception) -> str:
     """Say where in the developer's own files an error came up: the last frame that is in the current folder."""
-    here = os.getcwd() + os.sep  # noqa: PTH109
+    here = f"{Path.cwd()}{os.sep}"
     frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError):
         frames.append((str(error.filename), error.lineno))

@@ -28,7 +28,7 @@ def verify(
 
     And that what the log tells makes sense. Of an exported folder, decisions are decided again where --app names the actions; else they count as attested.
     """
-    report = run(app, lambda runtime: runtime.verify()) if path is None else _verify_folder(path, key, app)
+    report = run(load(app), lambda runtime: runtime.verify()) if path is None else _verify_folder(path, key, app)
     if as_json:
         show_json(report.to_json())
     else:
@@ -49,7 +49,7 @@ def export(
 
     Verifying it needs neither this database nor its keys.
     """
-    run(app, lambda runtime: runtime.export(folder, disclose=disclose))
+    run(load(app), lambda runtime: runtime.export(folder, disclose=disclose))
     values = "with personal values" if disclose else "without personal values"
     show(f"Exported to {folder}, {values}.", f"Whoever checks it: remit audit verify {folder} --key {_verifier_key(folder)}")
 

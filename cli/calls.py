@@ -47,12 +47,13 @@ def call(
     """
     from ..actions import Problem, ToolCall
 
-    action = find(load(app).catalog, name)
+    runtime = load(app)
+    action = find(runtime.catalog, name)
     arguments = typed(action.schema, arg or (), json_args)
     if isinstance(read := action.read(arguments), Problem):
         raise Unusable(f"{name}: {_what_is_wrong(read)}")
-    session, asked = _session(principal, as_subject, assurance), ToolCall(None, name, arguments)
-    _report(run(app, lambda runtime: runtime.submit(asked, session, dry_run=dry_run)), as_json)
+    asked, session = ToolCall(None, name, arguments), _session(runtime.tenant, principal, as_subject, assurance)
+    _report(run(runtime, lambda runtime: runtime.submit(asked, session, dry_run=dry_run)), as_json)
 
 
 @commands.command("list", epilog=example("remit calls list --state waiting"))
@@ -68,12 +69,12 @@ def list_calls(
 
     if state is not None and state not in set(State):
         raise Unusable(f"--state {state}: write one of {', '.join(State)}")
-    found = [_brief(one) for one in run(app, lambda runtime: runtime.calls(state=state, action=action, most=most))]
+    found = [_brief(one) for one in run(load(app), lambda runtime: runtime.calls(state=state, action=action, most=most))]
     if as_json:
         show_json({"calls": found})
     elif found:
-        rows = [(c["id"], c["action"], coloured(c["state"]), c["principal"], moment(c["created"]), c["reference"]) for c in found]
-        show(table(("call", "action", "state", "asked by", "when (UTC)", "provider's reference"), rows))
+        rows = [(c["id"], c["action"], coloured(c["state"]), c["principal"], moment(c["created"])) for c in found]
+        show(table(("call", "action", "state", "asked by", "when (UTC)"), rows))
     elif state or action:
         show("There are no such calls. `remit calls list` lists all.")
     else:
@@ -86,7 +87,7 @@ def show_call(call_id: CallId, app: App = None, as_json: AsJson = False) -> None
 
     What was asked, why it was allowed or not, who agreed, and what came of it.
     """
-    found = run(app, lambda runtime: runtime.view(call_id))
+    found = run(load(app), lambda runtime: runtime.view(call_id))
     if as_json:
         show_json(asdict(found))
     else:
@@ -111,19 +112,18 @@ def reject(call_id: CallId, person: Person, reason: Reason, app: App = None, as_
     _vote(call_id, person, "reject", reason, app, as_json)
 
 
-def _session(principal: str | None, subject: str, assurance: int) -> Session:
+def _session(tenant: str, agent: str | None, subject: str, assurance: int) -> Session:
     from ..runtime import Session
 
+    kind: Literal["agent", "person"] = "agent" if agent else "person"
     try:
-        return Session(
-            principal=principal or OPERATOR, kind="agent" if principal else "person", subject=subject, assurance=assurance, channel="cli"
-        )
+        return Session(tenant=tenant, principal=agent or OPERATOR, kind=kind, subject=subject, assurance=assurance, channel="cli")
     except ValueError as error:
         raise Unusable(str(error)) from None
 
 
 def _vote(call_id: str, person: str, answer: Literal["approve", "reject"], reason: str, app: str | None, as_json: bool) -> None:
-    outcome = run(app, lambda runtime: runtime.vote(call_id, person=person, answer=answer, reason=reason, via=OPERATOR))
+    outcome = run(load(app), lambda runtime: runtime.vote(call_id, person=person, answer=answer, reason=reason, via=OPERATOR))
     _report(outcome, as_json, wanted="declined" if answer == "reject" else "succeeded")
 
 
@@ -157,9 +157,7 @@ def _show_view(found: CallView) -> None:
         "model": found.model,
         "arguments": found.arguments,
         "effect key": found.effect_key,
-        "result": found.result["message"]
-        if found.code and isinstance(found.result, Mapping) and "message" in found.result
-        else found.result,
+        "result": _came_of(found.result),
         "why": found.code,
         "reference": found.reference,
         "attempts": found.attempt or None,
@@ -170,7 +168,7 @@ def _show_view(found: CallView) -> None:
         rows = [(r["kind"], r["by"], r["rule"], r["state"], r["answers"], moment(r["until"]), r["reason"]) for r in found.requirements]
         show("", table(("asked for", "of", "by rule", "state", "answers", "until (UTC)", "reason"), rows))
     told = [(e["kind"], moment(e["at"]), e["place"], " → ".join(e["change"] or ()), _telling(e)) for e in found.events]
-    show("", table(("event", "when (UTC)", "place in the log", "moved", "what"), told))
+    show("", table(("event", "when (UTC)", "place", "moved", "what"), told))
 
 
 def _brief(one: Call) -> dict[str, Any]:
@@ -191,7 +189,14 @@ def _telling(event: Mapping[str, Any]) -> dict[str, Any]:
     body = event["body"]
     told = {name: body[name] for name in _TELLING if body.get(name) not in (None, "")}
     if decision := body.get("decision"):
-        told |= {"rules": [match["rule"] for match in decision["matched"]]} | (
-            {} if decision["allowed"] else {"because": decision["reason"]}
-        )
-    return told | ({"reason": event["personal"]["/reason"]} if "/reason" in event["personal"] else {})
+        told["rules"] = [match["rule"] for match in decision["matched"]]
+        if not decision["allowed"]:
+            told["because"] = decision["reason"]
+    if reason := event["personal"].get("/reason"):
+        told["reason"] = reason
+    return told
+
+
+def _came_of(result: Any) -> Any:
+    """Give a result as it is; of a problem in its place, what it says."""
+    return result["message"] if isinstance(result, Mapping) and {"code", "message", "retry"} <= result.keys() else result

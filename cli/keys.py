@@ -55,7 +55,7 @@ def new(
     if (owner := person or service) is None or (person and service):
         raise Unusable("say whose key it is: --person ID or --service NAME")
     kind: Literal["person", "service"] = "person" if person else "service"
-    key = run_with_people(app, lambda people: people.new_key(owner, kind=kind, scopes=scope))
+    key = run_with_people(load(app), lambda people: people.new_key(owner, kind=kind, scopes=scope))
     if as_json:
         show_json({"key": key, "prefix": key.split("_")[1], "owner": owner, "kind": kind, "scopes": sorted(scope)})
     else:
@@ -70,7 +70,7 @@ def revoke(
     from ..runtime.journal import Conflict
 
     try:
-        run_with_people(app, lambda people: people.revoke_key(prefix))
+        run_with_people(load(app), lambda people: people.revoke_key(prefix))
     except Conflict:
         raise Unusable(f"there is no API key {prefix} that is not revoked yet; give the part between remit_ and the next _") from None
     show(f"Revoked {prefix}.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .application import Unusable, run_with_people
+from .application import Unusable, load, run_with_people
 from .options import App, AsJson, example, group
 from .output import show, show_json, table
 
@@ -27,7 +27,7 @@ def add(
     app: App = None,
 ) -> None:
     """Record a person."""
-    _say(run_with_people(app, lambda people: people.add(person_id, name=name, email=email, roles=role or ())))
+    _say(run_with_people(load(app), lambda people: people.add(person_id, name=name, email=email, roles=role or ())))
 
 
 @commands.command("role", epilog=example("remit people role eve --add lead --remove trainee"))
@@ -40,13 +40,13 @@ def change_role(
     """Give or take roles."""
     if not add and not remove:
         raise Unusable(f"say which role: `remit people role {person_id} --add ROLE`, or --remove ROLE")
-    _say(run_with_people(app, lambda people: people.change_roles(person_id, add=add or (), remove=remove or ())))
+    _say(run_with_people(load(app), lambda people: people.change_roles(person_id, add=add or (), remove=remove or ())))
 
 
 @commands.command("disable", epilog=example("remit people disable eve"))
 def disable(person_id: PersonId, app: App = None) -> None:
     """Let a person decide nothing any more."""
-    _say(run_with_people(app, lambda people: people.disable(person_id)))
+    _say(run_with_people(load(app), lambda people: people.disable(person_id)))
 
 
 @commands.command("list", epilog=example("remit people list"))
@@ -56,7 +56,7 @@ def list_people(app: App = None, as_json: AsJson = False) -> None:
     async def everybody(people: People) -> list[Person]:
         return people.everybody()
 
-    found = run_with_people(app, everybody)
+    found = run_with_people(load(app), everybody)
     if as_json:
         show_json({"people": [_described(person) for person in found]})
     elif found:

@@ -47,7 +47,7 @@ def reload(app: App = None, as_json: AsJson = False) -> None:
 
     That goes for every process that uses this database; what waits is decided again before it runs.
     """
-    digest = run(app, lambda runtime: runtime.reload_policies(by=OPERATOR))
+    digest = run(load(app), lambda runtime: runtime.reload_policies(by=OPERATOR))
     if as_json:
         show_json({"policy": digest})
     else:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from . import actions, audit, calls, database, keys, people, policies, scaffold, serve
@@ -21,15 +24,18 @@ app = typer.Typer(
 )
 
 
-@app.command("demo", epilog=example("remit demo"))
-def demo(as_json: AsJson = False) -> None:
+@app.command("demo", epilog=example("remit demo", "remit demo --keep shop"))
+def demo(
+    keep: Annotated[Path | None, typer.Option("--keep", metavar="FOLDER", help="A new folder that keeps the app and its database.")] = None,
+    as_json: AsJson = False,
+) -> None:
     """Play a support conversation, with providers to try on.
 
-    Ends with 0 only if the providers' ledgers and the audit log agree.
+    Ends with 0 only if the providers' ledgers and the audit log agree. STRIPE_API_KEY=sk_test_… plays it at Stripe's test mode.
     """
     from .demo import play
 
-    raise typer.Exit(play(as_json=as_json))
+    raise typer.Exit(play(as_json=as_json, keep=keep))
 
 
 app.add_typer(scaffold.starting)

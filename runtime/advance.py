@@ -10,7 +10,8 @@ from ..audit import State
 from ..errors import Refused
 from .call import Call
 from .clock import MICROSECOND
-from .execution import SECOND, became_unknown, execute_and_settle, fail, next_look, replay_allowed, succeed
+from .deadline import within
+from .execution import READY_WITHIN, SECOND, became_unknown, execute_and_settle, fail, next_look, replay_allowed, succeed
 from .outcome import problem
 from .phases import context, deny, gather, hold, intend, judge, own, start_attempt, travel
 from .receive import digest_of
@@ -33,6 +34,9 @@ async def advance(parts: Parts, call_id: str) -> Call:
     if (action := parts.catalog.get(call.action)) is None:
         return call
     match call.state:
+        case State.READY if call.cancel_asked:
+            draft = Draft("call.cancelled", {"why": "further attempts were forbidden"}, change=(call.state, State.CANCELLED))
+            return await move(parts, call, (draft,), ending(call), wake_at=None, code="cancelled")
         case State.WAITING if any(one.state == "open" for one in parts.store.requirements(call.id)):
             return call
         case State.WAITING | State.READY:
@@ -126,7 +130,7 @@ async def _found(parts: Parts, work: Work) -> Work | None:
     """Look once; what can't be looked up, or is not found, says nothing yet: only an answer about the effect itself does."""
     told = context(parts, work, provider=None)
     try:
-        return _answered(work, told, await _asked(parts, work, told))
+        return answered(work, told, await _asked(parts, work, told))
     except Exception:  # noqa: BLE001 - a look-up that fails leaves the effect unknown
         return None
 
@@ -135,27 +139,30 @@ async def _look_up(parts: Parts, work: Work) -> Work:
     told = context(parts, work, provider=None)
     call, now = work.call, parts.clock.now()
     try:
-        if (answered := _answered(work, told, await _asked(parts, work, told))) is not None:
-            return answered
+        if (settled := answered(work, told, await _asked(parts, work, told))) is not None:
+            return settled
     except Exception as error:  # noqa: BLE001 - a look-up that fails leaves the effect unknown
         later = next_look(parts, work, now + 30 * SECOND)
         return work.note("call.reconciled", {"found": None, "why": type(error).__name__}).on_call(wake_at=later)
     if call.cancel_asked or call.attempt >= parts.attempts or changed(call, work.action):
         return fail(work.note("call.reconciled", {"found": False}), problem("not_applied"))
-    return work.note("call.reconciled", {"found": False}, to=State.READY).on_call(unsure=0, wake_at=now, settle_at=None)
+    work = work.note("call.reconciled", {"found": False}, to=State.READY)
+    return work.on_call(unsure=0, wake_at=now, deadline_at=now + READY_WITHIN, settle_at=None)
 
 
 async def _asked(parts: Parts, work: Work, told: Context) -> Any:
     """Ask the provider; a definite refusal is an answer: the effect was there, and came to nothing."""
     try:
-        return await work.action.look_up(told, work.session.as_subject(), work.arguments, parts.resources)
+        asking = work.action.look_up(told, work.session.as_subject(), work.arguments, parts.resources)
+        return await within(work.action.deadline, asking)
     except Refused as refusal:
         if not refusal.definite:
             raise
         return refusal
 
 
-def _answered(work: Work, told: Context, found: Any) -> Work | None:
+def answered(work: Work, told: Context, found: Any) -> Work | None:
+    """Settle an unknown effect by what was found out about it; None where that is nothing."""
     if told.provider_reference:
         work = work.on_call(reference=told.provider_reference, provider_status=told.provider_status)
     if isinstance(found, Refused):

@@ -7,7 +7,7 @@ refusal proves anything: only a replay under the same key, or a look-up.
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 import random
 from dataclasses import dataclass
 from typing import Any, assert_never
@@ -16,14 +16,17 @@ from ..actions import Context, EffectKind, Problem, Result, ResultInvalid
 from ..audit import State
 from ..errors import Refused, Retryable, Unsure
 from .clock import MICROSECOND
+from .deadline import Overdue, within
 from .outcome import problem
 from .phases import context, provider_key
-from .work import Parts, Work
+from .work import Lingering, Parts, Work
 
 SECOND = 1_000_000
 KEY_LIFE_USED = 0.8
 """A provider's key is replayed only within this part of its life."""
 LONGEST_PAUSE = 600 * SECOND
+READY_WITHIN = 24 * 3600 * SECOND
+"""A further attempt begins within this time or never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,10 @@ class NotApplied:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The effect may or may not have happened."""
+    """The effect may or may not have happened; `said` are the handler's own words, which may be about the customer."""
 
     why: str
+    said: str | None = None
 
 
 Settlement = Applied | NotApplied | Unknown
@@ -61,9 +65,14 @@ async def execute_and_settle(parts: Parts, work: Work) -> Work:
 
 async def perform(parts: Parts, work: Work, told: Context) -> Settlement:
     """Run the handler; whatever it does, the answer is one of three."""
+    action = work.action
+    code = action.perform(told, work.session.as_subject(), work.arguments, parts.resources)
     try:
-        async with asyncio.timeout(work.action.deadline.total_seconds()):
-            return Applied(await work.action.perform(told, work.session.as_subject(), work.arguments, parts.resources))
+        # To cancel a synchronous handler would only be to lose sight of its thread.
+        return Applied(await within(action.deadline, code, cancel=inspect.iscoroutinefunction(action.handler)))
+    except Overdue as overdue:
+        parts.lingering[work.call.id] = Lingering(overdue.task, told)
+        return Unknown(str(overdue))
     except Exception as error:  # noqa: BLE001 - after the intent anything that is not known to be harmless is unknown
         return _meaning(work, error, told)
 
@@ -78,10 +87,10 @@ def _meaning(work: Work, error: Exception, told: Context) -> Settlement:
             return Unknown("an earlier attempt may have been applied")
         case Retryable():
             return NotApplied(problem("not_applied"), retry=True, after=error.after)
-        case TimeoutError():
-            return Unknown(f"no answer within {work.action.deadline.total_seconds():g} s")
+        case Unsure():
+            return Unknown("the handler is not sure", said=error.message)
         case _:
-            return Unknown(error.message if isinstance(error, Unsure) else f"the handler raised {type(error).__name__}")
+            return Unknown(f"the handler raised {type(error).__name__}")
 
 
 def _proves(work: Work, refusal: Refused, told: Context) -> bool:
@@ -100,8 +109,10 @@ def settle(parts: Parts, work: Work, settlement: Settlement, told: Context) -> W
             return succeed(work, value)
         case NotApplied():
             return _not_applied(parts, work, settlement)
-        case Unknown(why):
-            return _unknown(parts, work, why)
+        case Unknown() if not work.action.effect.writes:
+            return fail(work, problem("read_failed", retry="later"))
+        case Unknown(why, said):
+            return became_unknown(parts, work, why, said)
         case _:
             assert_never(settlement)
 
@@ -133,13 +144,14 @@ def succeed(work: Work, value: Any) -> Work:
 
 def _not_applied(parts: Parts, work: Work, settlement: NotApplied) -> Work:
     call = work.call
-    if not work.action.effect.writes:
+    if settlement.retry and not work.action.effect.writes:
         return fail(work, problem("read_failed", retry="later"))
-    if settlement.retry and call.attempt < parts.attempts and not call.cancel_asked:
+    if settlement.retry and call.attempt < parts.attempts and not parts.store.get(call.id).cancel_asked:
         pause = settlement.after * SECOND if settlement.after is not None else _backoff(call.attempt)
         body = {"attempt": call.attempt, "why": settlement.error.code, "applied": False}
-        at = parts.clock.now() + int(min(pause, LONGEST_PAUSE))
-        return work.note("call.reconciled", body, to=State.READY).on_call(wake_at=at, lease_until=None).rest()
+        now = parts.clock.now()
+        work = work.note("call.reconciled", body, to=State.READY)
+        return work.on_call(wake_at=now + int(min(pause, LONGEST_PAUSE)), deadline_at=now + READY_WITHIN, lease_until=None).rest()
     return fail(work, settlement.error)
 
 
@@ -159,17 +171,11 @@ def fail(work: Work, error: Problem) -> Work:
     )
 
 
-def _unknown(parts: Parts, work: Work, why: str) -> Work:
-    if not work.action.effect.writes:
-        return fail(work, problem("read_failed", retry="later"))
-    return became_unknown(parts, work, why)
-
-
-def became_unknown(parts: Parts, work: Work, why: str) -> Work:
+def became_unknown(parts: Parts, work: Work, why: str, said: str | None = None) -> Work:
     """Say that the effect may or may not have happened, and when it will be found out."""
     call, now = work.call, parts.clock.now()
     settle_at = max(now, call.settle_at or now + work.action.effect.settle // MICROSECOND)
-    work = work.note("call.became_unknown", {"attempt": call.attempt, "why": why}, to=State.UNKNOWN)
+    work = work.note("call.became_unknown", {"attempt": call.attempt, "why": why}, {"/said": said} if said else {}, to=State.UNKNOWN)
     return work.on_call(unsure=1, lease_until=None, settle_at=settle_at, wake_at=next_look(parts, work, settle_at)).rest()
 
 

@@ -15,6 +15,7 @@ from .call import Call
 from .control import refresh
 from .effects import Taken, claim
 from .journal import LONGEST_QUEUE, Conflict
+from .lingering import watch
 from .outcome import Outcome
 from .phases import deny, travel
 from .receive import Submission, receive
@@ -35,6 +36,7 @@ class Journeys:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._tasks: dict[str, asyncio.Task[Call]] = {}
+        self._watchers: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -79,6 +81,9 @@ class Journeys:
         """Wait until nothing is on its way."""
         while self._tasks:
             await asyncio.wait(self._tasks.values())
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
 
     def _start(self, call_id: str, journey: Coroutine[Any, Any, Call]) -> asyncio.Task[Call]:
         task = self._tasks[call_id] = asyncio.create_task(journey, name=call_id)
@@ -86,10 +91,15 @@ class Journeys:
         return task
 
     def _ended(self, task: asyncio.Task[Call]) -> None:
-        del self._tasks[task.get_name()]
+        call_id = task.get_name()
+        del self._tasks[call_id]
+        if (left := self._parts.lingering.pop(call_id, None)) is not None:
+            watcher = asyncio.create_task(watch(self._parts, call_id, left))
+            self._watchers.add(watcher)
+            watcher.add_done_callback(self._watchers.discard)
         if not task.cancelled() and (error := task.exception()) is not None:
             # Whoever waits is told; but perhaps nobody does any more.
-            log.log(logging.DEBUG if isinstance(error, RemitError) else logging.ERROR, "call %s: %r", task.get_name(), error)
+            log.log(logging.DEBUG if isinstance(error, RemitError) else logging.ERROR, "call %s: %r", call_id, error)
 
     def _placed(self, submission: Submission, received: Work) -> Work | Call:
         """Say where a new call stands among those before it: in its own right, denied, or as the earlier call that it repeats."""

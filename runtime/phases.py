@@ -16,7 +16,7 @@ recovery is not a second code path.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from ..actions import Context
@@ -24,6 +24,7 @@ from ..audit import State
 from ..errors import StoreError
 from ..policies import Inputs, decide
 from .clock import MICROSECOND, to_datetime, to_text
+from .deadline import within
 from .effects import claim_writes
 from .journal import Conflict
 from .outcome import WORDS, problem
@@ -64,12 +65,7 @@ async def gather(parts: Parts, work: Work) -> Work:
     name = work.action.name
     wanted = parts.guards[name].facts | parts.control.policies.facts_for(name)
     try:
-        facts = {
-            fact: await work.action.load_fact(
-                fact, reading_context(parts, work), work.session.as_subject(), work.arguments, parts.resources
-            )
-            for fact in sorted(wanted)
-        }
+        facts = await within(work.action.deadline, _facts(parts, work, wanted)) if wanted else {}
     except Exception:  # noqa: BLE001 - the developer's code, or the network behind it
         return _without_facts(parts, work)
     work = work.evolve(facts=facts)
@@ -78,6 +74,11 @@ async def gather(parts: Parts, work: Work) -> Work:
     if isinstance(whose, str) and whose:
         return work.evolve(owner=await parts.vault.subject(whose)) if work.stored == 0 else work
     return work
+
+
+async def _facts(parts: Parts, work: Work, wanted: Iterable[str]) -> dict[str, Any]:
+    told, subject = reading_context(parts, work), work.session.as_subject()
+    return {fact: await work.action.load_fact(fact, told, subject, work.arguments, parts.resources) for fact in sorted(wanted)}
 
 
 async def own(parts: Parts, work: Work) -> Work:

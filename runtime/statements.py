@@ -12,8 +12,11 @@ from typing import Any
 from .call import Call
 
 CALL_COLUMNS = tuple(field.name for field in fields(Call))
-_FIXED = frozenset({"tenant", "id", "action", "action_version", "schema_digest", "kind", "principal", "principal_kind", "created_at"})
+_FIXED = frozenset(
+    {"tenant", "id", "action", "action_version", "schema_digest", "kind", "principal", "principal_kind", "created_at", "cancel_asked"}
+)
 CALL_MUTABLE = tuple(name for name in CALL_COLUMNS if name not in _FIXED)
+"""What a move of a call writes. `cancel_asked` is not among them: an attempt that settles must not undo what was asked meanwhile."""
 
 
 def _insert(table: str, *columns: str) -> str:
@@ -28,7 +31,7 @@ STATEMENTS: dict[str, str] = {
     "subject.add": _insert("subject", "tenant", "lookup", "pseudonym", "wrapped_key"),
     "call.add": _insert("call", *CALL_COLUMNS),
     "call.move": f"UPDATE call SET {', '.join(f'{name} = ?' for name in CALL_MUTABLE)} WHERE tenant = ? AND id = ? AND version = ?",  # noqa: S608
-    "call.forbid": "UPDATE call SET cancel_asked = 1 WHERE tenant = ? AND id = ?",
+    "call.forbid": "UPDATE call SET cancel_asked = 1 WHERE tenant = ? AND id = ? AND state IN ('executing', 'unknown')",
     "effect.hold": _insert("effect", "tenant", "key", "ordinal", "call", "fingerprint", "subject"),
     "effect.free": "DELETE FROM effect WHERE tenant = ? AND key = ? AND ordinal = ? AND call = ?",
     "requirement.add": _insert(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from ..actions import Action, Arguments, Catalog
+from ..actions import Action, Arguments, Catalog, Context
 from ..audit import Event, State, write
 from ..policies import ActionShape, Decision, Expression, Policies
 from .call import Call, evolved
@@ -42,6 +42,14 @@ class Control:
     policies: Policies
 
 
+@dataclass(frozen=True, slots=True)
+class Lingering:
+    """A handler that was not done at its deadline, and what it was told."""
+
+    task: asyncio.Task[Any]
+    told: Context
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """Everything that a phase may use besides the work itself."""
@@ -57,6 +65,7 @@ class Parts:
     lease_margin: timedelta
     attempts: int
     changed: dict[str, asyncio.Event] = field(default_factory=dict)
+    lingering: dict[str, Lingering] = field(default_factory=dict)
 
     def announce(self, call_id: str) -> None:
         """Wake whoever waits in this process for the call to move."""

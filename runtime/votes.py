@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from ..audit import State
 from ..errors import AlreadySettled, AlreadyStarted, AlreadyVoted, ApprovalNotOpen, CallNotFound, NotAnApprover
 from .call import Call
 from .journal import Conflict
-from .people import People, Person
+from .people import People
 from .statements import Write
 from .store import Requirement
 from .work import Draft, Parts, apart, ending, move
@@ -26,13 +27,14 @@ async def vote(
     `CallNotFound`. A reject is final for the request.
     """
     for _ in range(TRIES):
-        requirement, call = _open_requirement(parts, approval, "approval", digest)
-        if any(voter == person for voter, _, _ in parts.store.votes(requirement.id)):
+        voter = people.get(person)
+        requirement, call = _open_requirement(parts, approval, "approval", digest, voter.roles if voter else ())
+        if any(who == person for who, _, _ in parts.store.votes(requirement.id)):
             raise AlreadyVoted
-        voter = _entitled(parts, people, person, requirement, call)
+        _check_entitled(parts, people, person, requirement, call)
         role = requirement.role
-        row = (call.tenant, requirement.id, voter.id, answer, role, call.digest, parts.clock.now())
-        body = {"approval": requirement.id, "person": voter.id, "answer": answer, "digest": call.digest, "role": role, "via": via}
+        row = (call.tenant, requirement.id, person, answer, role, call.digest, parts.clock.now())
+        body = {"approval": requirement.id, "person": person, "answer": answer, "digest": call.digest, "role": role, "via": via}
         said = Draft("approval.voted", body, {"/reason": reason} if reason else {})
         try:
             return await _answered(parts, call, requirement, said, [Write("vote.add", row)], granted=answer == "approve", code="declined")
@@ -42,14 +44,20 @@ async def vote(
 
 
 async def confirm(parts: Parts, call_id: str, *, subject: str, answer: Answer, digest: str | None) -> Call:
-    """Count the customer's own answer, authenticated by the host as that subject; a model can't get here."""
-    requirement, call = _open_requirement(parts, call_id, "confirmation", digest)
-    asker = await parts.vault.subject(subject)
-    held = parts.store.row("SELECT subject FROM effect WHERE tenant = ? AND call = ?", (call.tenant, call.id))
-    if held is None or held[0] != asker.pseudonym:
-        raise NotAnApprover("only the customer in whose name it happens can confirm it")
-    said = Draft("call.confirmed", {"digest": call.digest, "answer": answer})
-    return await _answered(parts, call, requirement, said, [], granted=answer == "approve", code="declined")
+    """Count the customer's own answer, authenticated by the host as that subject; a model can't get here.
+
+    Raises `NotAnApprover` for anybody else, `ApprovalNotOpen` and `CallNotFound`.
+    """
+    for _ in range(TRIES):
+        requirement, call = _open_requirement(parts, call_id, "confirmation", digest)
+        if subject != _asker(parts, call):
+            raise NotAnApprover("only the customer in whose name it happens can confirm it")
+        said = Draft("call.confirmed", {"digest": call.digest, "answer": answer})
+        try:
+            return await _answered(parts, call, requirement, said, [], granted=answer == "approve", code="declined")
+        except Conflict:
+            continue
+    raise ApprovalNotOpen
 
 
 async def cancel(parts: Parts, call_id: str, *, by: str, reason: str) -> Call:
@@ -61,22 +69,27 @@ async def cancel(parts: Parts, call_id: str, *, by: str, reason: str) -> Call:
         call = parts.store.get(call_id)
         if call.final:
             raise AlreadySettled(f"the call has already ended: {call.state}")
-        if call.state not in {State.WAITING, State.READY}:
-            await _forbid(parts, call, by, reason)
-            raise AlreadyStarted
-        draft = Draft("call.cancelled", {"by": by}, {"/reason": reason} if reason else {}, (call.state, State.CANCELLED))
+        said = {"/reason": reason} if reason else {}
+        draft = Draft("call.cancelled", {"by": by}, said, (call.state, State.CANCELLED))
         try:
-            return await move(parts, call, (draft,), ending(call), wake_at=None, code="cancelled")
+            if call.state in {State.WAITING, State.READY}:
+                return await move(parts, call, (draft,), ending(call), wake_at=None, code="cancelled")
+            await _forbid(parts, call, by, said)
         except Conflict:
             continue
+        raise AlreadyStarted
     raise AlreadyStarted
 
 
-async def _forbid(parts: Parts, call: Call, by: str, reason: str) -> None:
-    """Forbid further attempts. The call's row keeps its version: the attempt under way must still be able to settle."""
+async def _forbid(parts: Parts, call: Call, by: str, said: Mapping[str, str]) -> None:
+    """Forbid further attempts."""
+    forbid = Write("call.forbid", (call.tenant, call.id))
+    if call.state is State.UNKNOWN:  # a replay that is being prepared must meet the new version
+        await move(parts, call, (Draft("call.cancel_asked", {"by": by}, said),), (forbid,))
+        return
+    # The call's row keeps its version: the attempt under way must still be able to settle.
     owner = parts.vault.by_pseudonym(call.subject)
-    event = apart(parts, "call.cancel_asked", {"call": call.id, "by": by}, owner=owner, personal={"/reason": reason} if reason else {})
-    await parts.store.commit([Write("call.forbid", (call.tenant, call.id)), *event])
+    await parts.store.commit([forbid, *apart(parts, "call.cancel_asked", {"call": call.id, "by": by}, owner=owner, personal=said)])
 
 
 async def _answered(
@@ -85,18 +98,21 @@ async def _answered(
     place = (call.tenant, requirement.id, "open")
     if granted:
         writes = [*writes, Write("requirement.move", ("approved", *place))]
-        return await move(parts, call, (said,), writes, wake_at=parts.clock.now())
+        others = any(one.state == "open" and one.id != requirement.id for one in parts.store.requirements(call.id))
+        return await move(parts, call, (said,), writes, wake_at=call.deadline_at if others else parts.clock.now())
     writes = [*writes, Write("requirement.move", ("rejected", *place)), *ending(call)]
     end = Draft("call.declined", {"requirement": requirement.kind}, change=(call.state, State.DECLINED))
     return await move(parts, call, (said, end), writes, wake_at=None, code=code)
 
 
-def _open_requirement(parts: Parts, named: str, kind: str, digest: str | None) -> tuple[Requirement, Call]:
-    if (requirement := parts.store.requirement(named)) is None:
+def _open_requirement(parts: Parts, named: str, kind: str, digest: str | None, roles: Collection[str] = ()) -> tuple[Requirement, Call]:
+    requirement = parts.store.requirement(named)
+    if requirement is None or requirement.kind != kind:
         asked = [one for one in parts.store.requirements(parts.store.get(named).id) if one.kind == kind]
         if not asked:
             raise ApprovalNotOpen(f"call {named} waits for no {kind}")
-        requirement = next((one for one in asked if one.state == "open"), asked[-1])
+        # Of several that are open, the one that this person can answer.
+        requirement = max(asked, key=lambda one: (one.state == "open", one.role in roles))
     if (call := parts.store.find(requirement.call)) is None:
         raise CallNotFound
     if requirement.state != "open" or call.state is not State.WAITING:
@@ -108,7 +124,7 @@ def _open_requirement(parts: Parts, named: str, kind: str, digest: str | None) -
     return requirement, call
 
 
-def _entitled(parts: Parts, people: People, person_id: str, requirement: Requirement, call: Call) -> Person:
+def _check_entitled(parts: Parts, people: People, person_id: str, requirement: Requirement, call: Call) -> None:
     person = people.get(person_id)
     if person is None or not person.active:
         raise NotAnApprover(f"there is no active person {person_id}; `remit people add` makes one")
@@ -118,6 +134,10 @@ def _entitled(parts: Parts, people: People, person_id: str, requirement: Require
         )
     if person_id in {call.principal, people.owner_of(call.principal)}:
         raise NotAnApprover(f"{person_id} asked for this, or answers for the agent that did, so somebody else must approve it")
-    if parts.vault.is_subject(person_id, call.subject):
+    if person_id == _asker(parts, call) or parts.vault.is_subject(person_id, call.subject):
         raise NotAnApprover(f"this is done for {person_id}, so somebody else must approve it")
-    return person
+
+
+def _asker(parts: Parts, call: Call) -> str:
+    """Name the customer in whose name the call happens, who need not be the one whose data it is about."""
+    return str(parts.vault.by_pseudonym(call.subject).open(call.sealed, call.id)["subject"])

@@ -7,12 +7,14 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from .call import Call
+from .control import refresh
 from .rejection import Rejections
 from .work import Parts
 
 POLL = 0.2
 MOST = 100
-AFTER_ERROR = 30_000_000
+NOT_BEFORE = 30_000_000
+PAUSE = 1.0
 
 log = logging.getLogger("remit.wakeups")
 
@@ -26,23 +28,33 @@ class Wakeups:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Wake what is due, again and again, until cancelled."""
+        """Take over new policies and wake what is due, again and again, until cancelled."""
         while True:
-            now = self._parts.clock.now()
-            self._not_before = {call_id: when for call_id, when in self._not_before.items() if when > now}
-            for call_id in self._parts.store.due(now, most=MOST):
-                if call_id not in self._not_before:
-                    self._not_before[call_id] = now + AFTER_ERROR
-                    task = asyncio.create_task(self._wake(call_id))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
-            await self._rejections.flush_ended()
+            try:
+                refresh(self._parts)
+                self._look()
+                await self._rejections.flush_ended()
+            except Exception:
+                log.exception("due calls could not be looked for; it is tried again")
+                await asyncio.sleep(PAUSE)
             await asyncio.sleep(POLL)
+
+    def _look(self) -> None:
+        now = self._parts.clock.now()
+        self._not_before = {call_id: when for call_id, when in self._not_before.items() if when > now}
+        # Those that can't be moved here, for want of their action or for an error, must not hide the others.
+        for call_id in self._parts.store.due(now, most=MOST + len(self._not_before)):
+            if call_id not in self._not_before:
+                self._not_before[call_id] = now + NOT_BEFORE
+                task = asyncio.create_task(self._wake(call_id))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
     async def _wake(self, call_id: str) -> None:
         try:
-            await self._advance(call_id)
+            call = await self._advance(call_id)
         except Exception:
-            log.exception("call %s could not be advanced; it is tried again in %d s", call_id, AFTER_ERROR // 1_000_000)
+            log.exception("call %s could not be advanced; it is tried again in %d s", call_id, NOT_BEFORE // 1_000_000)
         else:
-            self._not_before.pop(call_id, None)
+            if call.wake_at is None or call.wake_at > self._parts.clock.now():
+                self._not_before.pop(call_id, None)

@@ -41,13 +41,13 @@ def _play(folder: Path, key: str | None, *, as_json: bool, kept: Path | None) ->
 
     from ..output import show_json
     from .closing import close
-    from .story import tell
+    from .story import SCENES, tell
     from .telling import Silence, Telling, terminal
 
     console, began = terminal(), time.monotonic()
     teller: Teller = Silence() if as_json else Telling(console)
     try:
-        story = asyncio.run(tell(folder, key, teller))
+        story = asyncio.run(tell(folder, key, teller, SCENES))
     except httpx.HTTPStatusError as error:
         raise Unusable(
             f"{error.request.url.host} answered {error.response.status_code} to {error.request.url.path}: is the key right?"

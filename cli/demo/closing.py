@@ -82,9 +82,11 @@ def _verdict(story: Story, seconds: float) -> Iterator[Text]:
         f"The log does not verify: {safe(str(report.first))}",
     )
     expected = sum(isinstance(line, Expected) for step in story.steps for line in step.lines)
+    played = [step for step in story.steps if not step.skipped]
+    skipped = f" ({len(story.steps) - len(played)} skipped)" if len(played) < len(story.steps) else ""
     yield _line(
         not story.failed,
-        f"{expected} expectations of {len(story.steps)} steps are met. It took {seconds:.1f} s, with {story.provider}.",
+        f"{expected} expectations of {len(played)} steps{skipped} are met. It took {seconds:.1f} s, with {story.provider}.",
         f"{len(story.failed)} of {expected} expectations are not met:",
     )
     for title, failed in story.failed:

@@ -107,7 +107,7 @@ class Step:
     def expect(self, text: str, found: object, wanted: object = True) -> None:
         """Hold what was found against what had to be; the demo fails where they differ."""
         held = found == wanted
-        self.lines.append(Expected(text, held, "" if held else f"{found!r}, not {wanted!r}"))
+        self.lines.append(Expected(text, held, "" if held else f"{_said(found)}, not {_said(wanted)}"))
 
     @property
     def failed(self) -> list[Expected]:
@@ -118,3 +118,7 @@ class Step:
         """Give it as JSON, each line under its kind."""
         lines = [{type(line).__name__.lower(): asdict(line)} for line in self.lines]
         return {"title": self.title, "lines": lines} | ({"skipped": self.skipped} if self.skipped else {})
+
+
+def _said(value: object) -> str:
+    return str(value) if isinstance(value, str) else repr(value)

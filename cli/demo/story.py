@@ -31,7 +31,7 @@ SCENES = (
     Scene("An answer lost at the provider", answer_lost, faults=True),
     Scene("A kill in the middle", killed, faults=True),
 )
-SKIPPED = "needs faults to order, which Stripe takes none of; without STRIPE_API_KEY the sandbox plays it"
+SKIPPED = "this needs faults to order, and Stripe takes none; without STRIPE_API_KEY the sandbox plays it"
 
 
 class Teller(Protocol):
@@ -90,7 +90,7 @@ class Story:
         }
 
 
-async def tell(folder: Path, key: str | None, teller: Teller, scenes: Sequence[Scene] = SCENES) -> Story:
+async def tell(folder: Path, key: str | None, teller: Teller, scenes: Sequence[Scene]) -> Story:
     """Play the scenes with a database in `folder`, at the sandbox or, with a test key, at Stripe; then draw the sum."""
     async with stage(folder, key) as set_stage:
         story = Story("Stripe's test mode" if key else "the sandbox")

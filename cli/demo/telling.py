@@ -71,9 +71,10 @@ class Telling:
         for line in step.lines:
             for row in rows(line):
                 grid.add_row(*row)
+        if step.skipped:
+            grid.add_row(Text("skipped", style="yellow"), step.skipped)
         self._console.print(Rule(Text(f"{number:>2}  {step.title}", style="bold"), align="left", style="dim"))
-        self._console.print(Text(f"{'':9}skipped: {step.skipped}", style="yellow") if step.skipped else grid)
-        self._console.print()
+        self._console.print(grid, "")
 
 
 class Silence:

@@ -1,6 +1,7 @@
 """Canonical bytes are those of RFC 8785, and what has none is refused."""
 
 import enum
+import re
 
 import pytest
 import rfc8785
@@ -39,7 +40,7 @@ def test_keys_beyond_ascii_would_be_sorted_otherwise_and_are_refused():
 @pytest.mark.parametrize(
     "value",
     [1.0, float("nan"), 2**53, -(2**53), b"x", {1: 2}, {"a": {1.5}}, [0.5], "\ud800", {"a": [object()]}],
-    ids=repr,
+    ids=lambda value: re.sub(" at 0x.*", "", repr(value)),
 )
 def test_what_has_no_canonical_form_is_refused(value):
     with pytest.raises(AuditError):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ..actions import Action, Context, Problem
+from ..actions import Action, Context
 from ..audit import State
 from ..errors import Refused
 from .call import Call
 from .clock import MICROSECOND
 from .deadline import within
-from .execution import READY_WITHIN, SECOND, became_unknown, execute_and_settle, fail, next_look, replay_allowed, succeed
+from .execution import READY_WITHIN, SECOND, became_unknown, execute_and_settle, fail, next_look, referred, refusal, replay_allowed, succeed
 from .outcome import problem
 from .phases import context, deny, gather, hold, intend, judge, own, start_attempt, travel
 from .receive import digest_of
@@ -155,16 +155,15 @@ async def _asked(parts: Parts, work: Work, told: Context) -> Any:
     try:
         asking = work.action.look_up(told, work.session.as_subject(), work.arguments, parts.resources)
         return await within(work.action.deadline, asking)
-    except Refused as refusal:
-        if not refusal.definite:
+    except Refused as refused:
+        if not refused.definite:
             raise
-        return refusal
+        return refused
 
 
 def answered(work: Work, told: Context, found: Any) -> Work | None:
     """Settle an unknown effect by what was found out about it; None where that is nothing."""
-    if told.provider_reference:
-        work = work.on_call(reference=told.provider_reference, provider_status=told.provider_status)
+    work = referred(work, told)
     if isinstance(found, Refused):
-        return fail(work.note("call.reconciled", {"found": False}), Problem(found.reason_code, found.message, (), "never"))
+        return fail(work.note("call.reconciled", {"found": False}), refusal(found))
     return None if found is None else succeed(work.note("call.reconciled", {"found": True}), found)

@@ -12,13 +12,14 @@ import random
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from ..actions import Context, EffectKind, Problem, Result, ResultInvalid
+from ..actions import Action, Context, EffectKind, Problem, Result, ResultInvalid
 from ..audit import State
 from ..errors import Refused, Retryable, Unsure
 from .clock import MICROSECOND
 from .deadline import Overdue, within
 from .outcome import problem
 from .phases import context, provider_key
+from .recorded import parted_result, plain
 from .work import Lingering, Parts, Work
 
 SECOND = 1_000_000
@@ -80,7 +81,7 @@ async def perform(parts: Parts, work: Work, told: Context) -> Settlement:
 def _meaning(work: Work, error: Exception, told: Context) -> Settlement:
     match error:
         case Refused() if _proves(work, error, told):
-            return NotApplied(Problem(error.reason_code, error.message, (), "never"))
+            return NotApplied(refusal(error))
         case Refused():
             return Unknown("a refusal after the key was used proves nothing")
         case Retryable() if work.call.unsure:
@@ -88,22 +89,26 @@ def _meaning(work: Work, error: Exception, told: Context) -> Settlement:
         case Retryable():
             return NotApplied(problem("not_applied"), retry=True, after=error.after)
         case Unsure():
-            return Unknown("the handler is not sure", said=error.message)
+            return Unknown("the handler is not sure", said=plain(error.message))
         case _:
             return Unknown(f"the handler raised {type(error).__name__}")
 
 
-def _proves(work: Work, refusal: Refused, told: Context) -> bool:
+def refusal(error: Refused) -> Problem:
+    """Say to the model why the provider refused."""
+    return Problem(plain(error.reason_code, most=64), plain(error.message), (), "never")
+
+
+def _proves(work: Work, refused: Refused, told: Context) -> bool:
     """Say whether a refusal proves that nothing was applied, by this attempt or an earlier one."""
     if work.call.unsure:
-        return refusal.definite and work.action.effect.kind is EffectKind.KEYED
-    return refusal.definite or not told.key_used
+        return refused.definite and work.action.effect.kind is EffectKind.KEYED
+    return refused.definite or not told.key_used
 
 
 def settle(parts: Parts, work: Work, settlement: Settlement, told: Context) -> Work:
     """Move the call by what is known of its effect."""
-    if told.provider_reference:
-        work = work.on_call(reference=told.provider_reference, provider_status=told.provider_status)
+    work = referred(work, told)
     match settlement:
         case Applied(value):
             return succeed(work, value)
@@ -117,16 +122,23 @@ def settle(parts: Parts, work: Work, settlement: Settlement, told: Context) -> W
             assert_never(settlement)
 
 
+def referred(work: Work, told: Context) -> Work:
+    """Keep the provider's own name for the effect, and its status."""
+    if not told.provider_reference:
+        return work
+    status = told.provider_status
+    return work.on_call(reference=plain(told.provider_reference), provider_status=None if status is None else plain(status))
+
+
 def succeed(work: Work, value: Any) -> Work:
     """Settle as done; a result that can't be used is said to be invalid, never failed: the effect happened."""
     call = work.call
-    result = work.action.result(value)
+    result = _checked(work.action, value)
     body: dict[str, Any] = {"reference": call.reference, "status": call.provider_status}
     personal: dict[str, Any] = {}
     match result:
         case Result():
-            clear, hidden, _ = work.action.classify_result(result.canonical)
-            body["result"] = clear
+            body["result"], hidden = parted_result(work.action, result.canonical)
             personal = {f"/result{pointer}": hidden_value for pointer, hidden_value in hidden.items()}
             kept = {"model": result.model, "canonical": result.canonical}
         case ResultInvalid():
@@ -140,6 +152,14 @@ def succeed(work: Work, value: Any) -> Work:
         .on_call(code=code, result=work.owner.seal(kept, call.id), wake_at=None, lease_until=None, settle_at=None)
         .rest()
     )
+
+
+def _checked(action: Action, value: Any) -> Result | ResultInvalid:
+    try:
+        result = action.result(value)
+    except Exception as error:  # noqa: BLE001 - a result whose own code fails: the effect has happened all the same
+        return ResultInvalid(f"checking it raised {type(error).__name__}")
+    return result if isinstance(result, Result) else ResultInvalid(plain(result.reason))
 
 
 def _not_applied(parts: Parts, work: Work, settlement: NotApplied) -> Work:

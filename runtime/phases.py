@@ -28,7 +28,8 @@ from .deadline import within
 from .effects import claim_writes
 from .journal import Conflict
 from .outcome import WORDS, problem
-from .requirements import ask, shown_arguments, still_open
+from .recorded import parted_arguments, without_secrets
+from .requirements import ask, still_open
 from .statements import Write
 from .work import Parts, Work, commit
 
@@ -173,7 +174,7 @@ def inputs(parts: Parts, work: Work) -> Inputs:
     session = work.session
     return Inputs(
         action=work.action.name,
-        arguments=shown_arguments(work),
+        arguments=without_secrets(work.action, work.arguments.canonical),
         facts={name: value for name, value in work.facts.items() if value is not None},
         subject={"id": session.subject, "assurance": session.assurance, "anonymous": session.as_subject().anonymous},
         principal={"id": session.principal, "kind": session.kind},
@@ -210,7 +211,7 @@ def _without_facts(parts: Parts, work: Work) -> Work:
 
 
 def _decided(work: Work, given: Inputs, decision: Mapping[str, Any], digest: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    clear, personal, _ = work.action.classify(work.arguments.canonical)
+    clear, personal = parted_arguments(work.action, work.arguments.canonical)
     recorded = {**given.to_json(), "arguments": clear, "facts": {}}
     recorded["subject"] = {name: value for name, value in recorded["subject"].items() if name != "id"}
     sealed = {f"/inputs/arguments{pointer}": value for pointer, value in personal.items()}

@@ -11,6 +11,7 @@ from typing import Any
 from ..actions import Action, Arguments, KeyTemplate, Problem, ToolCall
 from ..audit import State, canonical, keyed_hash
 from .call import Call
+from .recorded import parted_arguments
 from .session import Session
 from .work import Parts, Work, new_id
 
@@ -128,7 +129,7 @@ def _request(action: Action, arguments: Arguments, session: Session, effect_text
 
 def _received(work: Work) -> tuple[dict[str, Any], dict[str, Any]]:
     call = work.call
-    clear, personal, _ = work.action.classify(work.arguments.canonical)
+    clear, personal = parted_arguments(work.action, work.arguments.canonical)
     body = {
         "digest": call.digest,
         "effect": call.kind,

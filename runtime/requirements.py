@@ -8,6 +8,7 @@ from typing import Any
 
 from ..audit import State, canonical, keyed_hash
 from .clock import to_text
+from .recorded import without_secrets
 from .statements import Write
 from .store import Requirement
 from .work import Parts, Work, new_id
@@ -94,16 +95,10 @@ def summary(work: Work) -> dict[str, Any]:
     return {
         "action": work.action.name,
         "version": work.action.version,
-        "arguments": shown_arguments(work),
+        "arguments": without_secrets(work.action, work.arguments.canonical),
         "subject": work.session.subject,
         "after": work.confirm,
     }
-
-
-def shown_arguments(work: Work) -> dict[str, Any]:
-    """Give the arguments without the secret ones: rules and people never see those."""
-    _, _, secret = work.action.classify(work.arguments.canonical)
-    return {name: value for name, value in work.arguments.canonical.items() if f"/{name}" not in secret}
 
 
 def waiting_for(needs: tuple[Need, ...] | list[Requirement]) -> tuple[Mapping[str, Any], ...]:

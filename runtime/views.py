@@ -16,6 +16,7 @@ from ..errors import AuditError, StoreError
 from .call import Call
 from .clock import to_text
 from .outcome import WORDS, Outcome, problem
+from .recorded import secrets
 from .requirements import needs_of, waiting_for
 from .work import Parts, Work
 
@@ -187,8 +188,8 @@ def _requirements(parts: Parts, call: Call) -> list[Mapping[str, Any]]:
 
 def _without_secrets(parts: Parts, call: Call, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     action = parts.catalog.get(call.action)
-    secret = action.classify(arguments)[2] if action else frozenset(f"/{name}" for name in arguments)
-    return {name: "•••" if f"/{name}" in secret else value for name, value in arguments.items()}
+    hidden = secrets(action, arguments) if action else arguments
+    return {name: "•••" if name in hidden else value for name, value in arguments.items()}
 
 
 def _opened(parts: Parts, call: Call, sealed: bytes | None, work: Work | None = None) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from ..audit import Event, State, write
 from ..policies import ActionShape, Decision, Expression, Policies
 from .call import Call, evolved
 from .clock import Clock, to_text
+from .recorded import secrets, without_secrets
 from .session import Session
 from .statements import Write, add_call, move_call
 from .store import Store
@@ -154,6 +155,8 @@ async def commit(parts: Parts, work: Work) -> Work:
         return work
     if work.stored == 0:
         work = work.on_call(subject=work.owner.pseudonym, sealed=work.owner.seal(request(work), work.call.id))
+    elif work.call.final and secrets(work.action, work.arguments.canonical):
+        work = work.on_call(sealed=work.owner.seal(request(work), work.call.id))
     call, writes = record(parts, work.call, work.drafts, work.owner)
     row = add_call(call) if work.stored == 0 else move_call(call, seen=work.stored)
     await parts.store.commit([row, *work.writes, *writes], call=call)
@@ -162,10 +165,10 @@ async def commit(parts: Parts, work: Work) -> Work:
 
 
 def request(work: Work) -> dict[str, Any]:
-    """Give what is needed to take up a call again: sealed with it, so it is personal."""
-    session = work.session
+    """Give what is needed to take up a call again: sealed with it, so it is personal. Secrets only while the call can still move."""
+    session, arguments = work.session, work.arguments.canonical
     return {
-        "arguments": dict(work.arguments.canonical),
+        "arguments": without_secrets(work.action, arguments) if work.call.final else dict(arguments),
         "nonce": work.nonce,
         "effect_key": work.effect_text,
         "subject": session.subject,
@@ -178,11 +181,24 @@ def request(work: Work) -> dict[str, Any]:
 
 async def move(parts: Parts, call: Call, drafts: tuple[Draft, ...], writes: Iterable[Write] = (), **changes: Any) -> Call:
     """Move a stored call by a fact from outside (a vote, a cancellation, a deadline): needs neither its action nor its arguments."""
+    owner = parts.vault.by_pseudonym(call.subject)
     moved = next((draft.change[1] for draft in reversed(drafts) if draft.change), call.state)
-    after, events = record(parts, evolved(call, {"state": moved, **changes}), drafts, parts.vault.by_pseudonym(call.subject))
+    call_then = evolved(call, {"state": moved, **changes})
+    if call_then.final:
+        call_then = _without_secrets(parts, call_then, owner)
+    after, events = record(parts, call_then, drafts, owner)
     await parts.store.commit([move_call(after, seen=call.version), *writes, *events], call=after)
     parts.announce(call.id)
     return after
+
+
+def _without_secrets(parts: Parts, call: Call, owner: SubjectKey) -> Call:
+    if (action := parts.catalog.get(call.action)) is None:
+        return call
+    kept = owner.open(call.sealed, call.id)
+    if not secrets(action, kept["arguments"]):
+        return call
+    return evolved(call, {"sealed": owner.seal({**kept, "arguments": without_secrets(action, kept["arguments"])}, call.id)})
 
 
 def ending(call: Call) -> list[Write]:

@@ -1,0 +1,47 @@
+"""Say what of a value stands in an event in clear, what the event only commits to, and what nobody is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..actions import Action
+from ..audit import canonical
+
+LARGEST_CLEAR = 16_384
+MOST_COMMITMENTS = 256
+"""A leaf holds 65,535 bytes; a value that would take more of it than this is committed to as a whole."""
+
+
+def parted_arguments(action: Action, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part arguments into what is clear, by name, and what is committed to, by JSON pointer; secrets are in neither."""
+    clear, personal, _ = action.classify(arguments)
+    return _fitting(clear, personal, without_secrets(action, arguments))
+
+
+def parted_result(action: Action, result: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part a stored result likewise."""
+    clear, personal, _ = action.classify_result(result)
+    return _fitting(clear, personal, result)
+
+
+def without_secrets(action: Action, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the arguments that rules and people may see."""
+    secret = secrets(action, arguments)
+    return {name: value for name, value in arguments.items() if name not in secret}
+
+
+def secrets(action: Action, arguments: Mapping[str, Any]) -> frozenset[str]:
+    """Name the secret arguments."""
+    return frozenset(pointer[1:].replace("~1", "/").replace("~0", "~") for pointer in action.classify(arguments)[2])
+
+
+def plain(said: object, *, most: int = 2_000) -> str:
+    """Make a text that can be stored of whatever the developer's code said."""
+    return str(said).encode(errors="replace").decode()[:most]
+
+
+def _fitting(clear: dict[str, Any], personal: dict[str, Any], whole: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    if len(personal) <= MOST_COMMITMENTS and len(canonical(clear)) <= LARGEST_CLEAR:
+        return clear, personal
+    return {}, {"": whole}

@@ -112,10 +112,11 @@ class Store:
         sql = "SELECT call, ordinal, fingerprint, subject FROM effect WHERE tenant = ? AND key = ? ORDER BY ordinal DESC"
         return [Hold(*row) for row in self.rows(sql, (self.tenant, effect_key))]
 
-    def due(self, now: int, *, most: int) -> list[str]:
-        """List the calls whose wake-up has come."""
-        found = self.rows("SELECT id FROM call WHERE tenant = ? AND wake_at <= ? ORDER BY wake_at LIMIT ?", (self.tenant, now, most))
-        return [row[0] for row in found]
+    def due(self, now: int, *, most: int) -> list[tuple[str, int]]:
+        """List (id, version) of the calls whose wake-up has come."""
+        return self.rows(
+            "SELECT id, version FROM call WHERE tenant = ? AND wake_at <= ? ORDER BY wake_at LIMIT ?", (self.tenant, now, most)
+        )
 
     def calls(self, *, state: str | None = None, action: str | None = None, before: int | None = None, most: int = 50) -> list[Call]:
         """List calls, the latest first, from before `before` (microseconds)."""

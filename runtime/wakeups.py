@@ -43,18 +43,18 @@ class Wakeups:
         now = self._parts.clock.now()
         self._not_before = {call_id: when for call_id, when in self._not_before.items() if when > now}
         # Those that can't be moved here, for want of their action or for an error, must not hide the others.
-        for call_id in self._parts.store.due(now, most=MOST + len(self._not_before)):
+        for call_id, version in self._parts.store.due(now, most=MOST + len(self._not_before)):
             if call_id not in self._not_before:
                 self._not_before[call_id] = now + NOT_BEFORE
-                task = asyncio.create_task(self._wake(call_id))
+                task = asyncio.create_task(self._wake(call_id, version))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-    async def _wake(self, call_id: str) -> None:
+    async def _wake(self, call_id: str, version: int) -> None:
         try:
             call = await self._advance(call_id)
         except Exception:
             log.exception("call %s could not be advanced; it is tried again in %d s", call_id, NOT_BEFORE // 1_000_000)
         else:
-            if call.wake_at is None or call.wake_at > self._parts.clock.now():
+            if call.version != version:
                 self._not_before.pop(call_id, None)

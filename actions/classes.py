@@ -26,11 +26,16 @@ def classify(canonical: Any, known: Mapping[str, Class]) -> Classified:
     """Part a canonical value by its classes; what is not an object, or not declared, is personal as a whole."""
     if not isinstance(canonical, Mapping):
         return {}, {} if canonical is None else {"": canonical}, frozenset()
-    by_class: dict[Class, dict[str, Any]] = {"clear": {}, "personal": {}, "secret": {}}
+    clear, personal, secret = dict[str, Any](), dict[str, Any](), set[str]()
     for name, value in canonical.items():
-        by_class[known.get(name, "personal")][name] = value
-    personal = {_pointer(name): value for name, value in by_class["personal"].items()}
-    return by_class["clear"], personal, frozenset(map(_pointer, by_class["secret"]))
+        match known.get(name, "personal"):
+            case "clear":
+                clear[name] = value
+            case "personal":
+                personal[_pointer(name)] = value
+            case "secret":
+                secret.add(_pointer(name))
+    return clear, personal, frozenset(secret)
 
 
 def marked(node: Any, mark: str, root: Schema) -> bool:

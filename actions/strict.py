@@ -65,7 +65,7 @@ def _walk(value: Any, depth: int, path: str) -> Any:
         return _fraction(value, path)
     if depth == 0:
         raise Unreadable("nested too deeply", path)
-    if isinstance(value, Mapping):
+    if kind is dict or isinstance(value, Mapping):  # asking an ABC is the slow way
         return {_key(key, path): _walk(item, depth - 1, f"{path}.{key}" if path else key) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_walk(item, depth - 1, path) for item in value]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -17,7 +18,14 @@ def to_micros(moment: datetime) -> int:
 
 def to_text(micros: int) -> str:
     """Write microseconds as RFC 3339 in UTC with six decimals, as events store time."""
-    return (EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds")[:-6] + "Z"
+    seconds, fraction = divmod(micros, 1_000_000)
+    return f"{_second(seconds)}.{fraction:06d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """Write a whole second, which many events share."""
+    return (EPOCH + timedelta(seconds=seconds)).isoformat()[:-6]
 
 
 def to_datetime(micros: int) -> datetime:

@@ -75,8 +75,7 @@ class Journal:
         member = _Member(sorted(writes, key=lambda write: ORDER[write.statement]))
         self._queue.append(member)
         self._waked.set()
-        # A caller who goes away never takes its change with it.
-        await asyncio.shield(member.done)
+        await member.done  # a caller who goes away cancels this future, and leaves its change in the queue
 
     async def close(self) -> None:
         """Finish what is queued, then close the connection."""

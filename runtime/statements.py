@@ -6,7 +6,9 @@ exactly `expect` rows, else its whole change is refused: compare-and-set, unique
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 from .call import Call
@@ -16,6 +18,14 @@ _FIXED = frozenset(
     {"tenant", "id", "action", "action_version", "schema_digest", "kind", "principal", "principal_kind", "created_at", "cancel_asked"}
 )
 CALL_MUTABLE = tuple(name for name in CALL_COLUMNS if name not in _FIXED)
+
+
+def _values(names: tuple[str, ...]) -> Callable[[Call], tuple[Any, ...]]:
+    """Read columns of a call in one step, its state as plain text: sqlite3 looks long for an adapter of anything else."""
+    return attrgetter(*(f"{name}.value" if name == "state" else name for name in names))
+
+
+_inserted, _replaced = _values(CALL_COLUMNS), _values(CALL_MUTABLE)
 """What a move of a call writes. `cancel_asked` is not among them: an attempt that settles must not undo what was asked meanwhile."""
 
 
@@ -67,9 +77,9 @@ class Write:
 
 def add_call(call: Call) -> Write:
     """Insert a call in its first version."""
-    return Write("call.add", tuple(getattr(call, name) for name in CALL_COLUMNS))
+    return Write("call.add", _inserted(call))
 
 
 def move_call(call: Call, *, seen: int) -> Write:
     """Replace the stored version `seen` of a call by this one; a call that has moved meanwhile is left alone."""
-    return Write("call.move", (*(getattr(call, name) for name in CALL_MUTABLE), call.tenant, call.id, seen))
+    return Write("call.move", (*_replaced(call), call.tenant, call.id, seen))

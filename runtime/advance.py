@@ -7,13 +7,13 @@ from typing import Any
 
 from ..actions import Action, Context
 from ..audit import State
-from ..errors import Refused
+from ..errors import AuditError, Refused
 from .call import Call
 from .clock import MICROSECOND
 from .deadline import within
 from .execution import READY_WITHIN, SECOND, became_unknown, execute_and_settle, fail, next_look, referred, refusal, replay_allowed, succeed
 from .outcome import problem
-from .phases import context, deny, gather, hold, intend, judge, own, start_attempt, travel
+from .phases import context, gather, hold, intend, judge, own, start_attempt, travel
 from .receive import digest_of
 from .session import Session
 from .statements import Write
@@ -92,14 +92,21 @@ async def restore(parts: Parts, call: Call, action: Action) -> Work:
 
 async def _decide_again(parts: Parts, call: Call, action: Action) -> Call:
     if changed(call, action):
-        draft = Draft("call.denied", {"code": "action_changed"}, change=(call.state, State.DENIED))
-        return await move(parts, call, (draft,), ending(call), wake_at=None, code="action_changed")
-    work = await restore(parts, call, action)
+        return await _deny(parts, call, "action_changed")
+    try:
+        work = await restore(parts, call, action)
+    except (AuditError, ValueError):
+        return await _deny(parts, call, "row_changed")
     nonce = bytes.fromhex(work.nonce)
     if digest_of(nonce, action, work.arguments, work.session, work.effect_text) != call.digest:
         # The row was changed under us: what was approved is not what would run.
-        return (await commit(parts, deny(work, "row_changed"))).call
+        return await _deny(parts, call, "row_changed")
     return (await travel(parts, work, FIRST)).call
+
+
+async def _deny(parts: Parts, call: Call, code: str) -> Call:
+    draft = Draft("call.denied", {"code": code}, change=(call.state, State.DENIED))
+    return await move(parts, call, (draft,), ending(call), wake_at=None, code=code)
 
 
 def changed(call: Call, action: Action) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Literal
 
 from ..audit import State
-from ..errors import AlreadySettled, AlreadyStarted, AlreadyVoted, ApprovalNotOpen, CallNotFound, NotAnApprover
+from ..errors import AlreadySettled, AlreadyStarted, AlreadyVoted, ApprovalNotOpen, AuditError, CallNotFound, NotAnApprover
 from .call import Call
 from .journal import Conflict
 from .people import People
@@ -70,11 +70,12 @@ async def cancel(parts: Parts, call_id: str, *, by: str, reason: str) -> Call:
         if call.final:
             raise AlreadySettled(f"the call has already ended: {call.state}")
         said = {"/reason": reason} if reason else {}
-        draft = Draft("call.cancelled", {"by": by}, said, (call.state, State.CANCELLED))
+        who = "subject" if _is_customer(parts, call, by) else by  # a customer has no name in an event
+        draft = Draft("call.cancelled", {"by": who}, said, (call.state, State.CANCELLED))
         try:
             if call.state in {State.WAITING, State.READY}:
                 return await move(parts, call, (draft,), ending(call), wake_at=None, code="cancelled")
-            await _forbid(parts, call, by, said)
+            await _forbid(parts, call, who, said)
         except Conflict:
             continue
         raise AlreadyStarted
@@ -134,10 +135,17 @@ def _check_entitled(parts: Parts, people: People, person_id: str, requirement: R
         )
     if person_id in {call.principal, people.owner_of(call.principal)}:
         raise NotAnApprover(f"{person_id} asked for this, or answers for the agent that did, so somebody else must approve it")
-    if person_id == _asker(parts, call) or parts.vault.is_subject(person_id, call.subject):
+    if _is_customer(parts, call, person_id):
         raise NotAnApprover(f"this is done for {person_id}, so somebody else must approve it")
 
 
-def _asker(parts: Parts, call: Call) -> str:
+def _asker(parts: Parts, call: Call) -> str | None:
     """Name the customer in whose name the call happens, who need not be the one whose data it is about."""
-    return str(parts.vault.by_pseudonym(call.subject).open(call.sealed, call.id)["subject"])
+    try:
+        return str(parts.vault.by_pseudonym(call.subject).open(call.sealed, call.id)["subject"])
+    except AuditError:
+        return None  # erased, or the row was changed
+
+
+def _is_customer(parts: Parts, call: Call, person_id: str) -> bool:
+    return person_id == _asker(parts, call) or parts.vault.is_subject(person_id, call.subject)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..actions import Action, Arguments, Catalog, Context
 from ..audit import Event, State, write
+from ..errors import AuditError
 from ..policies import ActionShape, Decision, Expression, Policies
 from .call import Call, evolved
 from .clock import Clock, to_text
@@ -195,7 +196,10 @@ async def move(parts: Parts, call: Call, drafts: tuple[Draft, ...], writes: Iter
 def _without_secrets(parts: Parts, call: Call, owner: SubjectKey) -> Call:
     if (action := parts.catalog.get(call.action)) is None:
         return call
-    kept = owner.open(call.sealed, call.id)
+    try:
+        kept = owner.open(call.sealed, call.id)
+    except AuditError:
+        return call  # it was changed, and is refused for that
     if not secrets(action, kept["arguments"]):
         return call
     return evolved(call, {"sealed": owner.seal({**kept, "arguments": without_secrets(action, kept["arguments"])}, call.id)})

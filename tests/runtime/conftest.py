@@ -1,7 +1,12 @@
-"""Fixtures of the runtime's tests: a world of its own for each, and polls that do not wait."""
+"""Fixtures of the runtime's tests: a world of its own for each, polls that do not wait, and conditions compiled once."""
 
+import functools
+
+import orjson
 import pytest
 
+from remit.policies import load
+from remit.runtime import control
 from remit.runtime.database import PRAGMAS
 from tests.runtime.bank import World
 
@@ -16,6 +21,35 @@ def _quick_polls(monkeypatch):
 def _no_waiting_for_the_disk(monkeypatch):
     """Nobody unplugs the machine of a test; `test_storage` checks what is really in force."""
     monkeypatch.setattr("remit.runtime.database.PRAGMAS", ("synchronous = OFF", *(one for one in PRAGMAS if "synchronous" not in one)))
+
+
+_loaded = {}
+
+
+@pytest.fixture(autouse=True)
+def _compiled_once(monkeypatch):
+    """Policies and guards are frozen and pure, and cost more to compile than a test to run."""
+
+    def remembered(sources, actions):
+        texts = {str(at): at.read_text() for at in sorted(sources.rglob("*.yaml"))} if hasattr(sources, "rglob") else dict(sources)
+        named = [texts[name] for name in sorted(texts)], [name.rpartition("/")[2] for name in sorted(texts)]
+        shapes = {name: (shape.arguments, shape.facts) for name, shape in actions.items()}
+        key = orjson.dumps([named, shapes], option=orjson.OPT_SORT_KEYS)
+        if key not in _loaded:
+            _loaded[key] = load(sources, actions)
+        return _loaded[key]
+
+    monkeypatch.setattr(control, "load", remembered)
+    monkeypatch.setattr("remit.runtime.runtime.guard", _guard)
+
+
+@functools.cache
+def _guarded(action):
+    return control.guard(action, control.shape(action))
+
+
+def _guard(action, _described):
+    return _guarded(action)
 
 
 @pytest.fixture

@@ -35,8 +35,8 @@ def close(console: Console, story: Story, kept: Path | None, seconds: float) -> 
 def _ledgers(rows: list[Row], *, wide: bool) -> Table:
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     drawn.add_column("effect", no_wrap=True)
-    drawn.add_column("at the provider", no_wrap=True, style="magenta")
-    drawn.add_column("amount", no_wrap=True, justify="right", style="magenta")
+    drawn.add_column("at the provider", no_wrap=True, style="cyan")
+    drawn.add_column("amount", no_wrap=True, justify="right", style="cyan")
     drawn.add_column("", no_wrap=True)
     drawn.add_column("call in the log", no_wrap=True, style="blue")
     drawn.add_column("amount", no_wrap=True, justify="right", style="blue")
@@ -59,7 +59,9 @@ def _cells(row: Row, *, wide: bool) -> Iterator[list[Text]]:
         str(told.place) if told else "",
     ]
     style = "bold red" if row.wrong else ""
-    yield [Text(safe(text), style=style) for text in texts]
+    cells = [Text(safe(text), style=style) for text in texts]
+    cells[3].stylize("bold red" if row.wrong else "green")
+    yield cells
     if row.wrong:
         yield [Text(), Text(row.wrong, style=style)]
 

@@ -11,7 +11,8 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,13 +24,28 @@ from .stage import load
 DEADLINE, MARGIN = timedelta(seconds=1.5), timedelta(seconds=0.5)
 
 
-async def begin(folder: Path, dialect: str, message: Mapping[str, Any], session: Session) -> Process:
-    """Start such a process and give it the message; it prints the outcomes as JSON when they are final."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", __name__, str(folder), stdin=PIPE, stdout=PIPE)
-    assert process.stdin is not None
-    process.stdin.write(json.dumps({"dialect": dialect, "message": message, "session": asdict(session)}).encode())
-    process.stdin.close()
-    return process
+@asynccontextmanager
+async def begun(folder: Path, dialect: str, message: Mapping[str, Any], session: Session) -> AsyncIterator[Process]:
+    """Start such a process and give it the message; if it still runs when the block ends, it is killed."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", __name__, str(folder), stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    try:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({"dialect": dialect, "message": message, "session": asdict(session)}).encode())
+        process.stdin.close()
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def end_of(process: Process) -> list[dict[str, Any]]:
+    """Wait for what it prints when its calls are final. Raise ChildProcessError, with its last words, where it fails."""
+    printed, complaint = await process.communicate()
+    if process.returncode:
+        raise ChildProcessError(complaint.decode(errors="replace")[-500:])
+    outcomes: list[dict[str, Any]] = json.loads(printed)
+    return outcomes
 
 
 async def live(folder: Path, dialect: str, message: Mapping[str, Any], session: Session) -> list[dict[str, Any]]:

@@ -108,7 +108,7 @@ def rows(line: Line) -> Iterator[Row]:
         case Moved(outcome, moves):
             yield Text("Remit", style="bold"), _way("…", moves, outcome)
         case Happened(where, text):
-            yield Text(safe(where), style="bold magenta"), Text(safe(text))
+            yield Text(safe(where), style="bold cyan"), Text(safe(text))
         case Expected(text, held, found):
             yield Text(), Text(f"✓ {text}", style="green") if held else Text(f"✗ {text}: found {safe(found)}", style="bold red")
         case _:

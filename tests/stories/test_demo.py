@@ -194,6 +194,12 @@ def test_no_other_key_than_a_test_key_is_taken(key, monkeypatch):
         play(as_json=True)
 
 
+def test_without_its_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("remit.cli.demo.find_spec", lambda _name: None)
+    with pytest.raises(Unusable, match=r"remit\[demo\]"):
+        play(as_json=True)
+
+
 def test_a_provider_that_can_not_be_reached_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setenv("STRIPE_API_KEY", "sk_test_1")
     monkeypatch.setenv("PAYMENTS_URL", "http://127.0.0.1:1")

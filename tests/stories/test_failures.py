@@ -43,12 +43,12 @@ async def test_a_process_that_is_killed_between_intent_and_answer_is_recovered_b
         account, rug = set_stage.account, set_stage.goods.rug
         await set_stage.runtime.close()
         account.order(Fault.SLOW, seconds=30)
-        doomed = await life.begin(set_stage.folder, "gemini", message("gemini", [("fc_1", *refund(rug, "40.00"))]), set_stage.ada)
-        async with asyncio.timeout(30):
+        asked = message("gemini", [("fc_1", *refund(rug, "40.00"))])
+        async with life.begun(set_stage.folder, "gemini", asked, set_stage.ada) as doomed, asyncio.timeout(30):
             while not account.refunded(rug):
                 await asyncio.sleep(0.02)
-        doomed.kill()
-        assert await doomed.wait() < 0
+            doomed.kill()
+        assert doomed.returncode < 0
 
         await set_stage.runtime.start()  # this process, which was not there; nobody hands it the message again
         [call] = [one for one in await set_stage.runtime.calls() if one.action == "refund_payment"]

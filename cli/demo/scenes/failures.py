@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import timedelta
 
 from ....sandbox.faults import Fault
@@ -40,19 +39,16 @@ async def killed(stage: Stage, step: Step) -> None:
     sent = stage.says(step, refund(stage.goods.rug, "40.00"))
     await stage.runtime.close()
     stage.account.order(Fault.SLOW, seconds=30)
-    first = await life.begin(stage.folder, "anthropic", sent, stage.ada)
-    try:
+    async with life.begun(stage.folder, "anthropic", sent, stage.ada) as process:
         await _paid(stage)
-    finally:
-        first.kill()
-        status = await first.wait()
-    step.happens("process", f"{first.pid} has written its intent and sent the refund; it is killed before the answer comes")
-    step.expect("it is dead, and the provider has paid", (status < 0, stage.account.refunded(stage.goods.rug)), (True, euro("40.00")))
+        process.kill()
+    step.happens("process", f"{process.pid} has written its intent and sent the refund; it is killed before the answer comes")
+    dead = process.returncode is not None and process.returncode < 0
+    step.expect("it is dead, and the provider has paid", (dead, stage.account.refunded(stage.goods.rug)), (True, euro("40.00")))
     stage.account.later(timedelta(seconds=30))
-    second = await life.begin(stage.folder, "anthropic", sent, stage.ada)
-    printed, _ = await asyncio.wait_for(second.communicate(), PATIENCE)
-    step.happens("process", f"{second.pid} starts on the same database, and is handed the same message")
-    [settled] = json.loads(printed)
+    async with asyncio.timeout(PATIENCE), life.begun(stage.folder, "anthropic", sent, stage.ada) as process:
+        step.happens("process", f"{process.pid} starts on the same database, and is handed the same message")
+        [settled] = await life.end_of(process)
     await stage.runtime.start()
     [call], outcome = stage.runtime.read("anthropic", sent), await stage.runtime.get(settled["call"])
     await stage.answer(step, "anthropic", [(call, outcome, None)])

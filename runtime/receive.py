@@ -37,7 +37,8 @@ def parse(parts: Parts, submission: Submission) -> tuple[Action, Arguments] | Pr
         near = parts.catalog.suggest(name) if isinstance(name, str) else None
         hint = f" Did you mean `{near}`?" if near else ""
         return Problem("unknown_action", f"There is no such action.{hint}", (), "fix_arguments" if near else "never", near)
-    read = action.read(submission.tool_call.arguments)
+    raw = submission.tool_call.arguments
+    read = action.read(raw if isinstance(raw, str | bytes | Mapping) else "null")
     return read if isinstance(read, Problem) else (action, read)
 
 
@@ -93,8 +94,8 @@ def idempotency(parts: Parts, submission: Submission) -> bytes | None:
     """Hash the caller's key, unique in tenant, principal and conversation."""
     if submission.key is None or submission.dry_run:
         return None
-    session = submission.session
-    return parts.vault.hash("idempotency", canonical([session.principal, session.conversation, submission.key]))
+    session, key = submission.session, ascii(submission.key)  # a model's key may be no text that could be stored
+    return parts.vault.hash("idempotency", canonical([session.principal, session.conversation, key]))
 
 
 def readable_name(name: object) -> str | None:

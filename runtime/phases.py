@@ -73,7 +73,7 @@ async def gather(parts: Parts, work: Work) -> Work:
     about = parts.guards[name].about
     whose = about.evaluate(inputs(parts, work)) if about else None
     if isinstance(whose, str) and whose:
-        return work.evolve(owner=await parts.vault.subject(whose)) if work.stored == 0 else work
+        return work.evolve(owner=await parts.vault.subject(whose, keep=not work.dry_run)) if work.stored == 0 else work
     return work
 
 

@@ -45,7 +45,7 @@ def parse(parts: Parts, submission: Submission) -> tuple[Action, Arguments] | Pr
 async def receive(parts: Parts, submission: Submission, action: Action, arguments: Arguments) -> Work:
     """Make the call: canonical bytes, digest, fingerprint and keys, and the event that says it arrived."""
     session, now = submission.session, parts.clock.now()
-    asker = await parts.vault.subject(session.subject)
+    asker = await parts.vault.subject(session.subject, keep=not submission.dry_run)
     effect_text = effect_text_of(action, arguments, session)
     canon = canonical(_request(action, arguments, session, effect_text))
     nonce = os.urandom(32)

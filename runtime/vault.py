@@ -12,7 +12,7 @@ import orjson
 
 from ..audit import keyed_hash, open_, seal, unwrap, wrap
 from ..errors import AuditError
-from .journal import Conflict
+from .journal import CommitUnknown, Conflict
 from .statements import Write
 from .store import Store
 
@@ -48,11 +48,13 @@ class Vault:
         """Hash for finding again, under the lookup key: nobody without it can guess what was hashed."""
         return keyed_hash(self._store.keys.lookup_key, label, text)
 
-    async def subject(self, subject_id: str) -> SubjectKey:
-        """Give the key of a person, made and committed at first sight."""
+    async def subject(self, subject_id: str, *, keep: bool = True) -> SubjectKey:
+        """Give the key of a person, made and committed at first sight; one that is not to be kept is forgotten at once."""
         lookup = self.hash("subject", subject_id)
         if found := self._known.get(lookup) or self._stored(lookup):
             return self._remember(lookup, found)
+        if not keep:
+            return _new_key()
         if lookup not in self._making:
             task = self._making[lookup] = asyncio.create_task(self._make(lookup))
             task.add_done_callback(lambda _: self._making.pop(lookup, None))
@@ -78,11 +80,11 @@ class Vault:
 
     async def _make(self, lookup: bytes) -> SubjectKey:
         keys = self._store.keys
-        made = SubjectKey(f"sub_{os.urandom(10).hex()}", os.urandom(32))
+        made = _new_key()
         wrapped = wrap(keys.tenant_key, keys.epoch, made.key, made.pseudonym, os.urandom)
         try:
             await self._store.commit([Write("subject.add", (self._store.tenant, lookup, made.pseudonym, wrapped))])
-        except Conflict:
+        except (Conflict, CommitUnknown):
             if (found := self._stored(lookup)) is None:
                 raise
             return found
@@ -95,3 +97,7 @@ class Vault:
             if len(cache) > REMEMBERED:
                 cache.popitem(last=False)
         return key
+
+
+def _new_key() -> SubjectKey:
+    return SubjectKey(f"sub_{os.urandom(10).hex()}", os.urandom(32))

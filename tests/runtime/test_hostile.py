@@ -31,7 +31,7 @@ ARGUMENTS = (
 IDS = ANY | st.none() | JSON
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=NAMES, arguments=ARGUMENTS, tool_call=IDS)
 async def test_nothing_that_a_model_sends_raises(runtime, name, arguments, tool_call):
     outcome = await runtime.submit(ToolCall(tool_call, name, arguments), session())
@@ -39,7 +39,7 @@ async def test_nothing_that_a_model_sends_raises(runtime, name, arguments, tool_
     assert isinstance(outcome.message(), str) and outcome.to_json()["state"] == outcome.state.value
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(alphabet=st.characters(), max_size=40), pin=ANY, place=ANY)
 async def test_whatever_text_is_accepted_is_stored_and_verifies(runtime, text, pin, place):
     outcome = await runtime.submit({"id": None, "name": "jot", "arguments": {"text": text, "pin": pin, "place": place}}, session())

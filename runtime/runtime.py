@@ -246,10 +246,10 @@ class Runtime:
             lease_margin=self._lease_margin,
             attempts=self._attempts,
         )
-        await put_in_force(self.parts, self._folder, by=self._activate or "the folder at start", activate=bool(self._activate))
         self.people, self._journeys = People(self.parts), Journeys(self.parts)
         self._rejections, self._sequencer = Rejections(self.parts), Sequencer(self.parts)
         await self._sequencer.open()
+        await put_in_force(self.parts, self._folder, by=self._activate or "the folder at start", activate=bool(self._activate))
         wakeups = Wakeups(self.parts, self._journeys.advance, self._rejections)
         self._background = [asyncio.create_task(self._sequencer.run()), asyncio.create_task(wakeups.run())]
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from ..audit import RightEdge, sign
 from .journal import Conflict
 from .statements import Write
-from .work import Parts
+from .work import Parts, apart
 
 BATCH = 2_000
 PAUSE = 0.25
@@ -27,9 +28,13 @@ class Sequencer:
         self._parts = parts
 
     async def open(self) -> None:
-        """Begin the tree where there is none yet."""
+        """Begin the tree where there is none yet, with an event that names the log's keys by their fingerprints."""
         store = self._parts.store
-        await store.commit([Write("head.open", (store.tenant, 0, 0, RightEdge().to_bytes()), expect=None)])
+        if store.row("SELECT 1 FROM log_head WHERE tenant = ?", (store.tenant,)) is not None:
+            return
+        head = Write("head.open", (store.tenant, 0, 0, RightEdge().to_bytes()))
+        with suppress(Conflict):  # another process was quicker
+            await store.commit([head, *apart(self._parts, "log.opened", {"keys": store.keys.fingerprints})])
 
     async def run(self) -> None:
         """Place and sign, again and again, until cancelled."""

@@ -1,0 +1,97 @@
+"""Every measurement runs at its smallest, and what is kept has the shape that readers rely on. No figure is asserted."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import pytest
+
+from bench import __main__ as bench
+from bench import history, throughput, workload
+from bench.report import page
+from bench.sampling import LIMIT, SMALLEST, Measurement
+from tests.environments import ENVIRONMENTS
+
+BUILT = (ENVIRONMENTS / "ctrlrun" / "pins").is_file()
+FIGURE = {"name", "value", "unit", "target", "met"}
+MEASURED = {"title", "figures", "notes", "stolen", "others", "repeated", "disturbed", "seconds"}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench, "SCRATCH", tmp_path_factory.mktemp("bench"))
+        patch.setitem(bench.MEASUREMENTS, "throughput", partial(throughput.measure, others=BUILT))
+        return bench.run(SMALLEST, list(bench.MEASUREMENTS), lambda _: None)
+
+
+def test_every_measurement_gives_figures_and_says_how_the_machine_was(results):
+    assert json.loads(json.dumps(results)) == results
+    assert results.keys() == {"date", "machine", "measurements", "load"}
+    assert results["machine"].keys() == {"cores", "processor", "system", "file system", "python", "sqlite"}
+    assert results["measurements"].keys() == bench.MEASUREMENTS.keys()
+    for one in results["measurements"].values():
+        assert one.keys() == MEASURED
+        assert one["figures"]
+        assert all(figure.keys() == FIGURE and figure["value"] > 0 for figure in one["figures"])
+        assert all((figure["target"] is None) == (figure["met"] is None) for figure in one["figures"])
+
+
+def test_the_targets_of_the_design_are_held_against_what_was_measured(results):
+    targets = [figure["target"] for one in results["measurements"].values() for figure in one["figures"] if figure["target"]]
+    assert sorted(targets) == sorted(
+        ["≤ 2.5 ms", "≤ 3", "≥ 1,000 (aim 2,000)", "≤ 100 µs", "≤ 1,000 µs", "≤ 0.4 s", "≤ 1.5 s", "≤ 1.3", "≤ 1.3"]
+    )
+
+
+@pytest.mark.skipif(not BUILT, reason="the environment of CTRLRun is not built: make bench builds it")
+def test_ctrlrun_is_measured_in_the_same_rounds(results):
+    names = [figure["name"] for figure in results["measurements"]["throughput"]["figures"]]
+    assert [name for name in names if throughput.THEIRS in name] == [f"{callers:2} callers: {throughput.THEIRS}" for callers in (1, 8, 64)]
+
+
+def test_the_page_names_every_figure_and_what_was_missed(results):
+    text = page(results)
+    for one in results["measurements"].values():
+        assert f"## {one['title']}" in text
+        assert all(f"| {figure['name'].strip()} |" in text for figure in one["figures"])
+    missed = any(figure["met"] is False for one in results["measurements"].values() for figure in one["figures"])
+    assert ("Missed in this run" in text) == missed
+
+
+async def test_a_disturbed_sample_is_taken_again_and_a_quiet_one_is_not(monkeypatch):
+    stolen = iter([LIMIT * 2, 0.0, LIMIT / 2])
+
+    class Usage:
+        @classmethod
+        def now(cls, _children):
+            return cls()
+
+        def since(self, _before):
+            return next(stolen), 0.0
+
+    monkeypatch.setattr("bench.sampling.Usage", Usage)
+    measured, values = Measurement("one"), iter([1, 2, 3])
+    assert await measured.sample(lambda: next(values)) == 2
+    assert await measured.sample(lambda: next(values)) == 3
+    assert (measured.stolen, measured.repeated, measured.disturbed) == ([0.0, LIMIT / 2], 1, False)
+
+
+async def test_a_written_history_is_one_that_the_verifier_accepts(tmp_path):
+    runtime = await workload.open_runtime(tmp_path)
+    await history.fill(runtime, 120)
+    report = await runtime.verify()
+    await runtime.close()
+    assert report.ok
+    assert (report.calls, report.open_calls) == (120, 0)
+
+
+async def test_a_call_that_was_not_really_made_is_no_sample(tmp_path, monkeypatch):
+    runtime = await workload.open_runtime(tmp_path)
+    twice = workload.next_call()
+    monkeypatch.setattr(workload, "next_call", lambda: twice)
+    await workload.submit(runtime)
+    with pytest.raises(AssertionError, match="repeated"):
+        await workload.submit(runtime)
+    await runtime.close()

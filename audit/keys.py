@@ -30,16 +30,19 @@ class KeyFile:
     def create(cls, path: Path, random: Callable[[int], bytes] = os.urandom) -> KeyFile:
         """Make new keys and write them to a new file that its owner alone can read. Raises StoreError if the file is there."""
         keys = cls(random(KEY_SIZE), {1: random(KEY_SIZE)}, random(KEY_SIZE))
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(keys._to_json())
+                file.flush()
+                os.fsync(file.fileno())  # a database must never outlive its keys because of a power cut
+            os.link(draft, path)  # there as a whole or not at all, and never in the place of another
         except FileExistsError:
             raise StoreError(f"{path} exists; a key file is never overwritten") from None
         except OSError as error:
             raise StoreError(f"{path} can't be created: {error.strerror}") from error
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(keys._to_json())
-            file.flush()
-            os.fsync(file.fileno())  # a database must never outlive its keys because of a power cut
+        finally:
+            draft.unlink(missing_ok=True)
         return keys
 
     @classmethod

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..audit import KeyFile
 from ..errors import DatabaseLocked, DatabaseReadOnly, DatabaseTooNew, KeysMismatch, KeysMissing, StoreError
+from .journal import LOCK_WAIT
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 LATEST = "0001"
 """The newest revision in migrations/versions: a test compares."""
 
-PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 0", "foreign_keys = ON")
+PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +54,28 @@ def _open(path: Path) -> Database:
     keys = _keys(path, fresh=fresh)
     writer = _connect(path)
     try:
+        _check_keys(writer, path, keys)
         _migrate(writer, path)
-        _fingerprints(writer, path, keys)
+        _remember_keys(writer, keys)
+        _check_keys(writer, path, keys)
         reader = _connect(path)
         reader.execute("PRAGMA query_only = ON")
     except BaseException:
         writer.close()
         raise
+    for connection in (writer, reader):
+        connection.execute("PRAGMA busy_timeout = 0")  # from now on locks are waited for beside the loop
     return Database(path, writer, reader, keys)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-    connection.execute("PRAGMA busy_timeout = 5000")
-    for pragma in PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in (f"busy_timeout = {int(LOCK_WAIT * 1000)}", *PRAGMAS):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -81,8 +89,10 @@ def _keys(path: Path, *, fresh: bool) -> KeyFile:
         )
     try:
         return KeyFile.create(place)
-    except OSError as error:
-        raise DatabaseReadOnly(f"{place}: can't be made ({error.strerror}); make the folder writable by this user") from error
+    except StoreError as error:
+        if place.exists():
+            return KeyFile.load(place)  # another process is making the same database
+        raise DatabaseReadOnly(f"{error}; make the folder writable by this user") from error
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -98,6 +108,7 @@ def upgrade(path: Path) -> None:
     """Bring the database forward to `LATEST`, in one transaction; never backward."""
     from alembic import command
     from sqlalchemy import create_engine, event
+    from sqlalchemy.exc import DBAPIError
 
     engine = create_engine(f"sqlite:///{path}")
 
@@ -115,6 +126,8 @@ def upgrade(path: Path) -> None:
             config = migration_config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise error.orig or error from error
     finally:
         engine.dispose()
 
@@ -128,23 +141,31 @@ def migration_config() -> Config:
     return config
 
 
-def _fingerprints(connection: sqlite3.Connection, path: Path, keys: KeyFile) -> None:
+def _check_keys(connection: sqlite3.Connection, path: Path, keys: KeyFile) -> None:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'store_meta'").fetchone():
+        return
     stored = dict(connection.execute("SELECT key, value FROM store_meta WHERE key LIKE 'fingerprint.%'").fetchall())
-    own = {f"fingerprint.{name}": value for name, value in keys.fingerprints.items()}
-    if not stored:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(
-            "INSERT INTO store_meta (key, value) VALUES (?, ?)", [*own.items(), ("log_id", f"remit/{secrets.token_hex(8)}")]
-        )
-        connection.commit()
-    elif stored != own:
+    if stored and stored != _fingerprints(keys):
         raise KeysMismatch(f"{keys_path(path)}: these are the keys of another database; restore the file that was made with {path.name}")
+
+
+def _remember_keys(connection: sqlite3.Connection, keys: KeyFile) -> None:
+    if connection.execute("SELECT 1 FROM store_meta WHERE key = 'log_id'").fetchone():
+        return
+    rows = [*_fingerprints(keys).items(), ("log_id", f"remit/{secrets.token_hex(8)}")]
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("INSERT INTO store_meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
+    connection.commit()
+
+
+def _fingerprints(keys: KeyFile) -> dict[str, str]:
+    return {f"fingerprint.{name}": value for name, value in keys.fingerprints.items()}
 
 
 def _explained(path: Path, error: sqlite3.Error) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return DatabaseLocked(f"{path}: another process has held the database locked for 5 s; find it and stop it")
+        return DatabaseLocked(f"{path}: another process has held the database locked for {LOCK_WAIT:g} s; find it and stop it")
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
         return DatabaseReadOnly(f"{path}: can't be opened for writing; make the file and its folder writable by this user")
     if code == sqlite3.SQLITE_NOTADB:

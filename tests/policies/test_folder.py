@@ -45,6 +45,9 @@ def test_the_digest_does_not_depend_on_the_order_of_files():
     ("name", "content", "says"),
     [
         ("refunds.yml", ALLOW.encode(), "must end in .yaml"),
+        ("refunds.YAML", ALLOW.encode(), "must end in .yaml"),
+        ("refunds.Yml", ALLOW.encode(), "must end in .yaml"),
+        ("re\udcff.yaml", ALLOW.encode(), "can't be shown"),
         ("refunds.yaml", b"policy: \xff", "can't be read"),
         ("README.md", b"", "no policy file"),
     ],
@@ -53,6 +56,26 @@ def test_a_folder_that_would_not_mean_what_it_says_is_refused(tmp_path, name, co
     (tmp_path / name).write_bytes(content)
     with pytest.raises(PolicyError, match=says):
         load(tmp_path, SHAPES)
+
+
+def test_a_folder_within_that_would_not_be_looked_into_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "refunds.yaml").write_text(ALLOW)
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "stop.yaml").write_text(document("{id: d, then: deny}").replace("refunds", "stop"))
+    (tmp_path / "policies" / "shared").symlink_to(tmp_path / "shared")
+    with pytest.raises(PolicyError, match="not followed"):
+        load(tmp_path / "policies", SHAPES)
+    (tmp_path / "policies" / "shared").unlink()
+    (tmp_path / "policies" / "stop.yaml").symlink_to(tmp_path / "shared" / "stop.yaml")
+    assert load(tmp_path / "policies", SHAPES).files == ("refunds.yaml", "stop.yaml")
+
+    def locked(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr("os.scandir", locked)
+    with pytest.raises(PolicyError, match="Permission denied"):
+        load(tmp_path / "policies", SHAPES)
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):

@@ -134,6 +134,11 @@ class Action(Generic[P, R]):
         """Check what the handler returned, and part what is stored from what the model may see."""
         return self._output.result(value)
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Name the arguments that hold a secret."""
+        return frozenset(name for name, kind in self._classes.items() if kind == "secret")
+
     def classify(self, canonical: Mapping[str, Any]) -> Classified:
         """Part canonical arguments into what is clear (by name), personal (by JSON pointer) and secret (pointers)."""
         return classify(canonical, self._classes)

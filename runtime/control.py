@@ -33,7 +33,7 @@ def guard(action: Action, described: ActionShape) -> Guard:
     def compiled(text: str | None, result: type[bool | str], what: str) -> Expression | None:
         return None if text is None else compile_expression(text, described, result=result, place=f"{action.name}: {what}")
 
-    return Guard(shape=described, owns=compiled(action.owns, bool, "owns"), about=compiled(action.about, str, "about"))
+    return Guard.of(described, compiled(action.owns, bool, "owns"), compiled(action.about, str, "about"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,11 +147,8 @@ def succeed(work: Work, value: Any) -> Work:
         case _:
             assert_never(result)
     code = None if isinstance(result, Result) else "result_invalid"
-    return (
-        work.note("call.succeeded", body, personal, to=State.SUCCEEDED)
-        .on_call(code=code, result=work.owner.seal(kept, call.id), wake_at=None, lease_until=None, settle_at=None)
-        .rest()
-    )
+    ended = {"code": code, "result": work.owner.seal(kept, call.id), "wake_at": None, "lease_until": None, "settle_at": None}
+    return work.note("call.succeeded", body, personal, to=State.SUCCEEDED, **ended).rest()
 
 
 def _checked(action: Action, value: Any) -> Result | ResultInvalid:

@@ -132,14 +132,6 @@ def start_attempt(parts: Parts, work: Work) -> Work:
     """Make the next attempt: a lease, and the event that says what will be sent under which key."""
     call, now = work.call, parts.clock.now()
     lease = now + (work.action.deadline + parts.lease_margin) // MICROSECOND
-    work = work.on_call(
-        attempt=call.attempt + 1,
-        lease_until=lease,
-        wake_at=lease,
-        settle_at=None,
-        deadline_at=None,
-        first_sent_at=call.first_sent_at or now,
-    )
     body = {
         "digest": call.digest,
         "attempt": call.attempt + 1,
@@ -150,7 +142,17 @@ def start_attempt(parts: Parts, work: Work) -> Work:
         "lease_until": to_text(lease),
         "approvals": list(work.granted),
     }
-    return work.note("call.intended", body, to=State.EXECUTING)
+    return work.note(
+        "call.intended",
+        body,
+        to=State.EXECUTING,
+        attempt=call.attempt + 1,
+        lease_until=lease,
+        wake_at=lease,
+        settle_at=None,
+        deadline_at=None,
+        first_sent_at=call.first_sent_at or now,
+    )
 
 
 def provider_key(work: Work) -> str:

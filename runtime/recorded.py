@@ -16,13 +16,13 @@ MOST_COMMITMENTS = 256
 def parted_arguments(action: Action, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Part arguments into what is clear, by name, and what is committed to, by JSON pointer; secrets are in neither."""
     clear, personal, _ = action.classify(arguments)
-    return _fitting(clear, personal, without_secrets(action, arguments))
+    return (clear, personal) if _fit(clear, personal) else ({}, {"": without_secrets(action, arguments)})
 
 
 def parted_result(action: Action, result: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Part a stored result likewise."""
     clear, personal, _ = action.classify_result(result)
-    return _fitting(clear, personal, result)
+    return (clear, personal) if _fit(clear, personal) else ({}, {"": result})
 
 
 def without_secrets(action: Action, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def without_secrets(action: Action, arguments: Mapping[str, Any]) -> dict[str, A
 
 def secrets(action: Action, arguments: Mapping[str, Any]) -> frozenset[str]:
     """Name the secret arguments."""
-    return frozenset(pointer[1:].replace("~1", "/").replace("~0", "~") for pointer in action.classify(arguments)[2])
+    return action.secrets & arguments.keys()
 
 
 def plain(said: object, *, most: int = 2_000) -> str:
@@ -41,7 +41,5 @@ def plain(said: object, *, most: int = 2_000) -> str:
     return str(said).encode(errors="replace").decode()[:most]
 
 
-def _fitting(clear: dict[str, Any], personal: dict[str, Any], whole: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    if len(personal) <= MOST_COMMITMENTS and len(canonical(clear)) <= LARGEST_CLEAR:
-        return clear, personal
-    return {}, {"": whole}
+def _fit(clear: dict[str, Any], personal: dict[str, Any]) -> bool:
+    return len(personal) <= MOST_COMMITMENTS and len(canonical(clear)) <= LARGEST_CLEAR

@@ -29,11 +29,13 @@ class Guard:
     shape: ActionShape
     owns: Expression | None
     about: Expression | None
+    facts: frozenset[str]
+    """What the two mention, said once: it is asked at every call."""
 
-    @property
-    def facts(self) -> frozenset[str]:
-        """Name the facts that the action's own expressions mention."""
-        return frozenset().union(*(one.facts for one in (self.owns, self.about) if one is not None))
+    @classmethod
+    def of(cls, shape: ActionShape, owns: Expression | None, about: Expression | None) -> Guard:
+        """Put an action's expressions together."""
+        return cls(shape, owns, about, frozenset().union(*(one.facts for one in (owns, about) if one is not None)))
 
 
 @dataclass(slots=True)
@@ -121,11 +123,15 @@ class Work:
         """Change fields of the call; its version rises only when it is committed."""
         return evolved(self, {"call": evolved(self.call, changes)})
 
-    def note(self, kind: str, body: Mapping[str, Any], personal: Mapping[str, Any] | None = None, *, to: State | None = None) -> Work:
-        """Add an event; `to` also moves the call."""
-        change = None if to is None else (self.call.state, to)
-        work = self if to is None else self.on_call(state=to)
-        return evolved(work, {"drafts": (*self.drafts, Draft(kind, body, personal or {}, change))})
+    def note(
+        self, kind: str, body: Mapping[str, Any], personal: Mapping[str, Any] | None = None, *, to: State | None = None, **changes: Any
+    ) -> Work:
+        """Add an event; `to` also moves the call, and `changes` change other fields of it."""
+        if to is not None:
+            changes["state"] = to
+        draft = Draft(kind, body, personal or {}, None if to is None else (self.call.state, to))
+        call = evolved(self.call, changes) if changes else self.call
+        return evolved(self, {"call": call, "drafts": (*self.drafts, draft)})
 
     def moved_by_last(self, to: State) -> Work:
         """Let the last event added be the one that moves the call."""

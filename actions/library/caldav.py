@@ -11,10 +11,12 @@ request, else the package would repeat one whose answer got lost. Every operatio
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time
 from typing import Any
+from urllib.parse import quote, unquote
 
 import icalendar
 from caldav.aio import AsyncCalendar, AsyncDAVClient
@@ -23,6 +25,9 @@ from caldav.lib import error as dav
 from ...errors import HandlerSignal, Refused, Retryable, Unsure
 from .appointments import Appointment, Calendar, OpeningHours, Slot, refusal
 from .database import utc_now
+
+_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 can't hold (section 2.2): in one event, one would make every answer about the calendar unreadable."""
 
 
 class CalDAVCalendar(Calendar):
@@ -123,7 +128,7 @@ class CalDAVCalendar(Calendar):
         part = event.icalendar_component
         spans = [at if isinstance(at, datetime) else datetime.combine(at, time()) for at in (part.start, part.end)]
         start, end = ((at if at.tzinfo else at.replace(tzinfo=self._hours.zone)).astimezone(UTC) for at in spans)
-        return Appointment(id=event.id, start=start, end=end, customer=str(part.get("X-REMIT-CUSTOMER", "")))
+        return Appointment(id=event.id, start=start, end=end, customer=unquote(str(part.get("X-REMIT-CUSTOMER", ""))))
 
     def _resource(self, slot: Slot) -> str:
         return f"{self._url}{slot.id}.ics"
@@ -167,8 +172,15 @@ def _calls(event: Any) -> list[str]:
 
 def _new_event(call: str, slot: Slot, customer: str, topic: str, now: datetime) -> str:
     event = icalendar.Event()
-    fields = {"uid": call, "dtstamp": now, "dtstart": slot.start, "dtend": slot.end, "summary": topic or "Appointment"}
-    for name, value in (fields | {"x-remit-customer": customer, "x-remit-call": call}).items():
+    fields = {
+        "uid": call,
+        "dtstamp": now,
+        "dtstart": slot.start,
+        "dtend": slot.end,
+        "summary": _NOT_IN_XML.sub("\ufffd", topic) or "Appointment",
+    }
+    # Quoted, because servers take a property that they don't know apart at commas: `cn=ada,ou=shop` would become `cn=ada`.
+    for name, value in (fields | {"x-remit-customer": quote(customer, safe=""), "x-remit-call": call}).items():
         event.add(name, value)
     calendar = icalendar.Calendar()
     calendar.add("prodid", "-//Remit//EN")

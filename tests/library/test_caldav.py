@@ -74,6 +74,23 @@ async def test_a_slot_is_found_booked_moved_and_cancelled(calendar, url):
     assert TEN in await free(calendar)
 
 
+@pytest.mark.parametrize(
+    "topic", ["\ufffe", "a\uffffb", "\x00\x0b\x1f", "a\rX-REMIT-CUSTOMER:eve", "a\u2028X-REMIT-CUSTOMER:eve", "\U0001f44d; b, c"]
+)
+async def test_no_topic_makes_the_calendar_unreadable_or_somebody_elses(calendar, url, topic):
+    await calendar.book("call_1", NINE, "ada", topic)
+    assert (await calendar.find("call_1")).customer == "ada"
+    assert NINE not in await free(calendar)
+    assert httpx.get(f"{url}{NINE}.ics").text.count("X-REMIT-CUSTOMER:ada") == 1
+
+
+@pytest.mark.parametrize("customer", ["cn=ada,ou=shop", "a;b\\,c", "50%25", "a\rX-REMIT-CALL:call_0", "ädä \ufffe"])
+async def test_a_customer_is_the_same_after_a_servers_round_trip(calendar, customer):
+    await calendar.book("call_1", NINE, customer, "")
+    assert (await calendar.find("call_1")).customer == customer
+    assert await calendar.changed("call_0", "call_1") is None
+
+
 async def bookings_of_one_slot(url, callers=4):
     calendars = [CalDAVCalendar(url, now=now) for _ in range(callers)]
     return await race(*(c.book(f"call_{n}", NINE, f"customer_{n}", "") for n, c in enumerate(calendars)))

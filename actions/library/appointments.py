@@ -20,6 +20,7 @@ from ...errors import Refused
 from .. import Context, Injected, Internal, Personal, Public, Subject, action, lookup, per_call, read
 
 _ID = "%Y%m%dT%H%MZ"
+_FIRST_DAY, _LAST_DAY = date.min.toordinal() + 1, date.max.toordinal()  # the outermost days don't exist in every zone
 _MOST = 100  # slots in one answer: more is no help to a customer, and results are bounded
 
 
@@ -73,16 +74,17 @@ class OpeningHours:
         return [Slot(id=start.strftime(_ID), start=start, end=start + length) for start in starts]
 
     def between(self, first: date, days: int) -> list[Slot]:
-        """List the slots of `days` local days from `first`, earliest first."""
-        return [slot for n in range(days) for slot in self.on(first + timedelta(days=n))]
+        """List the slots of `days` local days from `first`, earliest first; none beyond the calendar's last days."""
+        last = min(first.toordinal() + days, _LAST_DAY)
+        return [slot for day in range(max(first.toordinal(), _FIRST_DAY), last) for slot in self.on(date.fromordinal(day))]
 
     def slot(self, slot_id: str, now: datetime) -> Slot:
         """Return the slot of that id. Raise Refused where there is none, or it has begun."""
         try:
-            start = datetime.strptime(slot_id, _ID).replace(tzinfo=UTC)
-        except ValueError:
-            start = now
-        found = next((slot for slot in self.on(start.astimezone(self.zone).date()) if slot.id == slot_id), None)
+            day = datetime.strptime(slot_id, _ID).replace(tzinfo=UTC).astimezone(self.zone).date()
+        except (ValueError, OverflowError):  # no time at all, or one that is beyond all dates in the zone
+            raise refusal("no_such_slot") from None
+        found = next((slot for slot in self.between(day, 1) if slot.id == slot_id), None)
         if found is None or found.start <= now:
             raise refusal("no_such_slot")
         return found

@@ -125,3 +125,15 @@ def test_a_change_of_the_clocks_makes_no_slot_twice():
         slots = hours.on(day)
         assert len({slot.start for slot in slots}) == len(slots)
         assert [hours.slot(slot.id, datetime(2030, 1, 1, tzinfo=UTC)) for slot in slots] == slots
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Tokyo"])
+@pytest.mark.parametrize("slot", ["00010101T0000Z", "99991231T2330Z", "20301399T9999Z"])
+async def test_a_slot_beyond_all_dates_is_refused_before_anything_happens(tmp_path, zone, slot):
+    hours = OpeningHours(frozenset(range(7)), time(0), time(23, 30), zone=ZoneInfo(zone))
+    calendar = EmbeddedCalendar(tmp_path / "calendar.db", hours=hours, now=now)
+    with pytest.raises(Refused) as refused:
+        await calendar.book("call_1", slot, "ada", "")
+    assert (refused.value.definite, refused.value.reason_code) == (True, "no_such_slot")
+    for day in (date.min, date.max):
+        assert all(slot.start > NOW for slot in await calendar.free(day, 31))

@@ -27,7 +27,6 @@ WORDS = {
     "read_failed": "It could not be looked up. Try again later.",
     "overloaded": "Too much is going on right now. Nothing was done; try again shortly.",
     "stopped": "It was not done.",
-    "switched": "The rules were just changed; nothing was done. Try again shortly.",
 }
 """Code -> what the model is told where no rule and no provider gave it words."""
 

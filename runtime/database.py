@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..audit import KeyFile
 from ..errors import DatabaseLocked, DatabaseReadOnly, DatabaseTooNew, KeysMismatch, KeysMissing, StoreError
-from .journal import LOCK_WAIT
+from .journal import LOCK_WAIT, is_busy
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -72,11 +73,25 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     try:
         for pragma in (f"busy_timeout = {int(LOCK_WAIT * 1000)}", *PRAGMAS):
-            connection.execute(f"PRAGMA {pragma}")
+            _set(connection, pragma)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _set(connection: sqlite3.Connection, pragma: str) -> None:
+    """Run a pragma. Two that change the journal's mode at once don't wait for each other, as sqlite sees a deadlock in that."""
+    give_up = time.monotonic() + LOCK_WAIT
+    while True:
+        try:
+            connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() >= give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _keys(path: Path, *, fresh: bool) -> KeyFile:
@@ -164,7 +179,7 @@ def _fingerprints(keys: KeyFile) -> dict[str, str]:
 
 def _explained(path: Path, error: sqlite3.Error) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+    if is_busy(error):
         return DatabaseLocked(f"{path}: another process has held the database locked for {LOCK_WAIT:g} s; find it and stop it")
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
         return DatabaseReadOnly(f"{path}: can't be opened for writing; make the file and its folder writable by this user")

@@ -127,7 +127,7 @@ class Journal:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if not _is_busy(error):
+            if not is_busy(error):
                 raise
             # Another process writes: wait for it away from the loop, so that nothing else here stands still.
             await asyncio.get_running_loop().run_in_executor(self._thread, _begin_patiently, self._connection)
@@ -154,7 +154,8 @@ def _begin_patiently(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA busy_timeout = 0")
 
 
-def _is_busy(error: sqlite3.Error) -> bool:
+def is_busy(error: sqlite3.Error) -> bool:
+    """Say whether another connection holds the lock."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -163,7 +164,7 @@ def _explained(error: Exception) -> StoreError:
         return error
     if isinstance(error, sqlite3.IntegrityError):
         return Conflict(str(error))
-    if isinstance(error, sqlite3.Error) and _is_busy(error):
+    if isinstance(error, sqlite3.Error) and is_busy(error):
         return DatabaseLocked(f"another process has held the database locked for {LOCK_WAIT:g} s; find it and stop it")
     if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
         return DatabaseReadOnly("the database can't be written; make the file and its folder writable by this user")

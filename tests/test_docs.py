@@ -68,5 +68,9 @@ def test_every_test_that_a_claim_names_exists():
     root = DOCS.parent
     named = re.findall(r"`(tests/[^`]+?)(?:::([^`]+))?`", (DOCS / "claims.md").read_text() + (DOCS / "threats.md").read_text())
     assert named
-    missing = [f"{path}::{test}" for path, test in named if not (root / path).exists() or (test and f"def {test}(" not in (root / path).read_text())]
+    missing = [
+        f"{path}::{test}"
+        for path, test in named
+        if not (root / path).exists() or (test and f"def {test}(" not in (root / path).read_text())
+    ]
     assert missing == []

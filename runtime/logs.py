@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from ..audit import Entry
@@ -13,7 +14,7 @@ from .views import open_opening
 from .work import Parts
 
 _ENTRIES = (
-    "SELECT e.leaf_index, e.leaf, e.hash, e.id, o.blob, o.subject FROM event e "
+    "SELECT e.leaf_index, CAST(e.leaf AS BLOB), CAST(e.hash AS BLOB), e.id, CAST(o.blob AS BLOB), o.subject FROM event e "
     "LEFT JOIN opening o ON o.tenant = e.tenant AND o.event = e.id WHERE e.tenant = ? "
 )
 
@@ -50,11 +51,11 @@ class DatabaseLog:
 
     def bundles(self) -> Mapping[str, Mapping[str, str]]:
         """Give the policy bundles by digest."""
-        store = self._parts.store
-        return {
-            digest: json.loads(sources)
-            for digest, sources in store.scan("SELECT digest, sources FROM bundle WHERE tenant = ?", (store.tenant,))
-        }
+        store, found = self._parts.store, {}
+        for digest, sources in store.scan("SELECT digest, sources FROM bundle WHERE tenant = ?", (store.tenant,)):
+            with suppress(ValueError):  # one that was changed is as good as gone
+                found[digest] = json.loads(sources)
+        return found
 
     def _entry(self, row: Any, index: int | None) -> Entry:
         _, leaf, leaf_hash, event_id, blob, pseudonym = row
@@ -74,5 +75,8 @@ class Reproduction:
         if digest not in self._loaded:
             if digest not in self._bundles:
                 raise AuditError(f"the policy bundle {digest[:12]} is not there")
-            self._loaded[digest] = load(self._bundles[digest], self._known)
+            loaded = load(self._bundles[digest], self._known)
+            if loaded.digest != digest:
+                raise AuditError(f"the policy bundle {digest[:12]} was changed")
+            self._loaded[digest] = loaded
         return decide(self._loaded[digest], Inputs.from_json(inputs)).to_json()

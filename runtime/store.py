@@ -83,7 +83,7 @@ class Store:
 
     def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         """Stream the rows of one reading statement over a connection of its own: from any thread, one snapshot."""
-        connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         try:
             yield from connection.execute(sql, values)
         finally:

@@ -164,7 +164,7 @@ def open_opening(parts: Parts, event_id: str, blob: bytes | None, pseudonym: str
         return None
     try:
         opened: Mapping[str, Any] = parts.vault.by_pseudonym(pseudonym).open(blob, event_id)
-    except AuditError:
+    except (AuditError, TypeError, ValueError):  # erased, or changed
         return None
     return opened
 

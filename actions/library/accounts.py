@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, StringConstraints
 
-from ...errors import Refused
+from ...errors import Refused, Retryable, Unsure
 from .. import Context, Injected, Internal, Personal, Public, Subject, action, after, lookup, once
 from .directory import Account, Directory
 from .mail import Mail
@@ -35,7 +35,7 @@ class ResetRequested(BaseModel, frozen=True):
     """What everybody is told, and, for staff alone, what was done."""
 
     message: Public[str] = "If there is such an account, a link to choose a new password has been sent to the address on file."
-    delivery: Internal[Literal["mailed", "no_account", "no_address", "refused"]]
+    delivery: Internal[Literal["mailed", "no_account", "no_address", "refused", "later", "unsure"]]
 
 
 class Unlocked(BaseModel, frozen=True):
@@ -51,7 +51,7 @@ async def load_account(account: str, directory: Injected[Directory]) -> Account 
 
 @action(
     effect=once,
-    key="password_reset:{account}",
+    key="password_reset:{account}:{subject.id}",  # else whoever asks first for somebody's account would hold it against its owner
     again=after("15m"),
     facts={"account": load_account},
     owns=None,
@@ -72,12 +72,26 @@ async def send_password_reset(
     link = await links.issue(found.id if found else "")
     try:
         if found and found.email:
-            await mail.send(found.email, _SUBJECT, _TEXT.format(link=link), message_id=ctx.call_id)
-            return ResetRequested(delivery="mailed")
+            return ResetRequested(delivery=await _mailed(mail, found.email, link, ctx.call_id))
         await mail.check()
     except Refused:  # an outcome of its own would tell whether there is such an account
         return ResetRequested(delivery="refused")
     return ResetRequested(delivery="no_address" if found else "no_account")
+
+
+async def _mailed(mail: Mail, to: str, link: str, call: str) -> Literal["mailed", "later", "unsure"]:
+    """Send the link. Only what would have stopped any mail is raised: an outcome of its own would tell that there is somebody to write to.
+
+    A mail of unknown fate needs nobody to look: the link may be asked for again, and the newest one counts.
+    """
+    try:
+        await mail.send(to, _SUBJECT, _TEXT.format(link=link), message_id=call)
+    except Retryable:
+        await mail.check()
+        return "later"
+    except Unsure:
+        return "unsure"
+    return "mailed"
 
 
 async def load_own_account(subject: Subject, directory: Injected[Directory]) -> Account | None:

@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from remit.sandbox.mail import MailFault
 from tests.stories.shop import LINK
 
 
@@ -28,6 +31,22 @@ async def test_a_reset_does_not_tell_whether_there_is_such_an_account(shop):
     said = [{name: value for name, value in one.to_json().items() if name != "call"} for one in (known, unknown)]
     assert said[0] == said[1]
     assert [mail["To"] for mail in shop.mail.messages] == ["ada@example.org"], "only one of them had somebody to write to"
+
+
+@pytest.mark.parametrize("fault", [MailFault.LATER, MailFault.ANSWER_LOST])
+async def test_nor_does_it_where_the_mail_server_fails_for_one_mail(shop, fault):
+    shop.mail.faults.append(fault)
+    known, unknown = [await shop.ask(shop.nobody, "send_password_reset", account=account) for account in ("ada", "eve")]
+
+    said = [{name: value for name, value in one.to_json().items() if name != "call"} for one in (known, unknown)]
+    assert said[0] == said[1]
+
+
+async def test_who_asks_first_does_not_hold_a_reset_against_others(shop):
+    assert (await shop.ask(shop.bo, "send_password_reset", account="ada")).ok
+    theirs = await shop.ask(shop.nobody, "send_password_reset", account="ada")
+    assert theirs.ok and not theirs.repeated
+    assert [mail["To"] for mail in shop.mail.messages] == ["ada@example.org"] * 2
 
 
 async def test_a_plan_is_changed_for_what_the_preview_said(shop):

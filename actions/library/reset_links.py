@@ -10,7 +10,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from .database import Database, utc_now
 
@@ -37,10 +37,11 @@ class ResetLinks:
     async def issue(self, account_id: str) -> str:
         """Make a link for an account; any earlier one of it ends."""
         token = base64.urlsafe_b64encode(self._random(32)).rstrip(b"=").decode()
-        row = (_digest(token), account_id, _instant(self._now() + self._valid))
+        now = self._now().astimezone(UTC)  # in a local zone, half an hour may take one and a half
+        row = (_digest(token), account_id, _instant(now + self._valid))
 
         def work(db: sqlite3.Connection) -> None:
-            db.execute("DELETE FROM reset_link WHERE account = ? OR expires <= ?", (account_id, _instant(self._now())))
+            db.execute("DELETE FROM reset_link WHERE account = ? OR expires <= ?", (account_id, _instant(now)))
             db.execute("INSERT INTO reset_link VALUES (?, ?, ?)", row)
 
         await self._database.run(work)
@@ -55,8 +56,8 @@ class ResetLinks:
 
 
 def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()  # a token from an address may be anything
 
 
 def _instant(at: datetime) -> str:
-    return at.isoformat(timespec="microseconds")
+    return at.astimezone(UTC).isoformat(timespec="microseconds")  # in one zone, because texts are compared

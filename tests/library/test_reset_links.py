@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -75,13 +76,20 @@ async def test_a_token_expires(links, clock):
     assert await links.redeem(late) is None
 
 
+async def test_a_token_expires_by_the_instant_whatever_zone_tells_the_time(links, clock):
+    clock.now = datetime(2030, 10, 27, 2, 45, tzinfo=ZoneInfo("Europe/Berlin"))  # a quarter of an hour before clocks go back
+    token = await issued(links)
+    clock.now = (clock.now.astimezone(UTC) + timedelta(minutes=31)).astimezone(ZoneInfo("Europe/Berlin"))
+    assert await links.redeem(token) is None
+
+
 async def test_a_new_link_ends_the_earlier_one_of_that_account_alone(links):
     first, other, second = await issued(links, "acc_1"), await issued(links, "acc_2"), await issued(links, "acc_1")
     assert first != second
     assert [await links.redeem(token) for token in (first, other, second)] == [None, "acc_2", "acc_1"]
 
 
-@pytest.mark.parametrize("token", ["", "x", "a" * 43, "ä", "'; DROP TABLE reset_link; --"])
+@pytest.mark.parametrize("token", ["", "x", "a" * 43, "ä", "\ud800", "'; DROP TABLE reset_link; --"])
 async def test_another_token_opens_nothing(links, token):
     good = await issued(links)
     assert await links.redeem(token) is None

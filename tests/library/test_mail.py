@@ -191,6 +191,10 @@ async def test_a_mail_goes_through_tls_and_a_login(guarded, certificate):
     assert len(received) == 1
 
 
+def test_a_password_is_not_shown_with_its_settings():
+    assert "hunter2" not in repr(mail_through(25, username="shop", password="hunter2", tls=ssl.create_default_context()))
+
+
 async def test_a_password_is_never_sent_in_clear(sink):
     with pytest.raises(DefinitionError, match="in clear"):
         mail_through(sink.port, username="shop", password="secret")

@@ -107,7 +107,7 @@ class CallQuery(Query):
 class EventsQuery(Query):
     """Which page of the log."""
 
-    after: Annotated[int, Field(ge=-1, description="The place in the log behind which to begin.")] = -1
+    after: Annotated[int, Field(ge=-1, le=2**53 - 1, description="The place in the log behind which to begin.")] = -1
     limit: Annotated[int, Field(ge=1, le=500)] = 100
 
 

@@ -14,8 +14,7 @@ T = TypeVar("T")
 def evolved(value: T, changes: Mapping[str, Any]) -> T:
     """Make a changed copy of a frozen value that has no slots: a tenth of the cost of `dataclasses.replace`, 26 times a call."""
     new = object.__new__(type(value))
-    new.__dict__.update(value.__dict__)
-    new.__dict__.update(changes)
+    object.__setattr__(new, "__dict__", {**value.__dict__, **changes})
     return new
 
 

@@ -12,10 +12,11 @@ import asyncio
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..errors import DatabaseLocked, DatabaseReadOnly, StoreError
+from .disk_thread import DiskThread
 from .statements import ORDER, STATEMENTS, Write
 
 LOCK_WAIT = 5.0
@@ -52,7 +53,7 @@ class Journal:
         self._connection = connection
         self._queue: list[_Member] = []
         self._waked = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, "remit-commit")
+        self._thread = DiskThread("remit-commit")
         self._task: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -83,7 +84,7 @@ class Journal:
         if self._task is not None:
             self._waked.set()
             await self._task
-        self._thread.shutdown()
+        self._thread.close()
         self._connection.close()
 
     async def _run(self) -> None:
@@ -115,9 +116,8 @@ class Journal:
         except BaseException:
             self._connection.rollback()
             raise
-        loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._thread, self._connection.commit)
+            await self._thread.run(self._connection.commit)
         except sqlite3.Error as error:
             if self._connection.in_transaction:
                 self._connection.rollback()
@@ -130,7 +130,7 @@ class Journal:
             if not is_busy(error):
                 raise
             # Another process writes: wait for it away from the loop, so that nothing else here stands still.
-            await asyncio.get_running_loop().run_in_executor(self._thread, _begin_patiently, self._connection)
+            await self._thread.run(partial(_begin_patiently, self._connection))
 
     def _apply(self, group: list[_Member]) -> None:
         batches: dict[tuple[str, int | None], list[tuple[object, ...]]] = defaultdict(list)

@@ -13,7 +13,7 @@ from fastapi.security import HTTPBearer, SecurityScopes
 from ..actions import strict
 from ..runtime import Runtime
 from ..runtime.people import KeyOwner
-from .problems import BodyTooLarge, BodyTooSlow, BodyUnreadable, NotJson, ScopeMissing, Unauthenticated
+from .problems import BodyTooLarge, BodyTooSlow, BodyUnreadable, InvalidRequest, NotJson, ScopeMissing, Unauthenticated
 
 MOST_BYTES = 262_144
 MOST_DEPTH = 65
@@ -51,7 +51,8 @@ class Door(APIRoute):
         handle = super().get_route_handler()
 
         async def enter(request: Request) -> Response:
-            request.state.key = _owner(await served(request), request.headers.get("authorization", ""))
+            request.state.key = _owner(await served(request), request.headers.getlist("authorization"))
+            _refuse_repeats(request)
             return await handle(await _read(request) if request.method == "POST" else request)
 
         return enter
@@ -72,12 +73,20 @@ async def entitled(request: Request, scopes: SecurityScopes, _documented: Annota
     return key
 
 
-def _owner(runtime: Runtime, authorization: str) -> KeyOwner:
-    scheme, _, key = authorization.partition(" ")
+def _owner(runtime: Runtime, authorization: list[str]) -> KeyOwner:
+    scheme, _, key = authorization[0].partition(" ") if len(authorization) == 1 else ("", "", "")
     owner = runtime.people.who(key.strip()) if scheme.lower() == "bearer" else None
     if owner is None:
         raise Unauthenticated
     return owner
+
+
+def _refuse_repeats(request: Request) -> None:
+    """Refuse what a proxy may read otherwise than we do: of `?dry_run=true&dry_run=false` one takes the first, another the last."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    headers = ["Idempotency-Key"] * len(request.headers.getlist("idempotency-key"))
+    if repeated := next((name for given in (names, headers) for name in given if given.count(name) > 1), None):
+        raise InvalidRequest(f"{repeated[:80]} is given more than once.")
 
 
 async def _read(request: Request) -> StrictRequest:

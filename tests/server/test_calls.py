@@ -235,3 +235,16 @@ class _Gone:
         import sqlite3
 
         raise sqlite3.OperationalError("disk I/O error")
+
+
+async def test_what_a_proxy_may_read_otherwise_is_refused_and_nothing_done(door):
+    async with door.client() as client:
+        note = order("write_note", {"note": "a"})
+        for query in ("dry_run=true&dry_run=false", "wait=1&dry%5Frun=1&dry_run=0"):
+            answer = await client.post(f"/v1/calls?{query}", json=note)
+            assert (answer.status_code, answer.json()["detail"]) == (422, "dry_run is given more than once.")
+        keys = [("Idempotency-Key", "a"), ("idempotency-key", "b")]
+        assert (await client.post("/v1/calls", json=note, headers=keys)).json()["code"] == "invalid_request"
+        two = [("Authorization", f"Bearer {door.keys[name]}") for name in ("service", "ana")]
+        assert (await client.post("/v1/calls", json=note, headers=two)).status_code == 401
+    assert door.desk.notes == []

@@ -29,6 +29,7 @@ from .wiring import Resources, Wiring, place
 
 P = ParamSpec("P", default=...)
 R = TypeVar("R", default=Any)
+_NEVER_TOO_LARGE = 4_096  # bytes that a model sent: written in full they stay below `strict.MAX_BYTES`
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 
 
@@ -108,7 +109,12 @@ class Action(Generic[P, R]):
         if not isinstance(document, dict):
             return unreadable("is not an object", "")
         found = self._reader.read(document)
-        return found if isinstance(found, Arguments) else invalid(self.name, found)
+        if not isinstance(found, Arguments):
+            return invalid(self.name, found)
+        # Written in full, as it is stored, 1e308 takes sixty times the room.
+        if (isinstance(raw, Mapping) or len(raw) > _NEVER_TOO_LARGE) and strict.size(found.canonical) > strict.MAX_BYTES:
+            return unreadable(f"more than {strict.MAX_BYTES} bytes once numbers are written in full", "")
+        return found
 
     def restore(self, canonical: Mapping[str, Any]) -> Arguments:
         """Rebuild arguments from their stored canonical form. Raise ValueError where the action no longer takes them."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import jiter
 
+MAX_BYTES = 262_144
 _LARGEST = 2**53 - 1  # RFC 8259, section 6: what every reader keeps exactly
 _LARGEST_EXPONENT = 308  # a double reaches no further; also keeps 1e999999999 from becoming a gigabyte of zeros
 
@@ -21,7 +22,7 @@ class Unreadable(Exception):
         self.problem, self.where = problem, where
 
 
-def load(raw: bytes | str, *, max_bytes: int = 262_144, max_depth: int = 64) -> Any:
+def load(raw: bytes | str, *, max_bytes: int = MAX_BYTES, max_depth: int = 64) -> Any:
     """Parse JSON; fractions become Decimal. Raise Unreadable.
 
     Refused: duplicate keys, NaN and infinities, lone surrogates, depth, size, integers beyond ±(2^53 - 1) and fractions
@@ -41,10 +42,10 @@ def load(raw: bytes | str, *, max_bytes: int = 262_144, max_depth: int = 64) -> 
     return _walk(value, max_depth, "")
 
 
-def check(value: Any, *, max_bytes: int = 262_144, max_depth: int = 64) -> Any:
+def check(value: Any, *, max_bytes: int = MAX_BYTES, max_depth: int = 64) -> Any:
     """Hold an already parsed value to the same rules and copy it; a float becomes the Decimal of its shortest text."""
     checked = _walk(value, max_depth, "")
-    if _size(checked) > max_bytes:
+    if size(checked) > max_bytes:
         raise Unreadable(f"more than {max_bytes} bytes")
     return checked
 
@@ -86,9 +87,10 @@ def _fraction(value: float | Decimal, path: str) -> Decimal:
     return value
 
 
-def _size(value: Any) -> int:
+def size(value: Any) -> int:
+    """Give about how many bytes a checked value takes as JSON."""
     if isinstance(value, dict):
-        return 2 + sum(len(key) + 4 + _size(item) for key, item in value.items())
+        return 2 + sum(len(key) + 4 + size(item) for key, item in value.items())
     if isinstance(value, list):
-        return 2 + sum(1 + _size(item) for item in value)
+        return 2 + sum(1 + size(item) for item in value)
     return 2 + len(value.encode()) if isinstance(value, str) else len(str(value))

@@ -616,3 +616,14 @@ def one_tag():
 def test_definitions_that_could_not_work(says, make):
     with pytest.raises(DefinitionError, match=says.replace("(", r"\(").replace("…", ".")):
         make()
+
+
+def test_numbers_that_take_too_much_room_in_full_are_refused():
+    @action(effect=read, owns=None, owns_reason="a test")
+    async def add_up(numbers: list[Decimal]) -> None:
+        """Add up."""
+
+    for many in (json.dumps({"numbers": [0]}).replace("0", ",".join(["1e308"] * 40_000)), {"numbers": [Decimal("1e300")] * 2_000}):
+        refused = add_up.read(many)
+        assert isinstance(refused, Problem) and refused.code == "arguments_unreadable"
+    assert isinstance(add_up.read({"numbers": [Decimal("1e300")] * 100}), Arguments)

@@ -2,8 +2,8 @@
 
     kill_worker.py FOLDER URL VARIANT
 
-Reads a line a life from standard input (`life` or `last`), answers with the child's pid, `begun` when it
-starts to ask, and its exit status when it has ended.
+Reads a line a life from standard input (`life` or `last`), answers with the child's pid, `begun` when it starts to ask, and,
+asked by another line, its exit status when it has ended.
 """
 
 import asyncio
@@ -21,12 +21,17 @@ from remit import Runtime, Session
 from remit.actions.library.payments import refund_payment
 from remit.actions.library.stripe import Stripe
 
-PAYMENTS = 40
+PAYMENTS = 80
+AT_ONCE = 10
 
 
 def asks(payment: str) -> dict[str, object]:
     amount = {"value": "1.00", "currency": "EUR"}
     return {"name": "refund_payment", "arguments": {"payment_id": payment, "amount": amount, "reason": "duplicate"}}
+
+
+def sample(payments: list[str]) -> list[str]:
+    return random.sample(payments, AT_ONCE)
 
 
 async def remit_life(folder: Path, url: str, customer: str, payments: list[str], *, last: bool) -> None:
@@ -38,10 +43,10 @@ async def remit_life(folder: Path, url: str, customer: str, payments: list[str],
         )
         async with runtime:
             print("begun", flush=True)
-            some = payments if last else random.sample(payments, 12)
-            outcomes = await asyncio.gather(*(runtime.submit(asks(payment), session) for payment in some))
-            if last:
-                await asyncio.gather(*(runtime.wait(one.call_id, 60) for one in outcomes))
+            for some in [payments[start : start + AT_ONCE] for start in range(0, PAYMENTS, AT_ONCE)] if last else [sample(payments)]:
+                outcomes = await asyncio.gather(*(runtime.submit(asks(payment), session) for payment in some))
+                if last:
+                    await asyncio.gather(*(runtime.wait(one.call_id, 60) for one in outcomes))
 
 
 async def naive_life(folder: Path, url: str, _customer: str, payments: list[str], *, last: bool) -> None:
@@ -61,19 +66,20 @@ async def naive_life(folder: Path, url: str, _customer: str, payments: list[str]
         record.commit()
 
     print("begun", flush=True)
-    await asyncio.gather(*(refund(payment) for payment in (payments if last else random.sample(payments, 12))))
+    await asyncio.gather(*(refund(payment) for payment in (payments if last else sample(payments))))
 
 
 def main() -> None:
     folder, url, variant = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     customer, *payments = (folder / "payments").read_text().split()
     life = {"remit": remit_life, "naive": naive_life}[variant]
-    for line in sys.stdin:
+    while line := sys.stdin.readline():
         if (child := os.fork()) == 0:
             random.seed()
             asyncio.run(life(folder, url, customer, payments, last=line.strip() == "last"))
             os._exit(0)
         print(child, flush=True)
+        sys.stdin.readline()  # a child that has ended keeps its pid until then, so nobody else is killed in its place
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 

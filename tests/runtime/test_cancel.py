@@ -7,6 +7,8 @@ import pytest
 from remit import Retryable
 from remit.audit import State
 from remit.errors import AlreadySettled, AlreadyStarted, ApprovalNotOpen, CallNotFound
+from remit.runtime.journal import Conflict
+from remit.runtime.votes import _forbid
 from tests.runtime.bank import LARGE, asks, comes_to, dropped, gated, kinds, lost, raising, session
 
 
@@ -95,6 +97,20 @@ async def test_an_unknown_call_can_be_told_to_stop(runtime, world):
     assert len(world.bank.attempts) == 1
     assert "call.cancel_asked" in kinds(await runtime.view(outcome.call_id))
     assert (await runtime.verify()).ok
+
+
+async def test_a_cancel_that_comes_as_the_call_settles_forbids_nothing(runtime, world):
+    gate, entered = asyncio.Event(), asyncio.Event()
+    world.bank.plan.append(gated(gate, entered))
+    caller = asyncio.create_task(runtime.submit(asks(), session()))
+    await entered.wait()
+    seen = (await runtime.calls())[0]
+    gate.set()
+    await caller
+    with pytest.raises(Conflict):
+        await _forbid(runtime.parts, seen, "fay", {})
+    with pytest.raises(AlreadySettled):
+        await runtime.cancel(seen.id, by="fay")
 
 
 async def test_cancel_and_approve_at_once_have_one_winner(runtime, world):

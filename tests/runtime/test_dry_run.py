@@ -4,8 +4,10 @@ import sqlite3
 
 import pytest
 
+from remit import Injected, action
+from remit.actions import once
 from remit.audit import State
-from tests.runtime.bank import LARGE, Payment, asks, says, session
+from tests.runtime.bank import LARGE, NOTES, Bank, Payment, asks, load_payment, says, session
 
 
 async def rows(runtime, world) -> list[str]:
@@ -44,6 +46,22 @@ async def test_control_the_same_call_in_earnest_writes(runtime, world):
     before = await rows(runtime, world)
     await runtime.submit(asks(), session())
     assert await rows(runtime, world) != before and world.bank.effects == ["pay_1"]
+
+
+async def test_a_dry_run_about_somebody_makes_no_key_for_them(world):
+    @action(
+        effect=once, key="about:{payment_id}", facts={"payment": load_payment}, about="facts.payment.customer", owns=None, owns_reason="x"
+    )
+    async def jot(payment_id: str, bank: Injected[Bank]) -> None:
+        """Tell the owner of a payment."""
+
+    (world.folder / "policies" / "payments.yaml").unlink()
+    world.policies(notes=NOTES.replace("jot, look_up", "jot"))
+    world.bank.payments["pay_1"] = Payment(customer="never-seen-before")
+    async with world.running([jot]) as runtime:
+        before = await rows(runtime, world)
+        outcome = await runtime.submit({"name": "jot", "arguments": {"payment_id": "pay_1"}}, session(), dry_run=True)
+        assert outcome.state is State.READY and await rows(runtime, world) == before
 
 
 async def test_a_dry_run_takes_no_key_away(runtime, world):

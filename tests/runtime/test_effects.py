@@ -7,10 +7,26 @@ from datetime import timedelta
 
 import pytest
 
-from remit import Injected, Refused, Retryable, Unsure, action
+from remit import Context, Injected, Refused, Retryable, Unsure, action, keyed
 from remit.actions import once, per_call
 from remit.audit import State
-from tests.runtime.bank import ACTIONS, Bank, answering, asks, comes_to, dropped, gated, hangs, kinds, lost, raising, says, session
+from tests.runtime.bank import (
+    ACTIONS,
+    NOTES,
+    Bank,
+    Receipt,
+    answering,
+    asks,
+    comes_to,
+    dropped,
+    gated,
+    hangs,
+    kinds,
+    lost,
+    raising,
+    says,
+    session,
+)
 
 KEYED, TRACED, LOOKUP, ONCE = "refund", "traced_refund", "transfer", "cheque"
 ALL = (KEYED, TRACED, LOOKUP, ONCE)
@@ -185,6 +201,32 @@ async def test_after_an_unknown_attempt_only_a_definite_refusal_under_the_key_pr
         while len(world.bank.attempts) < 2:
             await asyncio.sleep(0.005)
     assert (await comes_to(runtime, outcome.call_id, State.FAILED, State.UNKNOWN)).state is state
+
+
+async def test_after_an_unknown_attempt_a_refusal_before_the_key_is_used_proves_nothing(world):
+    """The second attempt did nothing, and yet the first may have."""
+    attempts = []
+
+    @action(effect=keyed("24h"), key="x:{text}", owns=None, owns_reason="x", name="jot")
+    async def careful(ctx: Context, text: str, bank: Injected[Bank]) -> Receipt:
+        """Look before sending."""
+        attempts.append(ctx.attempt)
+        if ctx.attempt == 2:
+            raise Refused("the account is closed")
+        return await bank.pay(ctx, text, ctx.idempotency_key)
+
+    (world.folder / "policies" / "payments.yaml").unlink()
+    world.policies(notes=NOTES.replace("jot, look_up", "jot"))
+    async with world.running([careful]) as runtime:
+        world.bank.plan.append(lost)
+        outcome = await runtime.submit(says("x"), session())
+        world.time.pass_(seconds=1)
+        async with asyncio.timeout(10):
+            while kinds(await runtime.view(outcome.call_id)).count("call.became_unknown") < 2:
+                await asyncio.sleep(0.005)
+        world.time.pass_(seconds=3)
+        assert (await runtime.wait(outcome.call_id, 10)).state is State.SUCCEEDED
+        assert world.bank.effects == ["x"] and attempts == [1, 2, 3]
 
 
 async def test_after_an_unknown_attempt_a_retryable_one_is_unknown_too(runtime, world):

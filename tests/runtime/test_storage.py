@@ -452,6 +452,13 @@ async def test_the_first_call_of_a_customer_survives_a_lost_commit_too(world):
         assert (await runtime.submit(asks(), session(subject="newcomer"))).state is State.SUCCEEDED
 
 
+async def test_a_value_that_no_database_takes_fails_alone(runtime, world):
+    many = [runtime.submit(says(f"note {number}"), session()) for number in range(5)]
+    *done, failed = await asyncio.gather(*many, runtime.people.add("odd", name="\ud800"), return_exceptions=True)
+    assert {one.state for one in done} == {State.SUCCEEDED} and isinstance(failed, StoreError)
+    assert (await runtime.submit(asks(), session())).state is State.SUCCEEDED, "the journal goes on"
+
+
 # background work
 
 

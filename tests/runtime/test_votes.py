@@ -35,6 +35,9 @@ async def test_an_approved_call_runs_once(runtime, world, named):
 
     assert done.state is State.SUCCEEDED
     assert world.bank.effects == ["pay_1"] and await runtime.inbox() == []
+    after = await runtime.view(call_id)
+    assert [one["state"] for one in after.requirements] == ["used"]
+    assert after.events[-2]["body"]["approvals"] == [approval(view)], "the intent names what it stands on"
     assert kinds(await runtime.view(call_id)) == [
         "call.received",
         "call.decided",

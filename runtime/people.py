@@ -117,7 +117,7 @@ class People:
     def who(self, key: str) -> KeyOwner | None:
         """Say whose API key this is, or None: unknown, revoked, expired, or its person disabled."""
         parts = key.split("_", 2)
-        if len(parts) != 3 or parts[0] != "remit":
+        if len(parts) != 3 or parts[0] != "remit" or not key.isascii():
             return None
         sql = "SELECT hash, owner, owner_kind, scopes, expires_at, revoked FROM api_key WHERE tenant = ? AND prefix = ?"
         row = self._store.row(sql, (self._store.tenant, parts[1]))

@@ -26,6 +26,7 @@ REMEMBERED = 50_000
 @dataclass(slots=True)
 class _Window:
     since: int
+    kind: str
     count: int = 0
 
 
@@ -54,7 +55,7 @@ class Rejections:
         now, principal = self._parts.clock.now(), submission.session.principal
         window = self._by_principal.get(principal)
         if window is None or now - window.since >= MINUTE:
-            ended, window = window, _Window(now)
+            ended, window = window, _Window(now, submission.session.kind)
             self._by_principal[principal] = window
             _bound(self._by_principal)
             await self._flush(principal, ended)
@@ -81,7 +82,7 @@ class Rejections:
         if window is None or window.count <= RECORDED_A_MINUTE:
             return
         body = {"counted": window.count - RECORDED_A_MINUTE, "since": to_text(window.since)}
-        await self._parts.store.commit(apart(self._parts, "call.rejected", body, principal={"id": principal, "kind": "agent"}))
+        await self._parts.store.commit(apart(self._parts, "call.rejected", body, principal={"id": principal, "kind": window.kind}))
 
     async def _write(self, submission: Submission, problem: Problem, now: int) -> str:
         parts, session = self._parts, submission.session

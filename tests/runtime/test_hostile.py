@@ -152,7 +152,7 @@ async def test_beyond_twenty_a_minute_they_are_counted_in_one_event(runtime, wor
         while len(await all_events(runtime)) - before < 21:
             await asyncio.sleep(0.005)
     counted = (await all_events(runtime))[-1]
-    assert (counted["kind"], counted["body"]["counted"], counted["principal"]["id"]) == ("call.rejected", 980, "bot")
+    assert (counted["kind"], counted["body"]["counted"], counted["principal"]) == ("call.rejected", 980, {"id": "bot", "kind": "agent"})
     assert (await unusable(runtime)).call_id is not None, "a new minute"
     assert (await runtime.verify()).ok
 

@@ -65,7 +65,7 @@ def page(results: Results) -> str:
             lines.append(
                 f"| {figure['name'].strip()} | {number(figure['value'])} | {figure['unit']} | {figure['target'] or ''} | {verdict} |"
             )
-        lines += ["", f"{_conditions(one)[0].upper()}{_conditions(one)[1:]}.", *one["notes"], ""]
+        lines += ["", f"{_conditions(one)[0].upper()}{_conditions(one)[1:]}.", "", *(f"- {note}" for note in one["notes"]), ""]
     return "\n".join([*lines, READING])
 
 

@@ -20,9 +20,9 @@ TRIES = 3
 class Sizes:
     """How much is measured."""
 
-    rounds: int = 7
+    rounds: int = 5
     calls: int = 2_000
-    one_at_a_time: int = 1_500
+    one_at_a_time: int = 1_000
     decisions: int = 4_000
     starts: int = 15
     history: int = 100_000

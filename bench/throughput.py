@@ -55,15 +55,24 @@ async def _rounds(measured: Measurement, sizes: Sizes, runtimes: dict[str, Runti
                 seconds = await measured.sample(partial(counterpart.round, calls, callers), children=[counterpart.process])
                 rates[name].append(calls / seconds)
         asked += sizes.rounds * calls
-        for name, each in rates.items():
-            rate, floor = median(each), name == OURS and callers == CALLERS[-1]
-            target = f"≥ {FLOOR:,} (aim {AIM:,})" if floor else ""
-            measured.add(f"{callers:2} callers: {name}", rate, "calls/s", target=target, met=rate >= FLOOR if floor else None)
+        _conclude(measured, callers, rates)
     for name, counterpart in counterparts.items():
         recorded = counterpart.recorded()
         if recorded["receipts"] - before[name] < asked:
             raise AssertionError(f"{name} was asked for {asked} calls and kept {recorded}")
         measured.notes.append(f"{name}: its store holds {', '.join(f'{count:,} {table}' for table, count in recorded.items())}.")
+
+
+def _conclude(measured: Measurement, callers: int, rates: dict[str, list[float]]) -> None:
+    for name, each in rates.items():
+        rate, floor = median(each), name == OURS and callers == CALLERS[-1]
+        target = f"≥ {FLOOR:,} (aim {AIM:,})" if floor else ""
+        measured.add(f"{callers:2} callers: {name}", rate, "calls/s", target=target, met=rate >= FLOOR if floor else None)
+    best = ", ".join(f"{name} {max(each):,.0f}" for name, each in rates.items())
+    measured.notes.append(f"Best rounds with {callers}: {best} calls/s.")
+    if THEIRS in rates:
+        ratio = median([ours / theirs for ours, theirs in zip(rates[OURS], rates[THEIRS], strict=True)])
+        measured.add(f"{callers:2} callers: Remit FULL to CTRLRun's store alone, median of the rounds' ratios", ratio, "times")
 
 
 async def _prove(measured: Measurement, name: str, runtime: Runtime) -> None:

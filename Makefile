@@ -4,7 +4,7 @@ PYTHON ?= $(shell for one in python3.13 python3.12 python3.11 python3; do \
 	$$one -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
 BIN := .venv/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install
-COUNTERPARTS := radicale scim localstripe sdks
+COUNTERPARTS := radicale scim localstripe sdks ctrlrun
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types tests bench clean
@@ -31,7 +31,7 @@ tests: .venv/test ## all tests
 	@echo '== tests'
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-bench: .venv/bench ## measure, beside others, in one run; a table, and JSON in bench/results/
+bench: .venv/test ## measure, beside others, in one run; a table, and JSON in bench/results/
 	@$(BIN)/python -m bench
 
 clean: ## remove what was installed and built
@@ -54,7 +54,3 @@ clean: ## remove what was installed and built
 	@echo '== installing the counterparts of the tests, each in an environment of its own (once)'
 	@$(BIN)/python tests/environments.py $(COUNTERPARTS)
 	@touch $@ .venv/demo
-
-.venv/bench: .venv/test
-	@$(BIN)/python tests/environments.py ctrlrun
-	@touch $@

@@ -109,7 +109,10 @@ class Journeys:
                 raise KeyReused
             return earlier
         claimed = claim(self._parts, received, repeat_of=submission.repeat_of)
-        return deny(received, claimed.code, holder=claimed.holder) if isinstance(claimed, Taken) else claimed
+        if not isinstance(claimed, Taken):
+            return claimed
+        # That somebody else holds the key is told only to whom the object belongs: else it would say that there is one.
+        return received.evolve(conflict=True) if claimed.holder is None else deny(received, claimed.code, holder=claimed.holder)
 
     async def _travel(self, submission: Submission, received: Work, begun: Work) -> Call:
         for _ in range(TRIES):

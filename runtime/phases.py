@@ -86,7 +86,7 @@ async def own(parts: Parts, work: Work) -> Work:
     """Check the declared ownership; an error is a no."""
     owns = parts.guards[work.action.name].owns
     if owns is None or owns.evaluate(inputs(parts, work)) is True:
-        return work
+        return deny(work, "conflict") if work.conflict else work
     # A foreign object and a missing one get the same answer, and foreign facts are not recorded.
     return deny(work.evolve(facts={}), "not_found")
 

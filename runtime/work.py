@@ -93,7 +93,8 @@ class Work:
 
     `stored` is the version that the database holds (0: none yet). `asker` is the subject's key; `owner` the key of the person
     whose data it is (`about=`). `next_ordinal` is the place that the effect would take, and `confirm` the earlier call that
-    the customer must be shown before. `granted` names the approvals that the next intent uses.
+    the customer must be shown before. `conflict` says that another subject holds the
+    effect key. `granted` names the approvals that the next intent uses.
     """
 
     call: Call
@@ -107,6 +108,7 @@ class Work:
     owner: SubjectKey
     next_ordinal: int = 1
     confirm: str | None = None
+    conflict: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     decision: Decision | None = None
     granted: tuple[str, ...] = ()

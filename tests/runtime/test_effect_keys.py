@@ -58,6 +58,14 @@ async def test_another_customer_gets_a_conflict_that_reveals_nothing(runtime, wo
     assert world.bank.effects == ["pay_1"]
 
 
+async def test_a_held_key_does_not_tell_strangers_that_there_is_such_a_payment(runtime, world):
+    await runtime.submit(asks("transfer"), session())
+    held = await runtime.submit(asks("transfer"), session(subject="zoe"))
+    missing = await runtime.submit(asks("transfer", "pay_none"), session(subject="zoe"))
+    assert (held.error.code, held.error.message) == (missing.error.code, missing.error.message)
+    assert held.error.code == "not_found"
+
+
 async def test_the_holder_on_its_way_gives_its_outcome_to_both(runtime, world):
     gate, entered = asyncio.Event(), asyncio.Event()
     from tests.runtime.bank import gated

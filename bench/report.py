@@ -10,6 +10,8 @@ from rich.table import Table
 
 Results = Mapping[str, Any]
 
+BUSY = 0.2
+
 READING = """\
 How to read them:
 
@@ -51,6 +53,9 @@ def page(results: Results) -> str:
     lines = ["# Figures", "", f"Written by `make bench` on {results['date']}; `bench/results/latest.json` has them for machines.", ""]
     lines += [f"- {name}: {value}" for name, value in results["machine"].items()]
     lines += [f"- load when it began and ended: {results['load'][0]:.2f}, {results['load'][1]:.2f}", ""]
+    others = max(one["others"]["median"] for one in results["measurements"].values())
+    if others > BUSY:
+        lines += [f"Other processes used up to {others:.0%} of the CPUs meanwhile: the machine can do better, and ratios mean more.", ""]
     missed = [
         f"{one['title']}, {figure['name'].strip()}: {number(figure['value'])} {figure['unit']} (target {figure['target']})"
         for one in results["measurements"].values()

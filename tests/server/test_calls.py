@@ -214,7 +214,8 @@ async def test_health_takes_no_key_and_tells_three_figures(door):
         health = (await client.get("/healthz")).json()
     assert health["database"] == "ok"
     assert set(health) == {"database", "oldest_unsequenced_seconds", "running", "queued"}
-    assert (health["running"], health["queued"]) == (0, 0)
+    assert health["running"] == 0
+    assert health["queued"] in {0, 1}, "at most the sequencer's own step"
 
 
 async def test_health_counts_what_runs_and_says_503_without_a_database(door):

@@ -16,7 +16,7 @@ from .journal import LOCK_WAIT, is_busy
 if TYPE_CHECKING:
     from alembic.config import Config
 
-LATEST = "0001"
+LATEST = "0002"
 """The newest revision in migrations/versions: a test compares."""
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "wal_autocheckpoint = 8000")

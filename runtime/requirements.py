@@ -73,6 +73,12 @@ def ask(parts: Parts, work: Work, needs: tuple[Need, ...]) -> Work:
             need.reason,
             now,
             deadline,
+            0,
+            None,
+            None,
+            "",
+            0,
+            shown,
         )
         work = work.also(Write("requirement.add", row))
         if need.kind == "approval":

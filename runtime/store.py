@@ -34,6 +34,12 @@ class Requirement:
     reason: str
     created_at: int
     deadline_at: int
+    assurance: int = 0
+    covers: int | None = None
+    escalate_at: int | None = None
+    escalate_to: str = ""
+    escalated: int = 0
+    shown: str = ""
 
     @classmethod
     def columns(cls) -> str:

@@ -6,15 +6,28 @@ subject's key; keys that callers and customers gave are HMACs under the lookup k
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, text
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, text
 from sqlmodel import Field, SQLModel
 
 METADATA = SQLModel.metadata
+_SAID, _DECLINED = text("conversation <> ''"), text("state = 'declined'")
 POSITION = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _big(*, nullable: bool = False) -> Column[int]:
     return Column(BigInteger, nullable=nullable)
+
+
+def _number() -> Any:
+    """Declare an integer that rows of before have as 0."""
+    return Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+
+
+def _text(default: str) -> Any:
+    """Declare a text that rows of before have as this."""
+    return Field(sa_column=Column(String, nullable=False, server_default=default))
 
 
 class StoreMeta(SQLModel, table=True):
@@ -26,12 +39,25 @@ class StoreMeta(SQLModel, table=True):
 
 
 class TenantControl(SQLModel, table=True):
-    """The active policy bundle, and the epoch that every intent is checked against."""
+    """The active policy bundle, the one that is decided beside it (empty: none), and the epoch that every intent is checked against."""
 
     __tablename__ = "tenant_control"
     tenant: str = Field(primary_key=True)
     epoch: int = Field(sa_column=_big())
     bundle: str
+    shadow: str = _text("")
+
+
+class SwitchRow(SQLModel, table=True):
+    """A thrown switch: while its row stands, nothing that it names is intended. `kind` is action, agent, tenant or all."""
+
+    __tablename__ = "switch"
+    tenant: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    target: str = Field(primary_key=True)
+    reason: str
+    author: str
+    at: int = Field(sa_column=_big())
 
 
 class Bundle(SQLModel, table=True):
@@ -69,6 +95,8 @@ class CallRow(SQLModel, table=True):
             postgresql_where=text("idempotency IS NOT NULL"),
         ),
         Index("call_wake", "tenant", "wake_at", sqlite_where=text("wake_at IS NOT NULL"), postgresql_where=text("wake_at IS NOT NULL")),
+        Index("call_conversation", "tenant", "conversation", sqlite_where=_SAID, postgresql_where=_SAID),
+        Index("call_declined", "tenant", "fingerprint", sqlite_where=_DECLINED, postgresql_where=_DECLINED),
     )
     tenant: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
@@ -122,7 +150,11 @@ class EffectRow(SQLModel, table=True):
 
 
 class RequirementRow(SQLModel, table=True):
-    """What a waiting call waits for: an approval by staff, or a confirmation by the customer."""
+    """What a waiting call waits for: a step-up or a confirmation by the customer, an approval by staff.
+
+    `assurance` is what a step-up must reach, `covers` the sum that an agreement beyond a limit holds for, `shown` commits to
+    what whoever is asked is shown.
+    """
 
     __tablename__ = "requirement"
     __table_args__ = (Index("requirement_call", "tenant", "call"), Index("requirement_state", "tenant", "state"))
@@ -138,12 +170,23 @@ class RequirementRow(SQLModel, table=True):
     reason: str
     created_at: int = Field(sa_column=_big())
     deadline_at: int = Field(sa_column=_big())
+    assurance: int = _number()
+    covers: int | None = Field(sa_column=_big(nullable=True))
+    escalate_at: int | None = Field(sa_column=_big(nullable=True))
+    escalate_to: str = _text("")
+    escalated: int = _number()
+    shown: str = _text("")
 
 
 class VoteRow(SQLModel, table=True):
-    """One person's answer; each person counts once for a requirement."""
+    """One person's answer, with the roles held when voting; each person counts once for what a call would do.
+
+    `who` is a keyed hash of the person's id: a trigger refuses whoever is `excluded` from the call, its principal, and the
+    owner of the agent that asks.
+    """
 
     __tablename__ = "vote"
+    __table_args__ = (Index("vote_once", "tenant", "call", "digest", "person", unique=True),)
     tenant: str = Field(primary_key=True)
     requirement: str = Field(primary_key=True)
     person: str = Field(primary_key=True)
@@ -151,6 +194,84 @@ class VoteRow(SQLModel, table=True):
     role: str
     digest: str
     at: int = Field(sa_column=_big())
+    call: str = _text("")
+    roles: str = _text("")
+    who: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+
+
+class ExcludedRow(SQLModel, table=True):
+    """Whoever can't vote on a call, as a keyed hash: the customer, whose id is nobody's business, and who amended it."""
+
+    __tablename__ = "excluded"
+    tenant: str = Field(primary_key=True)
+    call: str = Field(primary_key=True)
+    who: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+
+
+class CodeRow(SQLModel, table=True):
+    """The latest one-time code that was sent for a step-up, as a keyed hash; `sent` counts codes, `tries` those of this one."""
+
+    __tablename__ = "code"
+    tenant: str = Field(primary_key=True)
+    requirement: str = Field(primary_key=True)
+    sent: int
+    hash: bytes
+    tries: int
+    sent_at: int = Field(sa_column=_big())
+    expires_at: int = Field(sa_column=_big())
+    used: int
+
+
+class RaisedRow(SQLModel, table=True):
+    """What a customer has proved in a conversation, and until when that holds for its other calls."""
+
+    __tablename__ = "raised"
+    tenant: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    conversation: str = Field(primary_key=True)
+    assurance: int
+    verified_at: int = Field(sa_column=_big())
+    until_at: int = Field(sa_column=_big())
+
+
+class SeriesRow(SQLModel, table=True):
+    """One limit for one key: how many reservations and releases it has seen."""
+
+    __tablename__ = "series"
+    tenant: str = Field(primary_key=True)
+    series: str = Field(primary_key=True)
+    key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    width: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    number: int = Field(sa_column=_big())
+
+
+class UsageRow(SQLModel, table=True):
+    """What was taken of a limit in one slice of time; of a distinct count, by each value (`member`)."""
+
+    __tablename__ = "usage"
+    tenant: str = Field(primary_key=True)
+    series: str = Field(primary_key=True)
+    key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    width: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    slice: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    member: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    amount: int = Field(sa_column=_big())
+
+
+class ReservationRow(SQLModel, table=True):
+    """What one call has taken of one limit, and when: from these the slices can be made anew."""
+
+    __tablename__ = "reservation"
+    __table_args__ = (Index("reservation_series", "tenant", "series", "key", "at"),)
+    tenant: str = Field(primary_key=True)
+    call: str = Field(primary_key=True)
+    series: str = Field(primary_key=True)
+    key: bytes
+    member: bytes
+    amount: int = Field(sa_column=_big())
+    width: int = Field(sa_column=_big())
+    at: int = Field(sa_column=_big())
+    released: int
 
 
 class EventRow(SQLModel, table=True):

@@ -33,7 +33,9 @@ async def vote(
             raise AlreadyVoted
         _check_entitled(parts, people, person, requirement, call)
         role = requirement.role
-        row = (call.tenant, requirement.id, person, answer, role, call.digest, parts.clock.now())
+        roles = " ".join(sorted(voter.roles)) if voter else ""
+        who = parts.vault.hash("person", person)
+        row = (call.tenant, requirement.id, person, answer, role, call.digest, parts.clock.now(), call.id, roles, who)
         body = {"approval": requirement.id, "person": person, "answer": answer, "digest": call.digest, "role": role, "via": via}
         said = Draft("approval.voted", body, {"/reason": reason} if reason else {})
         try:

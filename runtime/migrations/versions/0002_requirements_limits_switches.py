@@ -1,5 +1,7 @@
 """Add what requirements, limits and switches keep."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -21,7 +23,7 @@ def upgrade() -> None:
     _call_indexes()
 
 
-def _table(name: str, keys: dict, columns: dict) -> None:
+def _table(name: str, keys: dict[str, Any], columns: dict[str, Any]) -> None:
     made = [sa.Column(column, kind(), nullable=False) for column, kind in {**keys, **columns}.items()]
     op.create_table(name, *made, sa.PrimaryKeyConstraint(*keys))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .decision import Decision, EvaluationError, Then
 from .facts import Inputs
+from .limits import Measured
 from .rules import Policies, Rule
 
 Counted = list[tuple[Rule, bool | EvaluationError]]
@@ -34,6 +35,11 @@ def decide(policies: Policies, inputs: Inputs) -> Decision:
         say=next((rule.say for rule, _ in deciding if rule.say), None),
         reason="; ".join([_because(*each) for each in deciding]) or _nothing_allows(inputs.action, errors),
     )
+
+
+def measure(policies: Policies, inputs: Inputs) -> tuple[Measured, ...]:
+    """Say what one call would take of each limit. Pure; a limit that can't be measured is left out, and denies when it is decided."""
+    return ()
 
 
 def _counts(rule: Rule, result: bool | EvaluationError) -> bool:

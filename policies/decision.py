@@ -13,6 +13,8 @@ class Then(StrEnum):
 
     ALLOW = "allow"
     DENY = "deny"
+    REQUIRE_CONFIRMATION = "require_confirmation"
+    REQUIRE_STEP_UP = "require_step_up"
     REQUIRE_APPROVAL = "require_approval"
 
 
@@ -34,23 +36,80 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Escalation:
+    """Widen an approval: `after` seconds without an answer, people of the role `to` may vote as well."""
+
+    after: int
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Requirement:
-    """Ask for something before the call may run: an approval by `votes` people of the role `by`, `within` seconds."""
+    """Ask for something before the call may run, within so many seconds of asking.
+
+    `kind` is "step_up" (until the subject has reached `assurance`), "confirmation" (by the subject) or "approval" (`votes` people of the
+    role `by`). `rule` names the rule, or the limit that the call would exceed: then `covers` is the sum that is asked for.
+    """
 
     kind: str
     rule: str
-    by: str
-    votes: int
-    within: int
+    by: str = ""
+    votes: int = 1
+    within: int = 86_400
     reason: str | None = None
+    escalate: Escalation | None = None
+    assurance: int = 0
+    covers: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give a JSON value without what is not set: what was recorded before there was more must still be equal."""
+        value: dict[str, Any] = {name: getattr(self, name) for name in ("kind", "rule", "by", "votes", "within", "reason")}
+        if self.escalate:
+            value["escalate"] = {"after": self.escalate.after, "to": self.escalate.to}
+        if self.assurance:
+            value["assurance"] = self.assurance
+        return value if self.covers is None else value | {"covers": self.covers}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Make the requirement that `to_json` gave; raises TypeError for anything else."""
+        return cls(**{**value, "escalate": Escalation(**value["escalate"]) if "escalate" in value else None})
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """Say where a limit stands: what was used in its window, what this call takes of it, and the most; money in minor units."""
+
+    limit: str
+    used: int
+    takes: int
+    at_most: int
+    currency: str | None = None
+
+    @property
+    def left(self) -> int:
+        """Give what is left after this call; below zero where there is not enough."""
+        return self.at_most - self.used - self.takes
+
+    @property
+    def exceeded(self) -> bool:
+        """Say whether this call goes beyond the limit."""
+        return self.left < 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Give a JSON value, without a currency where there is none."""
+        value = {"limit": self.limit, "used": self.used, "takes": self.takes, "at_most": self.at_most}
+        return value | {"currency": self.currency} if self.currency else value
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Allow or deny, and explain.
 
-    `requirements` are empty when denied. `say` is the only text that the model may pass on; `reason` is for people. Everything is in
-    the order of rule names, so that two equal sets of rules give equal decisions.
+    `requirements` are empty when denied, and in the order in which they are asked: step-ups, confirmations, approvals. `say` is the only
+    text that the model may pass on; `reason` is for people. `limits` tell the headroom of each limit that could be measured; `missing`
+    names the actions that should have succeeded earlier in the conversation. Everything else is in the order of rule names, so that two
+    equal sets of rules give equal decisions.
     """
 
     allowed: bool
@@ -60,18 +119,23 @@ class Decision:
     policy_digest: str
     say: str | None
     reason: str
+    limits: tuple[Headroom, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Give a JSON value from which `from_json` makes an equal decision."""
-        return {
+        """Give a JSON value from which `from_json` makes an equal decision. Limits and prerequisites are left out where there are none."""
+        value: dict[str, Any] = {
             "allowed": self.allowed,
-            "requirements": [_plain(one) for one in self.requirements],
+            "requirements": [one.to_json() for one in self.requirements],
             "matched": [_plain(one) for one in self.matched],
             "errors": [_plain(one) for one in self.errors],
             "policy_digest": self.policy_digest,
             "say": self.say,
             "reason": self.reason,
         }
+        if self.limits:
+            value["limits"] = [one.to_json() for one in self.limits]
+        return value | {"missing": list(self.missing)} if self.missing else value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -79,12 +143,14 @@ class Decision:
         return cls(
             **{
                 **value,
-                "requirements": tuple(Requirement(**item) for item in value["requirements"]),
+                "requirements": tuple(Requirement.from_json(item) for item in value["requirements"]),
                 "matched": tuple(Match(**item | {"then": Then(item["then"])}) for item in value["matched"]),
                 "errors": tuple(EvaluationError(**item) for item in value["errors"]),
+                "limits": tuple(Headroom(**item) for item in value.get("limits", ())),
+                "missing": tuple(value.get("missing", ())),
             }
         )
 
 
-def _plain(value: Requirement | Match | EvaluationError) -> dict[str, Any]:
+def _plain(value: Match | EvaluationError) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__slots__}  # a tenth of the cost of `asdict`, and flat all the same

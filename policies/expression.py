@@ -37,7 +37,14 @@ _ORDERED = _NUMBERS | {
     "timestamp": cel.Type.TIMESTAMP,
     "duration": cel.Type.DURATION,
 }
-_SCALARS = {"text": cel.Type.STRING, "integer": cel.Type.INT, "boolean": cel.Type.BOOL, "timestamp": cel.Type.TIMESTAMP}
+_TYPES = {
+    "text": cel.Type.STRING,
+    "integer": cel.Type.INT,
+    "boolean": cel.Type.BOOL,
+    "timestamp": cel.Type.TIMESTAMP,
+    "list": cel.Type("list<string>"),
+}
+"""The types of inputs that are no objects. The one list among them, `done`, is of texts."""
 _RESULTS = {bool: cel.Type.BOOL, str: cel.Type.STRING}
 _FOUND = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _NO_FIELD = re.compile(r"undefined field '(\w+)' not found in struct '([\w.]+)'")
@@ -51,12 +58,9 @@ class Language:
     def __init__(self, shape: ActionShape) -> None:
         self.kind = inputs_kind(shape)
         pool, self._messages = describe(self.kind)
-        names = {kind: name for name, kind in self._messages.items()}
-        typed = {
-            name: _SCALARS.get(kind.what) or cel.Type(names[kind]) if kind.what != "any" else cel.Type.DYN
-            for name, kind in self.kind.fields.items()
-        }
-        plain = {name: _SCALARS.get(kind.what) or cel.Type("map<string,dyn>") for name, kind in self.kind.fields.items()}
+        known = {kind: cel.Type(name) for name, kind in self._messages.items()}
+        typed = {name: _TYPES.get(kind.what) or known.get(kind, cel.Type.DYN) for name, kind in self.kind.fields.items()}
+        plain = {name: _TYPES.get(kind.what) or cel.Type("map<string,dyn>") for name, kind in self.kind.fields.items()}
         self._checks, self._evaluates = _environment(typed, pool), _environment(plain, None)
         self.empty = self._evaluates.Activation({})
 

@@ -34,8 +34,8 @@ def _one_vote(votes: int) -> int:
 def _known_then(then: str) -> str:
     if then in _LATER:
         raise ValueError(f"`{then}` is not supported yet")
-    if then not in set(Then):
-        raise ValueError(f"must be one of {', '.join(Then)}")
+    if then not in set(Then) - _LATER:
+        raise ValueError(f"must be one of {', '.join(each for each in Then if each not in _LATER)}")
     return then
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..actions.safe_text import safe
 from .application import Unusable, load
 from .options import App, AsJson, example, group
 from .output import show, show_json, table
-from .safe_text import safe
 
 if TYPE_CHECKING:
     from ..actions import Action, Catalog

@@ -7,11 +7,11 @@ from typing import Any
 
 import typer
 
+from ..actions.safe_text import safe
 from ..errors import PolicyError
 from .application import load, run
 from .options import OPERATOR, App, AsJson, example, group
 from .output import show, show_json
-from .safe_text import safe
 
 commands = group("Check policies, and put them in force.", "remit policy check")
 

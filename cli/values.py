@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..actions.safe_text import safe
 from .application import Unusable
-from .safe_text import safe
 
 _AMOUNT = re.compile(r"(-?\d+(?:\.\d+)?) ?([A-Z]{3})")
 

@@ -16,8 +16,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from ...actions.safe_text import safe
 from ..output import state_style
-from ..safe_text import safe
 from ..values import shown
 from .record import Answered, Asked, Expected, Handled, Happened, Line, Move, Moved, Reason, Said, Step
 from .stage import Stage

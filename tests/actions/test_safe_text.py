@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.cli.safe_text import safe
+from remit.actions.safe_text import safe
 
 HOSTILE = {
     "colour": ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
@@ -29,6 +29,12 @@ HOSTILE = {
     "variation selectors": ("a\ufe0f\U000e0100", "a\\ufe0f\\U000e0100"),
     "fillers": ("a\u3164\u115f\uffa0\u2800", "a\\u3164\\u115f\\uffa0\\u2800"),
     "lone surrogate": ("\ud800", "\\ud800"),
+    "a Cyrillic letter among Latin ones": ("p\u0430ypal", "p\\u0430ypal"),
+    "a Latin letter among Cyrillic ones": ("\u0416\u0414\u0418a", "\u0416\u0414\u0418\\x61"),
+    "a Greek letter behind a line": ("pay_\u03bf1", "pay_\\u03bf1"),
+    "wide letters": ("pay\uff50al", "pay\\uff50al"),
+    "mathematical letters": ("re\U0001d41fund", "re\\U0001d41fund"),
+    "a heap of marks": ("a" + "\u0301" * 5, "a" + "\\u0301" * 5),
 }
 
 
@@ -38,7 +44,24 @@ def test_hostile_text_is_shown_as_escapes(name):
     assert safe(text) == shown
 
 
-@pytest.mark.parametrize("text", ["", "Zoë Müller", "Ελένη", "渡辺", "שלום", "50 % off: [bold]", "👍", "c:\\new"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Zoë Müller",
+        "Ελένη",
+        "渡辺",
+        "東京タワーへ Tokyo行き",
+        "שלום",
+        "5 µg, 1ª, m²",
+        "Hawai\u02bbi",
+        "Zoe\u0308",
+        "Anna und Ελένη",
+        "50 % off: [bold]",
+        "👍",
+        "c:\\new",
+    ],
+)
 def test_plain_text_stays_as_it_is(text):
     assert safe(text) == text
 

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from ..actions.safe_text import safe
 from ..errors import PolicyError, RemitError
+from ..safe_text import safe
 
 __all__ = ["main"]
 

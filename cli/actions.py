@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..actions.safe_text import safe
+from ..safe_text import safe
 from .application import Unusable, load
 from .options import App, AsJson, example, group
 from .output import show, show_json, table

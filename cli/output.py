@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..actions.safe_text import safe
+from ..safe_text import safe
 from .values import shown
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from ..actions.safe_text import safe
 from ..errors import PolicyError
+from ..safe_text import safe
 from .application import load, run
 from .options import OPERATOR, App, AsJson, example, group
 from .output import show, show_json

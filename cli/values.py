@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..actions.safe_text import safe
+from ..safe_text import safe
 from .application import Unusable
 
 _AMOUNT = re.compile(r"(-?\d+(?:\.\d+)?) ?([A-Z]{3})")

@@ -13,7 +13,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from ...actions.safe_text import safe
+from ...safe_text import safe
 from .agreement import Row
 from .record import Expected
 from .story import Story

@@ -16,7 +16,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from ...actions.safe_text import safe
+from ...safe_text import safe
 from ..output import state_style
 from ..values import shown
 from .record import Answered, Asked, Expected, Handled, Happened, Line, Move, Moved, Reason, Said, Step

@@ -7,19 +7,21 @@ keys and deep nesting are refused; `yes`, `no`, `on`, dates and base-60 numbers 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from ..errors import PolicyError
-from .source import Passage, Source
+from .source import Passage, Source, hint
 
 MAX_FILE = 1_048_576
 MAX_DEPTH = 16
 
 Loc = tuple[int | str, ...]
+Model = TypeVar("Model", bound=BaseModel)
 
 # libyaml's parser is ten times as fast; a build of PyYAML may lack it.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -77,6 +79,38 @@ def read_document(path: str, text: str) -> Document:
     values: dict[Loc, Any] = {}
     keys: dict[Loc, Any] = {}
     return Document(source, _build(source, (), root, values, keys), values, keys)
+
+
+def parse(path: str, text: str, model: type[Model]) -> tuple[Document, Model]:
+    """Read one file as the model says; raises the first PolicyError, which knows the `others`."""
+    document = read_document(path, text)
+    try:
+        return document, model.model_validate(document.value)
+    except ValidationError as error:
+        first, *others = _translate(error, document, _keys(model.model_json_schema()))
+    first.others = tuple(others)
+    raise first
+
+
+def _keys(schema: Any) -> frozenset[str]:
+    """Name every key that a model and those within it know, to suggest one for a misspelt one."""
+    return frozenset(key for part in (schema, *schema.get("$defs", {}).values()) for key in part.get("properties", ()))
+
+
+def _translate(error: ValidationError, document: Document, keys: frozenset[str]) -> Iterator[PolicyError]:
+    """Put each of pydantic's errors in our words, at its place in the file."""
+    for each in error.errors(include_url=False, include_input=False):
+        loc = each["loc"]
+        key = str(loc[-1]) if loc else "the file"
+        match each["type"]:
+            case "extra_forbidden":
+                yield document.error(f"unknown key `{key}`{hint(key, keys)}", loc, key=True)
+            case "missing":
+                yield document.error(f"`{key}` is missing", loc)
+            case "value_error":
+                yield document.error(str(each["ctx"]["error"]), loc)
+            case _:
+                yield document.error(f"`{key}`: {each['msg']}", loc)
 
 
 def _guard(source: Source) -> None:

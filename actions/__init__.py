@@ -12,6 +12,7 @@ from .fields import Injected, Internal, Money, Personal, Public, Secret, SignedM
 from .keys import Again, KeyTemplate, after, per_call
 from .outputs import Result, ResultInvalid
 from .problems import FieldError, Problem
+from .summary import Summary, render
 
 __all__ = [
     "Action",
@@ -34,6 +35,7 @@ __all__ = [
     "Secret",
     "SignedMoney",
     "Subject",
+    "Summary",
     "ToolCall",
     "action",
     "after",
@@ -42,4 +44,5 @@ __all__ = [
     "once",
     "per_call",
     "read",
+    "render",
 ]

@@ -25,6 +25,7 @@ from .keys import Again, KeyTemplate, PerCall
 from .outputs import Output, Result, ResultInvalid
 from .problems import Problem, invalid, unreadable
 from .schema import Schema, digest, places
+from .summary import Labels, Texts, Wording
 from .wiring import Resources, Wiring, place
 
 P = ParamSpec("P", default=...)
@@ -37,7 +38,8 @@ class Declared(TypedDict, total=False):
     """List what an author may say of an action beside its name and signature.
 
     Defaults: version "1", effect `once`, again "never", deadline "30s"; title and description come from the name and the
-    docstring. `key`, `owns` and `owns_reason` have none on purpose.
+    docstring. `key`, `owns` and `owns_reason` have none on purpose. `summary` is a text or texts by language, with placeholders
+    for arguments and facts: `{"en": "Refund {amount}, paid {facts.payment.created}"}`; `labels` name arguments: `{"de": {"amount": "Betrag"}}`.
     """
 
     version: str
@@ -53,6 +55,8 @@ class Declared(TypedDict, total=False):
     undo: str
     tags: Iterable[str]
     deadline: str | timedelta
+    summary: Texts
+    labels: Labels
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -77,6 +81,7 @@ class Action(Generic[P, R]):
     undo: str | None
     tags: frozenset[str]
     deadline: timedelta
+    wording: Wording
     handler: Callable[P, R]
     schema: Schema
     schema_digest: str
@@ -145,6 +150,11 @@ class Action(Generic[P, R]):
         """Name the arguments that hold a secret."""
         return frozenset(name for name, kind in self._classes.items() if kind == "secret")
 
+    @property
+    def summary_facts(self) -> frozenset[str]:
+        """Name the facts that a summary tells: whoever is asked must see them, so they are loaded whatever the rules read."""
+        return self.wording.facts
+
     def classify(self, canonical: Mapping[str, Any]) -> Classified:
         """Part canonical arguments into what is clear (by name), personal (by JSON pointer) and secret (pointers)."""
         return classify(canonical, self._classes)
@@ -196,6 +206,7 @@ def _declare(name: str, text: str, reader: Reader, wiring: Wiring, declared: Dec
     arguments = {path for path in known if "." not in path}
     loaders = {fact: _loader(name, fact, loader, arguments) for fact, loader in facts.items()}
     finder = _reads(name, "look-up", effect.find, arguments) if effect.find else None
+    schemas = {fact: loaded.schema for fact, (_, loaded) in loaders.items()}
     wirings = [wiring, *(loader for loader, _ in loaders.values()), *([finder] if finder else [])]
     key, output = _key(name, declared.get("key"), effect, known), Output(wiring.returns, name)
     return Action(
@@ -213,11 +224,12 @@ def _declare(name: str, text: str, reader: Reader, wiring: Wiring, declared: Dec
         undo=declared.get("undo"),
         tags=frozenset(declared.get("tags", ())),
         deadline=duration(declared.get("deadline", "30s")),
+        wording=Wording.of(declared.get("summary", {}), declared.get("labels", {}), reader.rules_schema, schemas, name),
         handler=wiring.fn,
         schema=reader.schema,
         schema_digest=digest(reader.schema, reader.rules_schema, effect.kind, str(key)),
         rules_schema=reader.rules_schema,
-        facts_schemas={fact: loaded.schema for fact, (_, loaded) in loaders.items()},
+        facts_schemas=schemas,
         result_schema=output.schema,
         injected=wiring.injected,
         needs=frozenset(kind for one in wirings for kind in one.injected.values()),

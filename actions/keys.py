@@ -12,7 +12,7 @@ from urllib.parse import quote
 from ..errors import DefinitionError
 from .effects import duration
 
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _SESSION = ("subject.id", "tenant")
 
 
@@ -40,11 +40,11 @@ class KeyTemplate:
     @property
     def names(self) -> tuple[str, ...]:
         """List the placeholders, in order."""
-        return tuple(_PLACEHOLDER.findall(self.text))
+        return tuple(PLACEHOLDER.findall(self.text))
 
     def check(self, known: Mapping[str, str]) -> None:
         """Raise DefinitionError unless the template can be filled unmistakably; `known` maps each argument to its JSON type."""
-        literals = _PLACEHOLDER.split(self.text)[::2]
+        literals = PLACEHOLDER.split(self.text)[::2]
         if any(brace in literal for literal in literals for brace in "{}"):
             raise DefinitionError(f"key {self.text!r}: a brace is not closed; a placeholder is written {{payment_id}}")
         for name in self.names:
@@ -60,7 +60,7 @@ class KeyTemplate:
     def fill(self, arguments: Mapping[str, Any], subject_id: str, tenant: str) -> str:
         """Give the effect key of canonical `arguments`."""
         session = {"subject.id": subject_id, "tenant": tenant}
-        return _PLACEHOLDER.sub(lambda found: _escape(session[found[1]] if found[1] in session else _at(arguments, found[1])), self.text)
+        return PLACEHOLDER.sub(lambda found: _escape(session[found[1]] if found[1] in session else _at(arguments, found[1])), self.text)
 
 
 def _at(value: Any, path: str) -> Any:

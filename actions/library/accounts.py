@@ -57,6 +57,11 @@ async def load_account(account: str, directory: Injected[Directory]) -> Account 
     owns=None,
     owns_reason="Who lost a password can't log in. The link goes only to the address on file, so only its owner can use it.",
     about="has(facts.account) ? facts.account.id : subject.id",
+    summary={
+        "en": "Send a link to choose a new password to the address on file of the account {account}.",
+        "de": "Einen Link zum Wählen eines neuen Passworts an die hinterlegte Adresse des Kontos {account} senden.",
+    },
+    labels={"de": {"account": "Konto"}},
 )
 async def send_password_reset(
     ctx: Context, directory: Injected[Directory], mail: Injected[Mail], links: Injected[ResetLinks], account: Login
@@ -110,6 +115,7 @@ async def _unlocked(subject: Subject, directory: Injected[Directory]) -> Unlocke
     again=after("15m"),
     facts={"account": load_own_account},
     owns="facts.account.id == subject.id",
+    summary={"en": "Unlock your account.", "de": "Ihr Konto entsperren."},
 )
 async def unlock_account(ctx: Context, subject: Subject, directory: Injected[Directory]) -> Unlocked:
     """Unlock the customer's own account after too many failed attempts to log in."""

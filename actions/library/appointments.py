@@ -167,7 +167,14 @@ async def find_slots(
     return FreeSlots(slots=found[:_MOST], more=len(found) > _MOST)
 
 
-@action(effect=lookup(_booked, settle="10s"), key=per_call, owns="!subject.anonymous", undo="cancel_appointment")
+@action(
+    effect=lookup(_booked, settle="10s"),
+    key=per_call,
+    owns="!subject.anonymous",
+    undo="cancel_appointment",
+    summary={"en": "Book an appointment in the slot {slot_id} (UTC).", "de": "Einen Termin zur Zeit {slot_id} (UTC) buchen."},
+    labels={"en": {"slot_id": "Slot"}, "de": {"slot_id": "Zeit", "topic": "Anliegen"}},
+)
 async def book_appointment(
     ctx: Context,
     subject: Subject,
@@ -186,6 +193,11 @@ async def book_appointment(
     key=per_call,
     facts={"appointment": load_appointment},
     owns="facts.appointment.customer == subject.id",
+    summary={
+        "en": "Move your appointment on {facts.appointment.start} to the slot {slot_id} (UTC).",
+        "de": "Ihren Termin am {facts.appointment.start} auf die Zeit {slot_id} (UTC) verlegen.",
+    },
+    labels={"en": {"appointment_id": "Appointment", "slot_id": "Slot"}, "de": {"appointment_id": "Termin", "slot_id": "Zeit"}},
 )
 async def reschedule_appointment(ctx: Context, calendar: Injected[Calendar], appointment_id: AppointmentId, slot_id: SlotId) -> Appointment:
     """Move one of the customer's appointments to another free slot."""
@@ -199,6 +211,11 @@ async def reschedule_appointment(ctx: Context, calendar: Injected[Calendar], app
     key="cancel_appointment:{appointment_id}",
     facts={"appointment": load_appointment},
     owns="facts.appointment.customer == subject.id",
+    summary={
+        "en": "Cancel your appointment on {facts.appointment.start}.",
+        "de": "Ihren Termin am {facts.appointment.start} absagen.",
+    },
+    labels={"en": {"appointment_id": "Appointment"}, "de": {"appointment_id": "Termin"}},
 )
 async def cancel_appointment(ctx: Context, calendar: Injected[Calendar], appointment_id: AppointmentId) -> Cancelled:
     """Cancel one of the customer's appointments."""

@@ -87,6 +87,20 @@ async def find_refund(ctx: Context, payment_id: str, payments: Injected[Payments
     facts={"payment": load_payment},
     owns="facts.payment.customer == subject.id",
     tags=["money"],
+    summary={
+        "en": "Refund {amount} of the payment {payment_id} to the card it came from.",
+        "de": "{amount} der Zahlung {payment_id} auf die Karte erstatten, von der sie kam.",
+    },
+    labels={
+        "en": {"payment_id": "Payment", "reason.requested_by_customer": "Requested by the customer", "reason.duplicate": "Paid twice"},
+        "de": {
+            "payment_id": "Zahlung",
+            "amount": "Betrag",
+            "reason": "Grund",
+            "reason.requested_by_customer": "Wunsch des Kunden",
+            "reason.duplicate": "Doppelt gezahlt",
+        },
+    },
 )
 async def refund_payment(ctx: Context, payment_id: PaymentId, amount: Money, reason: RefundReason, payments: Injected[Payments]) -> Refund:
     """Refund a payment to the card it came from, in full or in part.

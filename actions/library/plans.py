@@ -102,6 +102,11 @@ async def find_change(ctx: Context, subscription_id: str, plans: Injected[PlansR
     facts={"subscription": load_subscription, "preview": preview_change},
     owns="facts.subscription.customer == subject.id",
     tags=["money"],
+    summary={
+        "en": "Change the subscription {subscription_id} to {plan} now: {facts.preview.due} at once, then {facts.preview.price} each period.",
+        "de": "Das Abonnement {subscription_id} jetzt auf {plan} umstellen: sofort {facts.preview.due}, dann {facts.preview.price} je Periode.",
+    },
+    labels={"en": {"subscription_id": "Subscription"}, "de": {"subscription_id": "Abonnement", "plan": "Tarif"}},
 )
 async def change_plan(ctx: Context, subscription_id: Identifier, plan: Identifier, plans: Injected[Plans]) -> Subscription:
     """Change a subscription to another plan now; the difference for the rest of the period is charged at once.

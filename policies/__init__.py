@@ -1,5 +1,6 @@
 """Decide what is allowed: policies as data, checked when they are loaded, evaluated so that only a clear yes allows."""
 
+from .cases import is_test, read_tests
 from .check import Check, Notice, check
 from .decide import decide, measure
 from .decision import Decision, Escalation, EvaluationError, Headroom, Match, Requirement, Then
@@ -9,6 +10,7 @@ from .limits import Measured
 from .loader import load
 from .quorum import Seats, filled
 from .rules import Policies, Rule
+from .testing import Results, run_cases
 
 __all__ = [
     "ActionShape",
@@ -24,6 +26,7 @@ __all__ = [
     "Notice",
     "Policies",
     "Requirement",
+    "Results",
     "Rule",
     "Seats",
     "Then",
@@ -31,6 +34,9 @@ __all__ = [
     "compile_expression",
     "decide",
     "filled",
+    "is_test",
     "load",
     "measure",
+    "read_tests",
+    "run_cases",
 ]

@@ -5,18 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from ..errors import PolicyError
+from .clauses import Written
 
 Values = dict[str, Any]
 
 
-class _Written(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+class _Described(Written):
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class Used(_Written):
+class Used(_Described):
     """Say what was used of a limit that counts distinct values."""
 
     used: int = Field(ge=0)
@@ -25,7 +26,7 @@ class Used(_Written):
     """Whether this call's value is one of them."""
 
 
-class Given(_Written):
+class Given(_Described):
     """Write what a decision depends on. A case's values are merged over the file's, key by key; `null` takes one away."""
 
     arguments: Values = {}
@@ -46,7 +47,7 @@ class Given(_Written):
     """The actions that succeeded earlier in this conversation."""
 
 
-class Approval(_Written):
+class Approval(_Described):
     """Expect an approval."""
 
     approval: str
@@ -55,7 +56,7 @@ class Approval(_Written):
     """How many of them."""
 
 
-class Expect(_Written):
+class Expect(_Described):
     """Write what must come out. Only what is written is compared; but a condition that can't be evaluated is never passed over."""
 
     decision: Literal["allow", "deny"] | None = None
@@ -80,7 +81,7 @@ class Expect(_Written):
         return self
 
 
-class Case(_Written):
+class Case(_Described):
     """Write one case."""
 
     name: str = Field(min_length=1)
@@ -93,7 +94,7 @@ class Case(_Written):
     """What must be decided."""
 
 
-class CaseFile(_Written):
+class CaseFile(_Described):
     """Write a file of test cases, `*_test.yaml` beside the policies."""
 
     tests: str = Field(min_length=1)
@@ -105,10 +106,22 @@ class CaseFile(_Written):
 
 
 def read_tests(path: Path) -> dict[str, str]:
-    """Read a test file, or every `*_test.yaml` in a folder that is not hidden, as texts by relative path; raises PolicyError."""
-    root, found = (path, sorted(path.rglob("*_test.yaml"))) if path.is_dir() else (path.parent, [path])
-    names = [name for file in found if not any(part.startswith(".") for part in (name := file.relative_to(root)).parts)]
+    """Read the test files of a folder, of one policy file, or one test file, as texts by relative path; raises PolicyError.
+
+    They end in `_test.yaml`; of a folder every one counts, at any depth, that is not hidden.
+    """
+    if path.is_dir():
+        root, found = path, sorted(path.rglob("*_test.yaml"))
+    else:
+        own = path if is_test(path) else path.with_name(f"{path.stem}_test.yaml")
+        root, found = path.parent, [own] if own == path or own.exists() else []
+    names = [file.relative_to(root) for file in found]
     try:
-        return {name.as_posix(): (root / name).read_bytes().decode() for name in names}
+        return {name.as_posix(): (root / name).read_bytes().decode() for name in names if not any(part.startswith(".") for part in name.parts)}
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"can't be read: {error}", path=str(path)) from None
+
+
+def is_test(path: Path) -> bool:
+    """Say whether a file holds test cases."""
+    return path.name.endswith("_test.yaml")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import PolicyError
@@ -37,8 +37,11 @@ class Check:
         return not self.problems
 
 
-def check(sources: Sources, actions: Mapping[str, ActionShape]) -> Check:
-    """Check policies against these actions. Warnings are given only where there is no problem, because a rule may be missing then."""
+def check(sources: Sources, actions: Mapping[str, ActionShape], roles: Collection[str] | None = None) -> Check:
+    """Check policies against these actions, and against the roles that somebody has where those are known.
+
+    Warnings are given only where there is no problem, because a rule may be missing then.
+    """
     try:
         loading = read(sources, actions)
     except PolicyError as error:

@@ -13,7 +13,7 @@ from ..actions import Catalog, Problem, ToolCall
 from ..actions.dialects import dialect
 from ..audit import Report, State, export, verify
 from ..errors import KeyReused, Overloaded, StoreError
-from ..policies import Check, check
+from ..policies import Check, Results, check, is_test, load, read_tests, run_cases
 from .call import Call
 from .clock import Clock
 from .control import PolicyFolder, guard, put_in_force, shapes
@@ -27,6 +27,8 @@ from .rejection import Rejections
 from .sequencer import Sequencer
 from .session import Session
 from .store import Store
+from .stored import roles_held
+from .switches import Switches
 from .vault import Vault
 from .views import CallView, Health, health, outcome_of, placed_events, view
 from .votes import Answer, cancel, confirm, vote
@@ -214,8 +216,20 @@ class Runtime:
         return self._folder.policies.digest
 
     def check_policies(self) -> Check:
-        """Read the policy folder as it is now: what is wrong, and what is probably not meant. Changes nothing, needs no database."""
-        return check(self._folder.path, self._shapes)
+        """Read the policy folder as it is now: what is wrong, and what is probably not meant. Changes nothing.
+
+        Needs no database; where there is one, it also warns of roles that nobody has.
+        """
+        return check(self._folder.path, self._shapes, roles_held(self.database, self.tenant))
+
+    def test_policies(self, path: Path | None = None) -> Results:
+        """Decide the cases of the test files beside the policies, or of `path`: another folder, or one test file. Needs no database.
+
+        Raises `PolicyError` for a policy or a test file that can't be used.
+        """
+        place = path or self._folder.path
+        policies = load(self._folder.path if is_test(place) else place, self._shapes)
+        return run_cases(policies, read_tests(place), self._shapes)
 
     async def verify(self) -> Report:
         """Check the whole log of this database: integrity, meaning, and every decision reproduced."""
@@ -247,6 +261,7 @@ class Runtime:
             attempts=self._attempts,
         )
         self.people, self._journeys = People(self.parts), Journeys(self.parts)
+        self.switches = Switches(self.parts, self.people)
         self._rejections, self._sequencer = Rejections(self.parts), Sequencer(self.parts)
         await self._sequencer.open()
         await put_in_force(self.parts, self._folder, by=self._activate or "the folder at start", activate=bool(self._activate))

@@ -1,0 +1,46 @@
+"""Look into a database without opening it for work: nothing is made, migrated or put in force, and any folder may lie beside it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from ..errors import StoreError
+
+ACTIVE = "active"
+
+
+def roles_held(database: Path, tenant: str) -> frozenset[str] | None:
+    """Name the roles that somebody has who can vote; None where there is no database yet."""
+    if not database.exists():
+        return None
+    rows = _rows(database, "SELECT roles FROM person WHERE tenant = ? AND active = 1", (tenant,))
+    return frozenset(role for (roles,) in rows for role in roles.split())
+
+
+def bundle_sources(database: Path, tenant: str, named: str) -> Mapping[str, str]:
+    """Give the sources of the bundle that is `active`, or whose digest begins so; raises StoreError where that is not just one."""
+    if named == ACTIVE:
+        sql = "SELECT b.sources FROM bundle b JOIN tenant_control c ON c.tenant = b.tenant AND c.bundle = b.digest WHERE b.tenant = ?"
+        rows = _rows(database, sql, (tenant,))
+    else:
+        rows = _rows(database, "SELECT sources FROM bundle WHERE tenant = ? AND substr(digest, 1, ?) = ?", (tenant, len(named), named))
+    if len(rows) == 1:
+        sources: dict[str, str] = json.loads(rows[0][0])
+        return sources
+    found = f"{len(rows)} bundles begin so; write more of the digest" if rows else "there is no such bundle, file or folder"
+    raise StoreError(f"{named}: {found}")
+
+
+def _rows(database: Path, sql: str, values: tuple[Any, ...]) -> list[Any]:
+    if not database.exists():
+        raise StoreError(f"{database}: there is no database here yet")
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(sql, values).fetchall()
+    except sqlite3.Error as error:
+        raise StoreError(f"{database}: {error}") from error

@@ -1,9 +1,9 @@
-"""`remit policy`: check what is allowed, and put it in force."""
+"""`remit policy`: write, check and test what is allowed, and put it in force."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,8 +12,14 @@ from ..safe_text import safe
 from .application import load, run
 from .options import OPERATOR, App, AsJson, example, group
 from .output import show, show_json
+from .policy_diff import diff
+from .policy_tests import run_tests
 
-commands = group("Check policies, and put them in force.", "remit policy check")
+commands = group("Write, check and test policies, and put them in force.", "remit policy check")
+commands.command(
+    "test", epilog=example("remit policy test", "remit policy test policies/refunds_test.yaml", "remit policy test --coverage-required")
+)(run_tests)
+commands.command("diff", epilog=example("remit policy diff active policies", "remit policy diff 3f9a21 active --json"))(diff)
 
 
 @commands.command("check", epilog=example("remit policy check"))
@@ -52,6 +58,20 @@ def reload(app: App = None, as_json: AsJson = False) -> None:
         show_json({"policy": digest})
     else:
         show(f"In force: {digest[:12]}")
+
+
+@commands.command(
+    "schema", epilog=example("remit policy schema > policy.schema.json", "remit policy schema --tests > policy-tests.schema.json")
+)
+def schema(tests: Annotated[bool, typer.Option("--tests", help="Of test files instead.")] = False) -> None:
+    """Print the JSON Schema of policy files, for editors.
+
+    An editor with a YAML language server completes and checks a file whose first line is
+    `# yaml-language-server: $schema=policy.schema.json` (a path relative to the file, or an address).
+    """
+    from ..policies.editor_schema import policy_schema, tests_schema
+
+    show_json(tests_schema() if tests else policy_schema())
 
 
 def _described(problem: PolicyError) -> dict[str, Any]:

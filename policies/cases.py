@@ -29,21 +29,21 @@ class Used(_Described):
 class Given(_Described):
     """Write what a decision depends on. A case's values are merged over the file's, key by key; `null` takes one away."""
 
-    arguments: Values = {}
+    arguments: Values = Field(default={})
     """The arguments as rules see them: an amount is {currency, minor}."""
-    facts: Values = {}
+    facts: Values = Field(default={})
     """The facts by name, as rules see them. Only what the rules read need be there."""
-    subject: Values = {}
+    subject: Values = Field(default={})
     """The customer: id, assurance (1), anonymous (false), verified_at."""
-    principal: Values = {}
+    principal: Values = Field(default={})
     """Who asks: id, and kind (agent)."""
-    session: Values = {}
+    session: Values = Field(default={})
     """tenant (default), conversation, channel, model."""
     now: str = "2026-01-01T00:00:00Z"
     """The time of the decision, RFC 3339."""
-    usage: dict[str, int | Used] = {}
+    usage: dict[str, int | Used] = Field(default={})
     """What was used of each limit before, by the limit's name, such as refunds/customer_month. Nothing, if it is not named."""
-    done: list[str] = []
+    done: list[str] = Field(default=[])
     """The actions that succeeded earlier in this conversation."""
 
 
@@ -71,7 +71,7 @@ class Expect(_Described):
     """Exactly the prerequisites that are not met."""
     say: str | None = None
     """The text for the model."""
-    errors: list[str] = []
+    errors: list[str] = Field(default=[])
     """Exactly the rules and limits that can't be evaluated."""
 
     @model_validator(mode="after")
@@ -117,7 +117,9 @@ def read_tests(path: Path) -> dict[str, str]:
         root, found = path.parent, [own] if own == path or own.exists() else []
     names = [file.relative_to(root) for file in found]
     try:
-        return {name.as_posix(): (root / name).read_bytes().decode() for name in names if not any(part.startswith(".") for part in name.parts)}
+        return {
+            name.as_posix(): (root / name).read_bytes().decode() for name in names if not any(part.startswith(".") for part in name.parts)
+        }
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"can't be read: {error}", path=str(path)) from None
 

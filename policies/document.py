@@ -7,7 +7,7 @@ keys and deep nesting are refused; `yes`, `no`, `on`, dates and base-60 numbers 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -87,7 +87,7 @@ def parse(path: str, text: str, model: type[Model]) -> tuple[Document, Model]:
     try:
         return document, model.model_validate(document.value)
     except ValidationError as error:
-        first, *others = _translate(error, document, _keys(model.model_json_schema()))
+        first, *others = translate(error, document, _keys(model.model_json_schema()))
     first.others = tuple(others)
     raise first
 
@@ -97,10 +97,12 @@ def _keys(schema: Any) -> frozenset[str]:
     return frozenset(key for part in (schema, *schema.get("$defs", {}).values()) for key in part.get("properties", ()))
 
 
-def _translate(error: ValidationError, document: Document, keys: frozenset[str]) -> Iterator[PolicyError]:
-    """Put each of pydantic's errors in our words, at its place in the file."""
+def translate(error: ValidationError, document: Document, keys: Collection[str]) -> Iterator[PolicyError]:
+    """Put each of pydantic's errors in our words, at its place in the file. A misspelt key may have been meant as one of `keys`."""
     for each in error.errors(include_url=False, include_input=False):
         loc = each["loc"]
+        is_key = bool(loc) and loc[-1] == "[key]"
+        loc = loc[:-1] if is_key else loc
         key = str(loc[-1]) if loc else "the file"
         match each["type"]:
             case "extra_forbidden":
@@ -110,7 +112,7 @@ def _translate(error: ValidationError, document: Document, keys: frozenset[str])
             case "value_error":
                 yield document.error(str(each["ctx"]["error"]), loc)
             case _:
-                yield document.error(f"`{key}`: {each['msg']}", loc)
+                yield document.error(f"`{key}`: {each['msg']}", loc, key=is_key)
 
 
 def _guard(source: Source) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import PolicyError
 from .cases import Approval, Case, CaseFile, Expect, Values
+from .check import every_clause
 from .decide import decide
 from .decision import Decision, Requirement
 from .document import Document, Loc, parse
@@ -89,7 +90,7 @@ def run_cases(policies: Policies, files: Mapping[str, str], actions: Mapping[str
         raise problems[0]
     decided = [each for tests in read for each in tests.run()]
     matched = frozenset().union(*(_matched(decision) for _, decision in decided))
-    places = {clause.name: Place(clause.name, clause.path, clause.line) for clause in policies.clauses}
+    places = {clause.name: Place(clause.name, clause.path, clause.line) for _, _, clause in every_clause(policies)}
     unmatched = tuple(place for name, place in sorted(places.items()) if name not in matched)
     return Results(tuple(result for result, _ in decided), unmatched, len(places))
 
@@ -141,7 +142,8 @@ class _Tests:
                 yield self._unknown("action", name, self.actions, ("cases", place, "expect", "missing", at))
 
     def _names(self, action: str) -> frozenset[str]:
-        return frozenset(clause.name for clause in self.policies.clauses if clause.action == action)
+        """Name the rules and limits on an action, of whichever tenant."""
+        return frozenset(clause.name for name, _, clause in every_clause(self.policies) if name == action)
 
     def _kind(self, action: str) -> Kind:
         if action not in self._kinds:
@@ -185,7 +187,8 @@ def _merged(under: Values, over: Values) -> Values:
 def _misfits(value: Any, kind: Kind, loc: Loc) -> Iterator[tuple[Loc, str]]:
     """Find what no rule would ever see. What is left out is not missed: a condition that needs it can't be evaluated, and that is seen."""
     shown = ".".join(map(str, loc))
-    if not isinstance(value, _TYPES.get(kind.what, object)) or (isinstance(value, bool) and kind.what == "integer"):
+    wanted: Any = _TYPES.get(kind.what, type(value))
+    if type(value) is not wanted:
         yield loc, f"`{shown}` must be {_A_TIME if kind.what == 'timestamp' else kind.what}"
     elif kind.what == "timestamp" and not _is_time(value):
         yield loc, f"`{shown}` must be {_A_TIME}"

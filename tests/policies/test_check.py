@@ -49,7 +49,7 @@ def test_files_that_overlap():
         SHAPE,
     )
     assert [str(notice) for notice in found.warnings] == [
-        "b.yaml:4: rules on `refund_payment` are also in a.yaml: a deny in either wins, requirements add up"
+        "b.yaml:2: rules on `refund_payment` are also in a.yaml: a deny in either wins, requirements add up"
     ]
 
 

@@ -13,14 +13,15 @@ from .clock import MICROSECOND
 from .deadline import within
 from .execution import READY_WITHIN, SECOND, became_unknown, execute_and_settle, fail, next_look, referred, refusal, replay_allowed, succeed
 from .outcome import problem
-from .phases import context, gather, hold, intend, judge, own, start_attempt, travel
+from .phases import context, gather, halt, hold, intend, judge, own, start_attempt, travel
 from .receive import digest_of
 from .session import Session
 from .statements import Write
 from .work import Draft, Parts, Work, commit, ending, move
 
-FIRST = (gather, own, judge, hold, intend, execute_and_settle)
+FIRST = (halt, gather, own, judge, hold, intend, execute_and_settle)
 """The phases of a call after `receive`; a call that rested goes through all of them again."""
+LIFTED_BY_THEN = 30 * SECOND
 
 
 async def advance(parts: Parts, call_id: str) -> Call:
@@ -43,6 +44,8 @@ async def advance(parts: Parts, call_id: str) -> Call:
             return await _decide_again(parts, call, action)
         case State.EXECUTING if call.lease_until is not None and now >= call.lease_until:
             work = await restore(parts, call, action)
+            if not action.effect.writes:
+                return (await commit(parts, fail(work, problem("read_failed", retry="later")))).call
             settle_at = call.lease_until + action.effect.settle // MICROSECOND
             why = "the lease ended without an answer"
             return (await commit(parts, became_unknown(parts, work.on_call(settle_at=settle_at), why))).call
@@ -121,13 +124,17 @@ async def _find_out(parts: Parts, work: Work) -> Call:
     repeats an error that it saved under the key.
     """
     now = parts.clock.now()
-    if replay_allowed(work, now) and not work.call.cancel_asked and not changed(work.call, work.action):
+    replayed = replay_allowed(work, now) and not work.call.cancel_asked and not changed(work.call, work.action)
+    stopped = parts.control.stopped_by(work.call) is not None
+    if replayed and not stopped:
         if work.call.attempt > 1 and work.action.effect.find and (found := await _found(parts, work)) is not None:
             return (await commit(parts, found)).call
         again = start_attempt(parts, work).also(Write("control.hold", (work.call.tenant, parts.control.epoch)))
         return (await travel(parts, await commit(parts, again), (execute_and_settle,))).call
     if work.action.effect.find is None:
-        return (await commit(parts, work.on_call(wake_at=None))).call
+        # Once the switch is lifted it may still be replayed; without that, only a person can find out.
+        later = now + LIFTED_BY_THEN if replayed else None
+        return (await commit(parts, work.on_call(wake_at=later))).call
     if work.call.settle_at is not None and now < work.call.settle_at:
         return (await commit(parts, work.on_call(wake_at=work.call.settle_at))).call
     return (await commit(parts, await _look_up(parts, work))).call

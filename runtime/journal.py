@@ -17,6 +17,7 @@ from functools import partial
 
 from ..errors import DatabaseLocked, DatabaseReadOnly, StoreError
 from .disk_thread import DiskThread
+from .series import CHANGE, Found, Release, Take, change
 from .statements import ORDER, STATEMENTS, Write
 
 LOCK_WAIT = 5.0
@@ -34,6 +35,14 @@ class Conflict(StoreError):
         self.statement = statement
 
 
+class LimitReached(Conflict):
+    """What the call would take of a limit does not fit any more; `found` says what was used when it was tried."""
+
+    def __init__(self, found: Found) -> None:
+        super().__init__(CHANGE)
+        self.found = found
+
+
 class CommitUnknown(StoreError):
     """The commit was cut off; read back by id before deciding."""
 
@@ -43,6 +52,7 @@ class CommitUnknown(StoreError):
 @dataclass(slots=True)
 class _Member:
     writes: Sequence[Write]
+    changes: Sequence[Take | Release]
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -65,15 +75,18 @@ class Journal:
     async def commit(self, writes: Iterable[Write]) -> None:
         """Commit these writes together, or none of them.
 
-        Raises `Conflict` when a row moved or a key is taken, `CommitUnknown` when the commit itself was cut off, and
-        `StoreError` for a database that can't be written. The queue is bounded at the door, by `LONGEST_QUEUE`: whatever was
-        let in may write what has become of it.
+        Raises `Conflict` when a row moved or a key is taken, `LimitReached` when a limit has no room, `CommitUnknown` when the
+        commit itself was cut off, and `StoreError` for a database that can't be written. The queue is bounded at the door, by
+        `LONGEST_QUEUE`: whatever was let in may write what has become of it.
         """
         if self._closing:
             raise StoreError("the database was closed")
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="remit-journal")
-        member = _Member(sorted(writes, key=lambda write: ORDER[write.statement]))
+        writes = list(writes)
+        rows = [write for write in writes if write.statement != CHANGE]
+        changes = [write.values[0] for write in writes if write.statement == CHANGE]
+        member = _Member(sorted(rows, key=lambda write: ORDER[write.statement]), changes)
         self._queue.append(member)
         self._waked.set()
         await member.done  # a caller who goes away cancels this future, and leaves its change in the queue
@@ -99,7 +112,7 @@ class Journal:
 
     async def _commit_group(self, group: list[_Member]) -> None:
         try:
-            await self._transact(group)
+            found = await self._transact(group)
         except Exception as error:  # noqa: BLE001 - whatever is off with one change, the journal goes on for all others
             if len(group) == 1 or isinstance(error, CommitUnknown | sqlite3.OperationalError):
                 _tell(group, _explained(error))
@@ -107,12 +120,15 @@ class Journal:
             for member in group:
                 await self._commit_group([member])
         else:
-            _tell(group, None)
+            for member, reached in zip(group, found, strict=True):
+                _tell([member], LimitReached(reached) if reached else None)
 
-    async def _transact(self, group: list[_Member]) -> None:
+    async def _transact(self, group: list[_Member]) -> list[Found]:
+        """Commit all members but those that a limit has no room for; gives what each of these found."""
         await self._begin()
         try:
-            self._apply(group)
+            found = change(self._connection, [member.changes for member in group])
+            self._apply([member for member, reached in zip(group, found, strict=True) if not reached])
         except BaseException:
             self._connection.rollback()
             raise
@@ -122,6 +138,7 @@ class Journal:
             if self._connection.in_transaction:
                 self._connection.rollback()
             raise CommitUnknown(f"the commit failed: {error}") from error
+        return found
 
     async def _begin(self) -> None:
         try:

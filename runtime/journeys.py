@@ -14,7 +14,7 @@ from .advance import FIRST, advance
 from .call import Call
 from .control import refresh
 from .effects import Taken, claim
-from .journal import LONGEST_QUEUE, Conflict
+from .journal import LONGEST_QUEUE, Conflict, LimitReached
 from .lingering import watch
 from .outcome import Outcome
 from .phases import deny, travel
@@ -118,15 +118,16 @@ class Journeys:
         for _ in range(TRIES):
             try:
                 return (await travel(self._parts, begun, () if begun.at_rest else FIRST)).call
-            except Conflict:
+            except Conflict as conflict:
                 if (stored := self._parts.store.find(received.call.id)) is not None:
                     return stored  # recovery was quicker: what it found is what happened
-            # Nothing was written: somebody else took a key meanwhile, or changed the policies.
+                found = conflict.found if isinstance(conflict, LimitReached) else {}
+            # Nothing was written: somebody else took a key or what a limit had left meanwhile, or changed the policies.
             refresh(self._parts)
             again = self._placed(submission, received)
             if isinstance(again, Call):
                 return again
-            begun = again
+            begun = again.evolve(found=found)  # so that a mere limit takes one further try, whatever others take and give back
         raise Overloaded
 
     async def _advance(self, call_id: str) -> Call:

@@ -11,6 +11,8 @@ from ..audit import FINAL, State
 
 WORDS = {
     "denied": "This is not allowed here. Do not repeat it.",
+    "switched_off": "This is switched off. Do not repeat it.",
+    "prerequisite_missing": "Something else must be done first in this conversation, so nothing was done.",
     "not_found": "There is no such thing for this customer. Do not repeat it.",
     "effect_taken": "Something else was already asked for here, so this was not done. Do not repeat it.",
     "conflict": "This can't be done here. Do not repeat it.",

@@ -1,6 +1,7 @@
 """The way of a call, as small named phases over one immutable value.
 
     receive   find the action; strict JSON; validate; canonical bytes; a key seen before is the earlier call (receive.py)
+    halt      a thrown switch stops it here
     gather    load only the facts that the ownership check and the rules mention
     own       the declared ownership check; a foreign object and a missing one get the same answer
     judge     pure: (policies, inputs) -> Decision
@@ -22,7 +23,7 @@ from typing import Any
 from ..actions import Context
 from ..audit import State
 from ..errors import StoreError
-from ..policies import Inputs, decide
+from ..policies import Decision, Inputs, Then, decide
 from .clock import MICROSECOND, to_datetime, to_text
 from .deadline import within
 from .effects import claim_writes
@@ -31,6 +32,7 @@ from .outcome import WORDS, problem
 from .recorded import parted_arguments, without_secrets
 from .requirements import ask, still_open
 from .statements import Write
+from .usage import count, exceeded, reservations, reserve
 from .work import Parts, Work, commit
 
 SECOND = 1_000_000
@@ -59,6 +61,12 @@ async def _commit_at_rest(parts: Parts, work: Work) -> Work:
         except StoreError:
             await asyncio.sleep(pause)
     return await commit(parts, work)
+
+
+async def halt(parts: Parts, work: Work) -> Work:
+    """Stop what a switch names, before any of its facts is loaded; one thrown later is met by the intent's epoch."""
+    switch = parts.control.stopped_by(work.call)
+    return deny(work, "switched_off", switch=switch) if switch else work
 
 
 async def gather(parts: Parts, work: Work) -> Work:
@@ -93,13 +101,12 @@ async def own(parts: Parts, work: Work) -> Work:
 
 async def judge(parts: Parts, work: Work) -> Work:
     """Decide by the policies in force, and record what was looked at."""
-    given = inputs(parts, work)
-    decision = decide(parts.control.policies, given)
-    body, personal = _decided(work, given, decision.to_json(), parts.control.policies.digest)
-    work = work.evolve(decision=decision).note("call.decided", body, personal)
-    if not decision.allowed:
-        return deny(work, "denied", say=decision.say)
-    return work
+    policies = parts.control.policies
+    counted = count(parts, policies, work, inputs(parts, work))
+    decision = decide(policies, counted.inputs)
+    body, personal = _decided(work, counted.inputs, decision.to_json(), policies.digest)
+    work = work.evolve(decision=decision, takes=counted.takes).note("call.decided", body, personal)
+    return work if decision.allowed else _refused(parts, work, decision)
 
 
 async def hold(parts: Parts, work: Work) -> Work:
@@ -114,14 +121,14 @@ async def hold(parts: Parts, work: Work) -> Work:
 
 
 async def intend(parts: Parts, work: Work) -> Work:
-    """Write the intent, durable before any byte leaves; a read has none."""
+    """Write the intent, durable before any byte leaves; a read has none, unless a limit counts it."""
     if work.dry_run:
         return work.on_call(state=State.READY).rest()
     if work.call.state is State.WAITING:
         work = work.moved_by_last(State.READY)
-    if not work.action.effect.writes:
+    if not work.action.effect.writes and not work.takes:
         return work
-    work = claim_writes(work).also(
+    work = reserve(parts, claim_writes(work)).also(
         Write("control.hold", (work.call.tenant, parts.control.epoch)),
         *(Write("requirement.move", ("used", work.call.tenant, one, "approved")) for one in work.granted),
     )
@@ -141,6 +148,7 @@ def start_attempt(parts: Parts, work: Work) -> Work:
         "provider_key": parts.vault.hash("provider", provider_key(work)).hex(),
         "lease_until": to_text(lease),
         "approvals": list(work.granted),
+        **reservations(work.takes),
     }
     return work.note(
         "call.intended",
@@ -160,11 +168,11 @@ def provider_key(work: Work) -> str:
     return f"{work.call.id}-{work.call.ordinal}"
 
 
-def deny(work: Work, code: str, *, say: str | None = None, retry: str = "never", holder: str | None = None) -> Work:
-    """End the call without effect; `holder` names the call that was there first."""
+def deny(work: Work, code: str, *, say: str | None = None, retry: str = "never", holder: str | None = None, **told: str) -> Work:
+    """End the call without effect; `holder` names the call that was there first, and `told` is for the event alone."""
     error = problem(code, say or (f"{WORDS[code]} The earlier call is {holder}." if holder else None), retry=retry)
     return (
-        work.note("call.denied", {"code": code} | ({"holder": holder} if holder else {}), to=State.DENIED)
+        work.note("call.denied", {"code": code, **told} | ({"holder": holder} if holder else {}), to=State.DENIED)
         .let_go()
         .on_call(code=code, wake_at=None, result=work.owner.seal({"error": error.to_json()}, work.call.id))
         .rest()
@@ -203,6 +211,18 @@ def context(parts: Parts, work: Work, *, provider: str | None) -> Context:
         effect_key=work.effect_text,
         provider_key=provider,
     )
+
+
+def _refused(parts: Parts, work: Work, decision: Decision) -> Work:
+    """Deny, and say which limit was in the way, or what would have to be done first."""
+    stops = exceeded(parts, work, decision)
+    for one in stops:
+        work = work.note("limit.exceeded", {"limit": one.limit, "used": one.used, "takes": one.takes, "at_most": one.at_most})
+    rules = {match.then for match in decision.matched}
+    if decision.missing and not stops and Then.ALLOW in rules and Then.DENY not in rules:
+        words = f"{WORDS['prerequisite_missing']} First call {' and '.join(decision.missing)}, then ask for this again."
+        return deny(work, "prerequisite_missing", say=decision.say or words, retry="later")
+    return deny(work, "denied", say=decision.say)
 
 
 def _without_facts(parts: Parts, work: Work) -> Work:

@@ -35,11 +35,12 @@ def _insert(table: str, *columns: str) -> str:
 
 STATEMENTS: dict[str, str] = {
     "control.open": _insert("tenant_control", "tenant", "epoch", "bundle"),
-    "control.hold": "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND epoch = ?",
     "control.activate": "UPDATE tenant_control SET epoch = epoch + 1, bundle = ? WHERE tenant = ? AND epoch = ?",
     "control.shadow": "UPDATE tenant_control SET epoch = epoch + 1, shadow = ? WHERE tenant = ?",
     "control.raise": "UPDATE tenant_control SET epoch = epoch + 1 WHERE tenant = ?",
     "control.raise_all": "UPDATE tenant_control SET epoch = epoch + 1",
+    # After all that raises the epoch: an intent in one group with a switch or another bundle must not pass beside it.
+    "control.hold": "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND epoch = ?",
     "switch.throw": _insert("switch", "tenant", "kind", "target", "reason", "author", "at"),
     "switch.lift": "DELETE FROM switch WHERE tenant = ? AND kind = ? AND target = ?",
     "bundle.add": _insert("bundle", "tenant", "digest", "sources", "author", "created_at") + " ON CONFLICT DO NOTHING",
@@ -48,6 +49,7 @@ STATEMENTS: dict[str, str] = {
     "call.move": f"UPDATE call SET {', '.join(f'{name} = ?' for name in CALL_MUTABLE)} WHERE tenant = ? AND id = ? AND version = ?",  # noqa: S608
     "call.forbid": "UPDATE call SET cancel_asked = 1 WHERE tenant = ? AND id = ? AND state IN ('executing', 'unknown')",
     "effect.hold": _insert("effect", "tenant", "key", "ordinal", "call", "fingerprint", "subject"),
+    "effect.amend": "UPDATE effect SET fingerprint = ? WHERE tenant = ? AND key = ? AND ordinal = ? AND call = ?",
     "effect.free": "DELETE FROM effect WHERE tenant = ? AND key = ? AND ordinal = ? AND call = ?",
     "requirement.add": _insert(
         "requirement",
@@ -74,6 +76,7 @@ STATEMENTS: dict[str, str] = {
     "requirement.close": "UPDATE requirement SET state = ? WHERE tenant = ? AND call = ? AND state = 'open'",
     "requirement.escalate": "UPDATE requirement SET escalated = 1 WHERE tenant = ? AND id = ? AND state = 'open' AND escalated = 0",
     "excluded.add": _insert("excluded", "tenant", "call", "who") + " ON CONFLICT DO NOTHING",
+    "vote.void": "UPDATE vote SET void = 1 WHERE tenant = ? AND call = ? AND digest = ? AND void = 0",
     "vote.add": _insert("vote", "tenant", "requirement", "person", "answer", "role", "digest", "at", "call", "roles", "who"),
     "code.put": _insert("code", "tenant", "requirement", "sent", "hash", "tries", "sent_at", "expires_at", "used")
     + " ON CONFLICT (tenant, requirement) DO UPDATE SET sent = excluded.sent, hash = excluded.hash, tries = 0, sent_at = excluded.sent_at,"
@@ -88,6 +91,19 @@ STATEMENTS: dict[str, str] = {
     "agent.put": _insert("agent", "tenant", "id", "owner") + " ON CONFLICT (tenant, id) DO UPDATE SET owner = excluded.owner",
     "key.add": _insert("api_key", "tenant", "prefix", "hash", "owner", "owner_kind", "scopes", "created_at", "expires_at", "revoked"),
     "key.revoke": "UPDATE api_key SET revoked = 1 WHERE tenant = ? AND prefix = ? AND revoked = 0",
+    "series.put": _insert("series", "tenant", "series", "key", "width", "number", "at")
+    + " ON CONFLICT (tenant, series, key) DO UPDATE SET width = excluded.width, number = excluded.number, at = excluded.at",
+    "usage.drop": "DELETE FROM usage WHERE tenant = ? AND series = ? AND key = ? AND slice < ?",
+    "usage.clear": "DELETE FROM usage WHERE tenant = ? AND series = ? AND key = ?",
+    "usage.anew": "INSERT INTO usage (tenant, series, key, slice, member, amount)"
+    " SELECT tenant, series, key, at / ?1, member, sum(amount) FROM reservation"
+    " WHERE tenant = ?2 AND series = ?3 AND key = ?4 AND at >= ?5 AND released = 0 GROUP BY at / ?1, member",
+    "usage.add": _insert("usage", "tenant", "series", "key", "slice", "member", "amount")
+    + " ON CONFLICT (tenant, series, key, slice, member) DO UPDATE SET amount = amount + excluded.amount",
+    "reservation.release": "UPDATE reservation SET released = 1 WHERE tenant = ? AND call = ? AND series = ?",
+    "reservation.put": "INSERT INTO reservation (tenant, call, series, key, member, amount, at, released) VALUES (?, ?, ?, ?, ?, ?, ?, 0)"
+    " ON CONFLICT (tenant, call, series) DO UPDATE SET key = excluded.key, member = excluded.member, amount = excluded.amount,"
+    " at = excluded.at, released = 0",
     "event.add": _insert("event", "tenant", "id", "call", "sequence", "kind", "at", "leaf", "hash"),
     "event.place": "UPDATE event SET leaf_index = ? WHERE position = ? AND leaf_index IS NULL",
     "opening.add": _insert("opening", "tenant", "event", "subject", "blob"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from ..errors import CallNotFound
 from .call import Call
 from .database import Database
 from .journal import CommitUnknown, Journal
+from .series import Held, Take, held_by, used
 from .statements import CALL_COLUMNS, Write
 
 _CALL = f"SELECT {', '.join(CALL_COLUMNS)} FROM call WHERE tenant = ?"  # noqa: S608 - names from this package
@@ -46,6 +47,10 @@ class Requirement:
         """Name the columns in the order of the fields."""
         return ", ".join(cls.__slots__)
 
+    def values(self) -> tuple[Any, ...]:
+        """Give the row as it is stored."""
+        return tuple(getattr(self, name) for name in self.__slots__)
+
 
 class Hold(NamedTuple):
     """One call's hold on an effect key: what it asked for, and whose pseudonym it asked under."""
@@ -54,6 +59,26 @@ class Hold(NamedTuple):
     ordinal: int
     fingerprint: bytes
     subject: str
+
+
+class Code(NamedTuple):
+    """A one-time code: the how many-th it is of its step-up, its keyed hash, and how often it was tried."""
+
+    sent: int
+    hash: bytes
+    tries: int
+    sent_at: int
+    expires_at: int
+    used: int
+
+
+class ControlRow(NamedTuple):
+    """What is in force for a tenant: digests of the active bundle and of the one decided beside it (empty: none), and thrown switches."""
+
+    epoch: int
+    bundle: str
+    shadow: str
+    switches: frozenset[tuple[str, str]]
 
 
 class Store:
@@ -149,13 +174,65 @@ class Store:
         row = self.row(sql, (self.tenant, requirement_id))
         return _requirement(row) if row else None
 
-    def votes(self, requirement_id: str) -> list[tuple[str, str, str]]:
-        """List (person, answer, role) of a requirement."""
-        return self.rows("SELECT person, answer, role FROM vote WHERE tenant = ? AND requirement = ?", (self.tenant, requirement_id))
+    def votes(self, requirement_id: str) -> list[tuple[str, str]]:
+        """List (person, answer) of a requirement, the earliest first."""
+        return self.rows("SELECT person, answer FROM vote WHERE tenant = ? AND requirement = ? ORDER BY at", (self.tenant, requirement_id))
 
-    def control(self) -> tuple[int, str] | None:
-        """Give the epoch and the digest of the active policy bundle."""
-        return self.row("SELECT epoch, bundle FROM tenant_control WHERE tenant = ?", (self.tenant,))  # type: ignore[no-any-return]
+    def ballots(self, call: Call) -> dict[str, frozenset[str]]:
+        """Give who has approved what the call would now do, with the roles that each held when voting."""
+        sql = "SELECT person, roles FROM vote WHERE tenant = ? AND call = ? AND digest = ? AND void = 0 AND answer = 'approve'"
+        return {person: frozenset(roles.split()) for person, roles in self.rows(sql, (self.tenant, call.id, call.digest))}
+
+    def excluded(self, call_id: str) -> frozenset[bytes]:
+        """Give the keyed hashes of whoever can't vote on a call."""
+        return frozenset(who for (who,) in self.rows("SELECT who FROM excluded WHERE tenant = ? AND call = ?", (self.tenant, call_id)))
+
+    def declined(self, call: Call) -> str | None:
+        """Name the call of the same conversation that asked for the same, and to which a person said no."""
+        sql = "SELECT id FROM call WHERE tenant = ? AND fingerprint = ? AND state = 'declined' AND conversation = ? LIMIT 1"
+        found = self.row(sql, (self.tenant, call.fingerprint, call.conversation)) if call.conversation else None
+        return found[0] if found else None
+
+    def code(self, requirement_id: str) -> Code | None:
+        """Give the latest one-time code that was sent for a step-up."""
+        sql = "SELECT sent, hash, tries, sent_at, expires_at, used FROM code WHERE tenant = ? AND requirement = ?"
+        found = self.row(sql, (self.tenant, requirement_id))
+        return Code(*found) if found else None
+
+    def raised(self, subject: str, conversation: str, now: int) -> tuple[int, int] | None:
+        """Give (assurance, since when) that a customer, by pseudonym, has proved in a conversation, while it holds."""
+        sql = "SELECT assurance, verified_at FROM raised WHERE tenant = ? AND subject = ? AND conversation = ? AND until_at > ?"
+        return self.row(sql, (self.tenant, subject, conversation, now))  # type: ignore[no-any-return]
+
+    def latest_of(self, call: Call, *, most: int) -> list[Call]:
+        """List the latest other calls about the same person, the latest first."""
+        sql = f"{_CALL} AND subject = ? AND id <> ? ORDER BY created_at DESC LIMIT ?"
+        return [found for row in self.rows(sql, (self.tenant, call.subject, call.id, most)) if (found := _call(row))]
+
+    def control(self) -> ControlRow | None:
+        """Give what is in force, as one statement sees it: the switches are those of this epoch."""
+        sql = (
+            "SELECT c.epoch, c.bundle, c.shadow, s.kind, s.target FROM tenant_control c "
+            "LEFT JOIN switch s ON s.tenant IN (c.tenant, '*') WHERE c.tenant = ?"
+        )
+        rows = self.rows(sql, (self.tenant,))
+        return ControlRow(*rows[0][:3], frozenset((kind, target) for *_, kind, target in rows if kind)) if rows else None
+
+    def used(self, take: Take, own: Held | None) -> Mapping[str, Any]:
+        """Say what is used in the window that a call would take from, without what it holds of it (`own`)."""
+        return used(self._reader, take, own)
+
+    def held(self, call_id: str) -> dict[str, Held]:
+        """Give what a call holds of limits, by series."""
+        return held_by(self._reader, self.tenant, call_id)
+
+    def done(self, conversation: str, subject: str) -> tuple[str, ...]:
+        """Name the actions that have succeeded in a conversation for a person, by pseudonym."""
+        sql = (
+            "SELECT DISTINCT action FROM call WHERE tenant = ? AND conversation = ? AND conversation <> '' AND subject = ? "
+            "AND state = 'succeeded' ORDER BY action"
+        )
+        return tuple(action for (action,) in self.rows(sql, (self.tenant, conversation, subject)))
 
     def last_recorded(self) -> int:
         """Give the latest recorded time in microseconds, 0 for an empty log."""

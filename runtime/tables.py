@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, 
 from sqlmodel import Field, SQLModel
 
 METADATA = SQLModel.metadata
-_SAID, _DECLINED = text("conversation <> ''"), text("state = 'declined'")
+_SAID, _DECLINED, _COUNTS = text("conversation <> ''"), text("state = 'declined'"), text("void = 0")
 POSITION = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -96,6 +96,7 @@ class CallRow(SQLModel, table=True):
         ),
         Index("call_wake", "tenant", "wake_at", sqlite_where=text("wake_at IS NOT NULL"), postgresql_where=text("wake_at IS NOT NULL")),
         Index("call_conversation", "tenant", "conversation", sqlite_where=_SAID, postgresql_where=_SAID),
+        Index("call_subject", "tenant", "subject", "created_at"),
         Index("call_declined", "tenant", "fingerprint", sqlite_where=_DECLINED, postgresql_where=_DECLINED),
     )
     tenant: str = Field(primary_key=True)
@@ -182,11 +183,13 @@ class VoteRow(SQLModel, table=True):
     """One person's answer, with the roles held when voting; each person counts once for what a call would do.
 
     `who` is a keyed hash of the person's id: a trigger refuses whoever is `excluded` from the call, its principal, and the
-    owner of the agent that asks.
+    owner of the agent that asks. A vote on what has changed since is `void`, and the person is asked anew.
     """
 
     __tablename__ = "vote"
-    __table_args__ = (Index("vote_once", "tenant", "call", "digest", "person", unique=True),)
+    __table_args__ = (
+        Index("vote_once", "tenant", "call", "digest", "person", unique=True, sqlite_where=_COUNTS, postgresql_where=_COUNTS),
+    )
     tenant: str = Field(primary_key=True)
     requirement: str = Field(primary_key=True)
     person: str = Field(primary_key=True)
@@ -197,6 +200,7 @@ class VoteRow(SQLModel, table=True):
     call: str = _text("")
     roles: str = _text("")
     who: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    void: int = _number()
 
 
 class ExcludedRow(SQLModel, table=True):
@@ -235,24 +239,28 @@ class RaisedRow(SQLModel, table=True):
 
 
 class SeriesRow(SQLModel, table=True):
-    """One limit for one key: how many reservations and releases it has seen."""
+    """One limit for one key: how many reservations and releases it has seen, when it was last reserved from, and its slices' width."""
 
     __tablename__ = "series"
     tenant: str = Field(primary_key=True)
     series: str = Field(primary_key=True)
     key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
-    width: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    width: int = Field(sa_column=_big())
     number: int = Field(sa_column=_big())
+    at: int = Field(sa_column=_big())
 
 
 class UsageRow(SQLModel, table=True):
-    """What was taken of a limit in one slice of time; of a distinct count, by each value (`member`)."""
+    """What was taken of a limit in one slice of time, as wide as its series says; of a distinct count, by each value (`member`).
+
+    Without a rowid the rows of a window lie side by side: a sum reads one stretch of the table.
+    """
 
     __tablename__ = "usage"
+    __table_args__ = {"sqlite_with_rowid": False}
     tenant: str = Field(primary_key=True)
     series: str = Field(primary_key=True)
     key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
-    width: int = Field(sa_column=Column(BigInteger, primary_key=True))
     slice: int = Field(sa_column=Column(BigInteger, primary_key=True))
     member: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     amount: int = Field(sa_column=_big())
@@ -269,7 +277,6 @@ class ReservationRow(SQLModel, table=True):
     key: bytes
     member: bytes
     amount: int = Field(sa_column=_big())
-    width: int = Field(sa_column=_big())
     at: int = Field(sa_column=_big())
     released: int
 

@@ -23,7 +23,10 @@ from .work import Parts, Work
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallView:
-    """Everything about a call, opened for a person who may see it. Times are RFC 3339 in UTC."""
+    """Everything about a call, opened for a person who may see it. Times are RFC 3339 in UTC.
+
+    `limits` say what it takes of each limit, and what was used before, as it was last decided.
+    """
 
     id: str
     action: str
@@ -46,16 +49,21 @@ class CallView:
     result: Any
     next_look: str | None
     requirements: tuple[Mapping[str, Any], ...] = ()
+    limits: tuple[Mapping[str, Any], ...] = ()
     events: tuple[Mapping[str, Any], ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """How a runtime stands: the age of the oldest event that no checkpoint covers, calls on their way here, changes not yet committed."""
+    """How a runtime stands.
+
+    The age of the oldest event that no checkpoint covers, calls on their way here, changes not yet committed, switches that are thrown.
+    """
 
     oldest_unsequenced: timedelta
     running: int
     queued: int
+    switches: int
 
 
 def outcome_of(parts: Parts, call: Call, *, repeated: bool = False) -> Outcome:
@@ -89,6 +97,8 @@ def dry_outcome(parts: Parts, work: Work) -> Outcome:
 def view(parts: Parts, call: Call) -> CallView:
     """Open a call for a person."""
     request, kept = _opened(parts, call, call.sealed), _opened(parts, call, call.result)
+    told = events(parts, call)
+    decisions = [event["body"]["decision"] for event in told if event["kind"] == "call.decided"]
     return CallView(
         id=call.id,
         action=call.action,
@@ -111,7 +121,8 @@ def view(parts: Parts, call: Call) -> CallView:
         result=kept.get("canonical", kept.get("error")),
         next_look=to_text(call.wake_at) if call.wake_at else None,
         requirements=tuple(_requirements(parts, call)),
-        events=tuple(events(parts, call)),
+        limits=tuple(decisions[-1].get("limits", ())) if decisions else (),
+        events=tuple(told),
     )
 
 
@@ -138,7 +149,7 @@ def health(parts: Parts, *, running: int) -> Health:
     except sqlite3.Error as error:
         raise StoreError(f"{parts.store.path}: {error}") from error
     age = timedelta(microseconds=max(0, parts.clock.now() - oldest[0])) if oldest else timedelta()
-    return Health(oldest_unsequenced=age, running=running, queued=parts.store.journal.depth)
+    return Health(oldest_unsequenced=age, running=running, queued=parts.store.journal.depth, switches=len(parts.control.switches))
 
 
 def _event(parts: Parts, row: Any) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from ..actions import Action, Arguments, Catalog, Context
@@ -16,6 +17,7 @@ from ..policies import ActionShape, Decision, Expression, Policies
 from .call import Call, evolved
 from .clock import Clock, to_text
 from .recorded import secrets, without_secrets
+from .series import CHANGE, Found, Release, Take
 from .session import Session
 from .statements import Write, add_call, move_call
 from .store import Store
@@ -40,10 +42,18 @@ class Guard:
 
 @dataclass(slots=True)
 class Control:
-    """The policies in force in this process, and the epoch they were activated in."""
+    """What is in force in this process, and the epoch in which it was read. A switch is `(kind, target)`."""
 
     epoch: int
     policies: Policies
+    switches: frozenset[tuple[str, str]] = frozenset()
+
+    def stopped_by(self, call: Call) -> str | None:
+        """Name the switch that stops a call, such as `action:refund_payment`; None where none does."""
+        if not self.switches:
+            return None
+        places = (("all", "*"), ("tenant", call.tenant), ("agent", call.principal), ("action", call.action))
+        return next((f"{kind}:{target}" for kind, target in places if (kind, target) in self.switches), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +104,8 @@ class Work:
     `stored` is the version that the database holds (0: none yet). `asker` is the subject's key; `owner` the key of the person
     whose data it is (`about=`). `next_ordinal` is the place that the effect would take, and `confirm` the earlier call that
     the customer must be shown before. `conflict` says that another subject holds the
-    effect key. `granted` names the approvals that the next intent uses.
+    effect key. `granted` names the approvals that the next intent uses, and `takes` what it
+    takes of limits. `found` is what was used of the limits that had no room, when the call tried to take from them.
     """
 
     call: Call
@@ -112,6 +123,8 @@ class Work:
     facts: Mapping[str, Any] = field(default_factory=dict)
     decision: Decision | None = None
     granted: tuple[str, ...] = ()
+    takes: tuple[Take, ...] = ()
+    found: Found = field(default_factory=dict)
     drafts: tuple[Draft, ...] = ()
     writes: tuple[Write, ...] = ()
     dry_run: bool = False
@@ -225,7 +238,8 @@ def record(parts: Parts, call: Call, drafts: tuple[Draft, ...], owner: SubjectKe
     """Build the leaves of the drafts, chained to the call's events before, and the call's next version."""
     now = parts.clock.now()
     sequence, previous = call.sequence, call.last_leaf
-    writes: list[Write] = []
+    # What an attempt has taken of limits is given back with any end but success.
+    writes = [give_back(parts, call.id)] if call.attempt and call.final and call.state is not State.SUCCEEDED else []
     head = {
         "tenant": call.tenant,
         "call": call.id,
@@ -250,6 +264,11 @@ def record(parts: Parts, call: Call, drafts: tuple[Draft, ...], owner: SubjectKe
         previous, more = event_writes(parts, event, owner, now)
         writes += more
     return call.evolve(sequence=sequence, last_leaf=previous, updated_at=now), writes
+
+
+def give_back(parts: Parts, call_id: str) -> Write:
+    """Release what a call has taken of limits, to the slices that took it; what was released before stays as it is."""
+    return Write(CHANGE, (Release(parts.store.tenant, call_id, partial(apart, parts)),))
 
 
 def apart(

@@ -23,9 +23,9 @@ def upgrade() -> None:
     _call_indexes()
 
 
-def _table(name: str, keys: dict[str, Any], columns: dict[str, Any]) -> None:
+def _table(name: str, keys: dict[str, Any], columns: dict[str, Any], **options: Any) -> None:
     made = [sa.Column(column, kind(), nullable=False) for column, kind in {**keys, **columns}.items()]
-    op.create_table(name, *made, sa.PrimaryKeyConstraint(*keys))
+    op.create_table(name, *made, sa.PrimaryKeyConstraint(*keys), **options)
 
 
 def _control() -> None:
@@ -49,6 +49,7 @@ def _votes() -> None:
     op.add_column("vote", sa.Column("call", sa.String(), nullable=False, server_default=""))
     op.add_column("vote", sa.Column("roles", sa.String(), nullable=False, server_default=""))
     op.add_column("vote", sa.Column("who", sa.LargeBinary(), nullable=True))
+    op.add_column("vote", sa.Column("void", sa.Integer(), nullable=False, server_default="0"))
     op.execute(
         "UPDATE vote SET roles = role, call = (SELECT r.call FROM requirement r WHERE r.tenant = vote.tenant AND r.id = vote.requirement)"
     )
@@ -57,7 +58,10 @@ def _votes() -> None:
         "DELETE FROM vote WHERE EXISTS (SELECT 1 FROM vote v WHERE v.tenant = vote.tenant AND v.call = vote.call AND v.digest = vote.digest "
         "AND v.person = vote.person AND (v.at < vote.at OR (v.at = vote.at AND v.requirement < vote.requirement)))"
     )
-    op.create_index("vote_once", "vote", ["tenant", "call", "digest", "person"], unique=True)
+    counts = sa.text("void = 0")
+    op.create_index(
+        "vote_once", "vote", ["tenant", "call", "digest", "person"], unique=True, sqlite_where=counts, postgresql_where=counts
+    )
     _table("excluded", {"tenant": _TEXT, "call": _TEXT, "who": _BLOB}, {})
     if op.get_bind().dialect.name == "sqlite":
         op.execute(
@@ -83,18 +87,19 @@ def _step_up() -> None:
 
 
 def _limits() -> None:
-    series = {"tenant": _TEXT, "series": _TEXT, "key": _BLOB, "width": _BIG}
-    _table("series", series, {"number": _BIG})
-    _table("usage", {**series, "slice": _BIG, "member": _BLOB}, {"amount": _BIG})
+    series = {"tenant": _TEXT, "series": _TEXT, "key": _BLOB}
+    _table("series", series, {"width": _BIG, "number": _BIG, "at": _BIG})
+    _table("usage", {**series, "slice": _BIG, "member": _BLOB}, {"amount": _BIG}, sqlite_with_rowid=False)
     _table(
         "reservation",
         {"tenant": _TEXT, "call": _TEXT, "series": _TEXT},
-        {"key": _BLOB, "member": _BLOB, "amount": _BIG, "width": _BIG, "at": _BIG, "released": sa.Integer},
+        {"key": _BLOB, "member": _BLOB, "amount": _BIG, "at": _BIG, "released": sa.Integer},
     )
     op.create_index("reservation_series", "reservation", ["tenant", "series", "key", "at"])
 
 
 def _call_indexes() -> None:
+    op.create_index("call_subject", "call", ["tenant", "subject", "created_at"])
     for name, column, where in (
         ("call_conversation", "conversation", "conversation <> ''"),
         ("call_declined", "fingerprint", "state = 'declined'"),

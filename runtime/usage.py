@@ -1,0 +1,99 @@
+"""What limits have to do with a call: what was used when it is decided, what it takes at its intent, and what it gives back.
+
+Reserved in the intent's own transaction, not while the call waits; held while it executes and while its outcome is unknown; given
+back to the slice that took it when the call ends without effect. What is read for a decision may be a moment old: the transaction
+looks again, and a call that does not fit any more is decided once more, on what was found there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from ..audit import canonical
+from ..policies import Decision, Headroom, Inputs, Measured, Policies, Then, measure
+from .series import CHANGE, Found, Take, width_of
+from .statements import Write
+from .work import Parts, Work, apart
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The inputs of a decision with what was used and done before, and what the call takes of each limit if it is intended."""
+
+    inputs: Inputs
+    takes: tuple[Take, ...] = ()
+
+
+def count(parts: Parts, policies: Policies, work: Work, given: Inputs) -> Counted:
+    """Say to a decision what was used of each limit that counts the call, and what was done before. Without any, that costs nothing."""
+    tenant = work.call.tenant
+    if policies.asks_done(given.action, tenant):
+        given = replace(given, done=parts.store.done(work.session.conversation, work.asker.pseudonym))
+    if not policies.limits_for(given.action, tenant):
+        return Counted(given)
+    takes = tuple(_take(parts, work, one) for one in measure(policies, given))
+    return Counted(replace(given, usage=_used(parts, work, takes)), takes)
+
+
+def reserve(parts: Parts, work: Work) -> Work:
+    """Take what the call takes of each limit, in the next commit."""
+    covers = _covered(parts, work)
+    takes = [replace(take, covers=covers[take.limit]) if take.limit in covers else take for take in work.takes]
+    return work.also(*(Write(CHANGE, (take,)) for take in takes))
+
+
+def reservations(takes: tuple[Take, ...]) -> dict[str, Any]:
+    """Say in the intent's event what it reserves; nothing where that is nothing."""
+    if not takes:
+        return {}
+    told = (
+        {"limit": one.limit, "series": one.series, "key": one.key.hex(), "takes": one.takes}
+        | ({"member": one.member.hex()} if one.member else {})
+        for one in takes
+    )
+    return {"reservations": list(told)}
+
+
+def exceeded(parts: Parts, work: Work, decision: Decision) -> list[Headroom]:
+    """List the limits that deny a call."""
+    beyond = [one for one in decision.limits if one.exceeded]
+    denying = {one.name for one in parts.control.policies.limits_for(work.action.name, work.call.tenant) if one.beyond is Then.DENY}
+    return [one for one in beyond if one.limit in denying]
+
+
+def _take(parts: Parts, work: Work, one: Measured) -> Take:
+    series = f"{one.limit}:{one.unit}"
+    return Take(
+        tenant=work.call.tenant,
+        call=work.call.id,
+        limit=one.limit,
+        series=series,
+        key=parts.vault.hash("limit", canonical([series, one.key])),
+        member=b"" if one.member is None else parts.vault.hash("limit.member", canonical([series, one.key, one.member])),
+        takes=one.takes,
+        width=width_of(one.window),
+        at=parts.clock.now(),
+        at_most=one.at_most,
+        again=work.call.attempt > 0,
+        tell=partial(apart, parts),
+    )
+
+
+def _used(parts: Parts, work: Work, takes: tuple[Take, ...]) -> Found:
+    own = parts.store.held(work.call.id) if work.call.attempt else {}
+    return {take.limit: work.found.get(take.limit) or parts.store.used(take, own.get(take.series)) for take in takes}
+
+
+def _covered(parts: Parts, work: Work) -> Mapping[str, int]:
+    """Give by limit the sum that people have agreed to for this call."""
+    assert work.decision is not None
+    if all(one.covers is None for one in work.decision.requirements):
+        return {}
+    covers: dict[str, int] = {}
+    for one in parts.store.requirements(work.call.id):
+        if one.covers is not None and one.state in {"approved", "used"} and one.digest == work.call.digest:
+            covers[one.rule] = max(one.covers, covers.get(one.rule, 0))
+    return covers

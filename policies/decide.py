@@ -2,59 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from .decision import Decision, EvaluationError, Then
+from .decision import Decision, EvaluationError, Headroom, Requirement, Then
 from .facts import Inputs
-from .limits import Measured
-from .rules import Policies, Rule
+from .limits import Limit, Measured
+from .rules import Policies, Rule, Ruleset
 
-Counted = list[tuple[Rule, bool | EvaluationError]]
+_STAGES = {"step_up": 0, "confirmation": 1, "approval": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class _Cause:
+    """A rule that counts, or a limit that stands in the way: what it does, and why in words for people."""
+
+    name: str
+    then: Then
+    why: str
+    say: str | None
+    requirement: Requirement | None = None
 
 
 def decide(policies: Policies, inputs: Inputs) -> Decision:
     """Decide on one call. Pure and total: equal policies and inputs give an equal decision, and nothing raises.
 
-    A condition that can't be evaluated counts as matched in a deny or a requirement, and as not matched in an allow.
+    A condition that can't be evaluated counts as matched in a deny or a requirement, and as not matched in an allow. A limit that can't
+    be evaluated denies, and so does a prerequisite that is not among what was done.
     """
-    ruleset = policies.rulesets.get(inputs.action)
-    results = ruleset.conditions.evaluate(inputs) if ruleset else []
-    errors = tuple([result for result in results if isinstance(result, EvaluationError)])
-    counted = [each for each in zip(ruleset.rules if ruleset else (), results, strict=True) if _counts(*each)]
-    denials, permissions = _of(Then.DENY, counted), _of(Then.ALLOW, counted)
-    allowed = bool(permissions) and not denials
-    demands = [each for each in counted if each[0].requirement] if allowed else []
+    ruleset = policies.ruleset(inputs.action, tenant_of(inputs))
+    if ruleset is None:
+        return Decision(False, (), (), (), policies.digest, None, f"no rule allows {inputs.action}")
+    results, measured = ruleset.evaluate(inputs)
+    standing = standings(ruleset, measured, inputs)
+    errors = [each for each in (*results, *[headroom for _, headroom in standing]) if isinstance(each, EvaluationError)]
+    counted = [each for each in zip(ruleset.rules, results, strict=True) if _counts(*each)]
+    causes = [_of_rule(*each) for each in counted] + [_of_limit(*each) for each in standing if _stops(each[1])]
+    causes.sort(key=lambda cause: cause.name)
+    denials = [cause for cause in causes if cause.then is Then.DENY]
+    permissions = [cause for cause in causes if cause.then is Then.ALLOW]
+    missing = tuple(sorted({each.action for each in ruleset.requires if not is_met(each.action, inputs)}))
+    allowed = bool(permissions) and not denials and not missing
+    demands = sorted([cause for cause in causes if cause.requirement], key=_stage) if allowed else []
     # What settled it: the denials, else the requirements, else the permissions.
     deciding = (demands or permissions) if allowed else denials
+    because = [cause.why for cause in deciding] + [f"{each} must have succeeded earlier in this conversation" for each in missing]
     return Decision(
         allowed=allowed,
-        requirements=tuple([rule.requirement for rule, _ in demands if rule.requirement]),
-        matched=tuple([rule.match for rule, _ in counted]),
-        errors=errors,
+        requirements=tuple([cause.requirement for cause in demands if cause.requirement]),
+        matched=tuple([rule.match for rule, _ in sorted(counted, key=lambda each: each[0].name)]),
+        errors=tuple(sorted(errors, key=lambda error: error.rule)),
         policy_digest=policies.digest,
-        say=next((rule.say for rule, _ in deciding if rule.say), None),
-        reason="; ".join([_because(*each) for each in deciding]) or _nothing_allows(inputs.action, errors),
+        say=next((cause.say for cause in deciding if cause.say), None),
+        reason="; ".join(because) or _nothing_allows(inputs.action, errors),
+        limits=tuple(sorted([each for _, each in standing if isinstance(each, Headroom)], key=lambda headroom: headroom.limit)),
+        missing=missing,
     )
 
 
 def measure(policies: Policies, inputs: Inputs) -> tuple[Measured, ...]:
     """Say what one call would take of each limit. Pure; a limit that can't be measured is left out, and denies when it is decided."""
-    return ()
+    ruleset = policies.ruleset(inputs.action, tenant_of(inputs))
+    found = ruleset.measure(inputs) if ruleset else []
+    return tuple(sorted([each for each in found if isinstance(each, Measured)], key=lambda each: each.limit))
+
+
+def tenant_of(inputs: Inputs) -> object:
+    """Give the tenant of the session, or what stands in its place."""
+    return inputs.session.get("tenant") if isinstance(inputs.session, Mapping) else None
+
+
+def is_met(action: str, inputs: Inputs) -> bool:
+    """Say whether an action succeeded earlier in the conversation."""
+    return isinstance(inputs.done, list | tuple) and action in inputs.done
+
+
+def standings(
+    ruleset: Ruleset, measured: Iterable[Measured | EvaluationError], inputs: Inputs
+) -> list[tuple[Limit, Headroom | EvaluationError]]:
+    """Give each limit with its headroom, from what the call takes of it; an error where it can't be known."""
+    return [
+        (limit, takes if isinstance(takes, EvaluationError) else limit.headroom(takes, inputs.usage))
+        for limit, takes in zip(ruleset.limits, measured, strict=True)
+    ]
 
 
 def _counts(rule: Rule, result: bool | EvaluationError) -> bool:
     return result if isinstance(result, bool) else rule.match.then is not Then.ALLOW
 
 
-def _of(then: Then, counted: Counted) -> Counted:
-    return [each for each in counted if each[0].match.then is then]
+def _stops(headroom: Headroom | EvaluationError) -> bool:
+    return isinstance(headroom, EvaluationError) or headroom.exceeded
 
 
-def _because(rule: Rule, result: bool | EvaluationError) -> str:
+def _stage(cause: _Cause) -> int:
+    return _STAGES[cause.requirement.kind] if cause.requirement else 0
+
+
+def _of_rule(rule: Rule, result: bool | EvaluationError) -> _Cause:
     if isinstance(result, EvaluationError):
-        return f"{rule.name} counts because it can't be evaluated: {result.message}"
-    return f"{rule.name}: {rule.match.reason}" if rule.match.reason else f"{rule.name} says {rule.then.value}"
+        why = f"{rule.name} counts because it can't be evaluated: {result.message}"
+    else:
+        why = f"{rule.name}: {rule.match.reason}" if rule.match.reason else f"{rule.name} says {rule.then.value}"
+    return _Cause(rule.name, rule.then, why, rule.say, rule.requirement)
 
 
-def _nothing_allows(action: str, errors: Sequence[EvaluationError]) -> str:
+def _of_limit(limit: Limit, headroom: Headroom | EvaluationError) -> _Cause:
+    if isinstance(headroom, EvaluationError):
+        return _Cause(limit.name, Then.DENY, f"{limit.name} denies because it can't be evaluated: {headroom.message}", limit.say)
+    asked = limit.requirement and replace(limit.requirement, covers=headroom.used + headroom.takes)
+    said = limit.reason or f"{headroom.used} used and {headroom.takes} more is beyond {headroom.at_most} {limit.counted}"
+    return _Cause(limit.name, limit.beyond, f"{limit.name}: {said}", limit.say, asked)
+
+
+def _nothing_allows(action: str, errors: Iterable[EvaluationError]) -> str:
     return "; ".join((f"no rule allows {action}", *(f"{error.rule} can't be evaluated: {error.message}" for error in errors)))

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
+from enum import Enum
 from itertools import permutations
 from typing import Any
 
@@ -45,11 +47,29 @@ _TYPES = {
     "list": cel.Type("list<string>"),
 }
 """The types of inputs that are no objects. The one list among them, `done`, is of texts."""
-_RESULTS = {bool: cel.Type.BOOL, str: cel.Type.STRING}
 _FOUND = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _NO_FIELD = re.compile(r"undefined field '(\w+)' not found in struct '([\w.]+)'")
 _NO_NAME = re.compile(r"undeclared reference to '([^']+)'.*")
 _NO_OVERLOAD = re.compile(r"found no matching overload for '(.+)' applied to '\((.*)\)'")
+
+
+class Result(Enum):
+    """Name what an expression may have to give, with the CEL types and the Python types that it may be."""
+
+    BOOL = "bool", (cel.Type.BOOL,), (bool,)
+    TEXT = "string", (cel.Type.STRING,), (str,)
+    INTEGER = "int", (cel.Type.INT,), (int,)
+    VALUE = "a text, an int or a bool", (cel.Type.STRING, cel.Type.INT, cel.Type.BOOL), (str, int, bool)
+    MONEY = "money", (), (dict,)
+
+    def __init__(self, words: str, types: tuple[cel.Type, ...], classes: tuple[type, ...]) -> None:
+        self.words, self.types, self.classes = words, types, classes
+
+
+_NO_CURRENCY = {
+    (Result.INTEGER, "money"): ": name the limit's `currency`",
+    (Result.MONEY, "int"): ": only money has a `currency`",
+}
 
 
 class Language:
@@ -64,7 +84,7 @@ class Language:
         self._checks, self._evaluates = _environment(typed, pool), _environment(plain, None)
         self.empty = self._evaluates.Activation({})
 
-    def compile(self, passage: Passage, name: str, result: type[bool | str] = bool) -> Expression:
+    def compile(self, passage: Passage, name: str, result: Result = Result.BOOL) -> Expression:
         """Check an expression and make it ready; raises PolicyError that points into the passage."""
         if len(passage.text) > MAX_LENGTH:
             raise passage.error(f"longer than {MAX_LENGTH:,} characters: split the rule")
@@ -73,17 +93,21 @@ class Language:
             compiled = self._evaluates.compile(passage.text)
         except Exception as error:  # noqa: BLE001 - CEL raises bare RuntimeErrors, and what it can't take must never pass
             raise passage.error(*self._explain(str(error), passage.text)) from None
-        if checked.return_type() not in (_RESULTS[result], cel.Type.DYN):
-            raise passage.error(f"must give {_name(_RESULTS[result].name())}, not {_name(checked.return_type().name())}")
+        given = checked.return_type()
+        is_money = self._messages.get(given.name(), Kind()).money
+        if given != cel.Type.DYN and not (is_money if result is Result.MONEY else given in result.types):
+            shown = "money" if is_money else _name(given.name())
+            raise passage.error(f"must give {result.words}, not {shown}{_NO_CURRENCY.get((result, shown), '')}")
         syntax = Syntax(checked.serialize())
         for message, at in misreadings(syntax, self.kind):
             raise passage.error(message, at)
-        return Expression(name, passage.text, syntax.paths, result, self, compiled)
+        return Expression(name, passage.text, passage.written, syntax.paths, result, self, compiled)
 
     def bind(self, inputs: Inputs, names: Iterable[str]) -> cel.Activation | None:
         """Make those of the inputs that are read ready for evaluation; None if they don't fit the schemas."""
         try:
-            values = {name: getattr(inputs, name) for name in names}
+            # CEL takes no tuple, which `done` may be.
+            values = {name: list(value) if type(value := getattr(inputs, name)) is tuple else value for name in names}
             # CEL follows values to any depth, and would crash the process; orjson stops, at what JSON can't hold as well.
             orjson.dumps(values)
             return self._evaluates.Activation({name: _present(self.kind.fields[name].adapt(value)) for name, value in values.items()})
@@ -126,9 +150,11 @@ class Expression:
 
     name: str
     text: str
+    written: str
+    """The text before definitions were put in."""
     paths: frozenset[tuple[str, ...]]
     """What it reads, such as `("facts", "payment", "created")`."""
-    result: type[bool | str]
+    result: Result
     language: Language
     _compiled: cel.Expression
 
@@ -144,60 +170,71 @@ class Expression:
         return known if ("facts",) in self.paths else known & {path[1] for path in self.paths if path[0] == "facts"}
 
     @property
-    def constant(self) -> bool | str | None:
+    def constant(self) -> Any:
         """Give the result if it is the same whatever the inputs; else None."""
         result = None if self.inputs else self.evaluate_bound(self.language.empty)
         return None if isinstance(result, EvaluationError) else result
 
-    def evaluate(self, inputs: Inputs) -> bool | str | EvaluationError:
+    def evaluate(self, inputs: Inputs) -> Any | EvaluationError:
         """Evaluate over inputs: the result, or an error. Never raises."""
         return self.evaluate_bound(self.language.bind(inputs, self.inputs))
 
-    def evaluate_bound(self, activation: cel.Activation | None) -> bool | str | EvaluationError:
+    def evaluate_bound(self, activation: cel.Activation | None) -> Any | EvaluationError:
         """Evaluate over inputs that were bound before."""
         if activation is None:
             return EvaluationError(self.name, "the inputs are not what the action's schemas say")
         try:
             value = self._compiled.eval(activation)
-            kind, plain = value.type(), value.value()
+            kind, plain = value.type(), value.plain_value()
         except Exception:  # noqa: BLE001 - an exhausted budget raises, and must not allow
             return EvaluationError(self.name, "the condition can't be evaluated")
-        if kind == _RESULTS[self.result] and type(plain) is self.result:
+        # An error is a text as well: only its type tells.
+        if type(plain) in self.result.classes and (kind in self.result.types or self.result is Result.MONEY):
             return plain
         return EvaluationError(self.name, _describe(kind, plain, self.text))
 
 
-class Conditions:
-    """Evaluate the conditions of an action together.
+class Expressions:
+    """Evaluate expressions over the inputs of one action together.
 
     A few dozen are compiled into one list expression, which converts the inputs once and is several times as fast as one by one. One
     error spoils the whole list, and then they are evaluated one by one.
     """
 
     def __init__(self, language: Language, expressions: Sequence[Expression]) -> None:
-        self._language, self._inputs = language, frozenset().union(*(each.inputs for each in expressions))
         chunks = [expressions[start : start + _CHUNK] for start in range(0, len(expressions), _CHUNK)]
-        self._chunks = [(chunk, language.fold(chunk)) for chunk in chunks]
+        self.inputs: frozenset[str] = frozenset().union(*(each.inputs for each in expressions))
+        """Name the inputs that they read."""
+        self._chunks = [(chunk, tuple(each.result.classes for each in chunk), language.fold(chunk)) for chunk in chunks]
 
-    def evaluate(self, inputs: Inputs) -> list[bool | EvaluationError]:
-        """Evaluate all over one set of inputs, in their order. Never raises."""
-        bound = self._language.bind(inputs, self._inputs)
-        return [result for chunk, folded in self._chunks for result in _together(chunk, folded, bound) or _one_by_one(chunk, inputs, bound)]
+    def followed_by(self, more: Expressions) -> Expressions:
+        """Put two together without compiling anything again."""
+        both = copy(self)
+        both.inputs, both._chunks = self.inputs | more.inputs, [*self._chunks, *more._chunks]  # noqa: SLF001 - of its own class
+        return both
+
+    def evaluate(self, inputs: Inputs, bound: cel.Activation | None) -> list[Any | EvaluationError]:
+        """Evaluate all, in their order, over inputs that were bound to the names in `inputs` at least. Never raises."""
+        results: list[Any | EvaluationError] = []
+        for chunk, classes, folded in self._chunks:
+            results += _together(classes, folded, bound) or _one_by_one(chunk, inputs, bound)
+        return results
 
 
-def _together(chunk: Sequence[Expression], folded: cel.Expression | None, bound: cel.Activation | None) -> list[bool] | None:
+def _together(classes: Sequence[tuple[type, ...]], folded: cel.Expression | None, bound: cel.Activation | None) -> list[Any] | None:
     try:
         results = folded.eval(bound).plain_value() if folded and bound else None
     except Exception:  # noqa: BLE001 - an exhausted budget; one by one shows whose
         return None
-    sound = isinstance(results, list) and len(results) == len(chunk) and all(result is True or result is False for result in results)
+    if not isinstance(results, list) or len(results) != len(classes):
+        return None
+    sound = all(type(result) in accepted for result, accepted in zip(results, classes, strict=True))
     return results if sound else None
 
 
-def _one_by_one(chunk: Sequence[Expression], inputs: Inputs, bound: cel.Activation | None) -> list[bool | EvaluationError]:
-    """Evaluate each alone: where the inputs don't fit, over what it reads itself, so that no rule depends on another."""
-    results = (each.evaluate_bound(bound) if bound else each.evaluate(inputs) for each in chunk)
-    return [result if isinstance(result, EvaluationError) else result is True for result in results]
+def _one_by_one(chunk: Sequence[Expression], inputs: Inputs, bound: cel.Activation | None) -> list[Any | EvaluationError]:
+    """Evaluate each alone: where the inputs don't fit, over what it reads itself, so that none depends on another."""
+    return [each.evaluate_bound(bound) if bound else each.evaluate(inputs) for each in chunk]
 
 
 def compile_expression(text: str, shape: ActionShape, *, result: type[bool | str] = bool, place: str = "") -> Expression:
@@ -205,7 +242,7 @@ def compile_expression(text: str, shape: ActionShape, *, result: type[bool | str
 
     `place` names it in errors. Raises PolicyError with line, column and caret within the text.
     """
-    return Language(shape).compile(Passage.whole(text, place), place, result)
+    return Language(shape).compile(Passage.whole(text, place), place, Result.TEXT if result is str else Result.BOOL)
 
 
 def _environment(variables: dict[str, cel.Type], pool: Any) -> cel.Env:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from .decision import EvaluationError, Headroom, Requirement, Then
+from .expression import Expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +25,79 @@ class Measured:
     member: str | None
     window: int
     at_most: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Limit:
+    """Hold one limit as it applies to one action. It sums `measure`, counts the values of `distinct`, or else counts calls.
+
+    `window` is in seconds, `requirement` what is asked for beyond it; `path` and `line` say where it is written.
+    """
+
+    name: str
+    measure: Expression | None
+    distinct: Expression | None
+    per: Expression | None
+    currency: str | None
+    window: int
+    at_most: int
+    beyond: Then
+    requirement: Requirement | None
+    reason: str | None
+    say: str | None
+    path: str
+    line: int
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Give what must be evaluated to measure it, in the order that `measured` takes the results."""
+        return tuple(each for each in (self.measure, self.distinct, self.per) if each)
+
+    @property
+    def unit(self) -> str:
+        """Say what is counted."""
+        if self.measure:
+            return self.currency or "units"
+        return "distinct" if self.distinct else "calls"
+
+    @property
+    def counted(self) -> str:
+        """Say what its numbers count, in words."""
+        words = {"units": "units", "calls": "calls", "distinct": "distinct values"}
+        return words.get(self.unit, f"minor units of {self.unit}")
+
+    def measured(self, results: Sequence[Any | EvaluationError]) -> Measured | EvaluationError:
+        """Say what a call takes, from the results of the expressions; an error where that can't be known."""
+        if error := next((result for result in results if isinstance(result, EvaluationError)), None):
+            return error
+        left = list(results)
+        takes = _amount(left.pop(0), self.currency) if self.measure else 1
+        if isinstance(takes, str):
+            return EvaluationError(self.name, takes)
+        member = _text(left.pop(0)) if self.distinct else None
+        key = _text(left.pop(0)) if self.per else ""
+        return Measured(self.name, self.unit, key, takes, member, self.window, self.at_most)
+
+    def headroom(self, measured: Measured, usage: Any) -> Headroom | EvaluationError:
+        """Say where the limit stands, from what was used of it before; an error where that is not known."""
+        found = usage.get(self.name) if isinstance(usage, Mapping) else None
+        used, known = (found.get("used"), found.get("known")) if isinstance(found, Mapping) else (None, None)
+        if type(used) is not int or used < 0 or (self.distinct and type(known) is not bool):
+            return EvaluationError(self.name, "what was used of it is not known")
+        return Headroom(self.name, used, 0 if self.distinct and known else measured.takes, self.at_most, self.currency)
+
+
+def _amount(measure: Any, currency: str | None) -> int | str:
+    """Give the amount, or what is wrong with it in words that hold no value of the inputs."""
+    amount = measure
+    if currency:
+        amount = measure.get("minor")
+        if measure.get("currency") != currency:
+            return f"the amount is not in {currency}"
+    if type(amount) is not int:
+        return "the amount is not a whole number"
+    return "the amount is negative" if amount < 0 else amount
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,23 +1,24 @@
-"""Load policies: find the files, read them strictly, type every condition, and refuse the whole if any part can't be used."""
+"""Load policies: type every expression for every action, and refuse the whole if any part can't be used."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from ..errors import PolicyError
-from .decision import Match, Requirement, Then
-from .document import Document, Loc, read_document
-from .expression import Conditions, Language
+from .clauses import seconds
+from .decision import Match, Then
+from .document import Loc
+from .expression import Expression, Language, Result
 from .facts import ActionShape
-from .policy import KEYS, PolicyFile, RuleClause
-from .rules import Policies, Rule, Ruleset
+from .folder import read_folder
+from .limits import Limit
+from .policy import LimitClause, RuleClause
+from .reading import ReadFile, Reading
+from .rules import Policies, Prerequisite, Rule, Ruleset
 from .source import hint
 
 MAX_BUNDLE = 8_388_608
@@ -26,82 +27,170 @@ Sources = Mapping[str, str] | Path
 
 
 @dataclass(slots=True)
+class Gathered:
+    """Collect what is in force for one action, by name, so that what is included twice counts once."""
+
+    rules: dict[str, Rule] = field(default_factory=dict)
+    limits: dict[str, Limit] = field(default_factory=dict)
+    requires: dict[str, Prerequisite] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Loading:
-    """Collect rules and problems while files are read."""
+    """Collect rules and problems while files are taken."""
 
     sources: Mapping[str, str]
     actions: Mapping[str, ActionShape]
-    problems: list[PolicyError] = field(default_factory=list)
-    rules: dict[str, list[Rule]] = field(default_factory=dict)
-    documents: dict[str, Document] = field(default_factory=dict)
-    """The usable files by policy name."""
+    reading: Reading
+    gathered: dict[tuple[str, str], Gathered] = field(default_factory=dict)
+    """What is in force by action and tenant; an empty tenant is every tenant."""
     _languages: dict[str, Language] = field(default_factory=dict)
 
-    def add(self, path: str, text: str) -> None:
-        """Read one file and take its rules, or note what is wrong with it."""
-        try:
-            document = read_document(path, text)
-            written = PolicyFile.model_validate(document.value)
-        except PolicyError as error:
-            self.problems.append(error)
-        except ValidationError as error:
-            self.problems += _translate(error, document)
-        else:
-            self._take(document, written)
+    @property
+    def problems(self) -> list[PolicyError]:
+        """Give what is wrong, at most a hundred things."""
+        return self.reading.problems
+
+    @property
+    def rules(self) -> dict[str, list[Rule]]:
+        """Give the rules of every tenant by action."""
+        return {action: list(each.rules.values()) for (action, tenant), each in self.gathered.items() if not tenant and each.rules}
+
+    def take(self) -> None:
+        """Take the rules of every file; what holds for every tenant first, so that an overlay repeats nothing of it."""
+        for file in sorted(self.reading.files.values(), key=lambda file: file.written.tenant or ""):
+            included = [self.reading.files[name] for name in file.written.include if name in self.reading.files]
+            if file.written.tenant:
+                self._refuse_permissions(file, included)
+            for action in file.actions:
+                for source in (file, *included):
+                    self._gather(source, action, file.written.tenant or "")
 
     def policies(self) -> Policies:
         """Give what was read as policies."""
         text = json.dumps(self.sources, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).hexdigest()
-        return Policies(digest, self.sources, {action: self._ruleset(action) for action in sorted(self.rules)})
+        rulesets = {action: self._ruleset(action, each) for (action, tenant), each in sorted(self.gathered.items(), key=str) if not tenant}
+        overlays: dict[str, dict[str, Ruleset]] = {}
+        for (action, tenant), each in self.gathered.items():
+            if tenant:
+                alone = self._ruleset(action, each)
+                overlays.setdefault(action, {})[tenant] = rulesets[action].tightened(alone) if action in rulesets else alone
+        return Policies(digest, self.sources, rulesets, overlays, self._roles())
 
-    def _take(self, document: Document, written: PolicyFile) -> None:
-        if other := self.documents.get(written.policy):
-            self._note(document, ("policy",), f"the policy `{written.policy}` is already in {other.source.path}: give it another name")
-            return
-        self.documents[written.policy] = document
-        self._refuse_repeats(document, [("rules", at, "id") for at in range(len(written.rules))], [rule.id for rule in written.rules])
-        self._refuse_repeats(document, [("actions", at) for at in range(len(written.actions))], written.actions)
-        for at, action in enumerate(written.actions):
-            if action not in self.actions:
-                self._note(document, ("actions", at), f"there is no action `{action}`{hint(action, self.actions)}")
-                continue
-            for place, clause in enumerate(written.rules):
-                self._add_rule(document, written, action, place, clause)
+    def _refuse_permissions(self, overlay: ReadFile, included: list[ReadFile]) -> None:
+        """Refuse an overlay that allows: it may only tighten."""
+        for place, rule in enumerate(overlay.written.rules):
+            if rule.then == Then.ALLOW:
+                message = "an overlay may hold anything but `allow`: what every tenant may do is said in a file without `tenant`"
+                self.reading.note(overlay.document.error(message, ("rules", place, "then")))
+        for source in included:
+            allows = [rule.id for rule in source.written.rules if rule.then == Then.ALLOW]
+            if allows:
+                message = f"{source.written.policy}/{allows[0]} allows, and an overlay may hold anything but `allow`: do not include it"
+                place = overlay.written.include.index(source.written.policy)
+                self.reading.note(overlay.document.error(message, ("include", place)))
 
-    def _refuse_repeats(self, document: Document, locs: list[Loc], names: list[str]) -> None:
-        for at, name in enumerate(names):
-            if name in names[:at]:
-                self._note(document, locs[at], f"`{name}` is given twice")
+    def _gather(self, source: ReadFile, action: str, tenant: str) -> None:
+        """Take what one file says, for one action of one tenant or of all."""
+        into = self.gathered.setdefault((action, tenant), Gathered())
+        general = self.gathered.get((action, ""), into)
+        written, document = source.written, source.document
+        for place, clause in enumerate(written.rules):
+            name = f"{written.policy}/{clause.id}"
+            if name not in into.rules and name not in general.rules and (rule := self._rule(source, action, place, clause)):
+                into.rules[name] = rule
+        for place, bound in enumerate(written.limits):
+            name = f"{written.policy}/{bound.id}"
+            if name not in into.limits and name not in general.limits and (limit := self._limit(source, action, place, bound)):
+                into.limits[name] = limit
+        for place, required in enumerate(written.requires):
+            line = document.line_of(("requires", place))
+            into.requires[f"{written.policy}/{required}"] = Prerequisite(required, written.policy, document.source.path, line)
 
-    def _add_rule(self, document: Document, written: PolicyFile, action: str, place: int, clause: RuleClause) -> None:
-        name = f"{written.policy}/{clause.id}"
+    def _rule(self, source: ReadFile, action: str, place: int, clause: RuleClause) -> Rule | None:
+        name, then = f"{source.written.policy}/{clause.id}", Then(clause.then)
+        when = self._compile(source, action, name, ("rules", place, "when"), Result.BOOL, clause.when)
+        if when is None:
+            return None
+        requirement = clause.requirement(then, name, clause.confirmation.within if clause.confirmation else "24h")
+        path, line = source.document.source.path, source.document.line_of(("rules", place))
+        return Rule(action, when, Match(name, then, clause.reason), requirement, clause.say, path, line)
+
+    def _limit(self, source: ReadFile, action: str, place: int, clause: LimitClause) -> Limit | None:
+        name, then, at = f"{source.written.policy}/{clause.id}", Then(clause.beyond), ("limits", place)
+        wanted = {
+            "measure": (clause.measure, Result.MONEY if clause.currency else Result.INTEGER),
+            "distinct": (clause.distinct, Result.VALUE),
+            "per": (clause.per, Result.VALUE),
+        }
+        compiled: dict[str, Expression | None] = {}
+        for key, (written, result) in wanted.items():
+            if isinstance(written, dict) and not self._covers(source, action, (*at, key), written):
+                return None
+            loc = (*at, key, action) if isinstance(written, dict) else (*at, key)
+            compiled[key] = self._compile(source, action, name, loc, result) if written is not None else None
+            if written is not None and compiled[key] is None:
+                return None
+        return Limit(
+            name=name,
+            **compiled,
+            currency=clause.currency,
+            window=seconds(clause.window),
+            at_most=clause.at_most,
+            beyond=then,
+            requirement=clause.requirement(then, name),
+            reason=clause.reason,
+            say=clause.say,
+            path=source.document.source.path,
+            line=source.document.line_of(at),
+        )
+
+    def _covers(self, source: ReadFile, action: str, loc: Loc, written: Mapping[str, str]) -> bool:
+        """Say whether there is an expression for the action, and note expressions for actions that there are not."""
+        for name in written:
+            if name not in (source.actions or self.actions):
+                known = source.actions or self.actions
+                self.reading.note(source.document.error(f"no action `{name}` is named here{hint(name, known)}", (*loc, name), key=True))
+                return False
+        if action not in written:
+            self.reading.note(source.document.error(f"`{loc[-1]}` has no expression for `{action}`", loc, key=True))
+        return action in written
+
+    def _compile(self, source: ReadFile, action: str, name: str, loc: Loc, result: Result, default: str = "") -> Expression | None:
+        """Type one expression for one action, or note what is wrong with it."""
+        if self.reading.full:
+            return None
         try:
-            when = self._language(action).compile(document.passage(("rules", place, "when"), clause.when), name)
+            return self._language(action).compile(source.passage(loc, default), name, result)
         except PolicyError as error:
-            if len(written.actions) > 1:
-                error = PolicyError(
-                    f"{error.message} (for {action})", path=error.path, line=error.line, column=error.column, excerpt=error.excerpt
-                )
-            self.problems.append(error)
-            return
-        asked = clause.approval
-        requirement = Requirement("approval", name, asked.by, asked.votes, asked.seconds, clause.reason) if asked else None
-        match, line = Match(name, Then(clause.then), clause.reason), document.line_of(("rules", place))
-        rule = Rule(action, when, match, requirement, clause.say, document.source.path, line)
-        self.rules.setdefault(action, []).append(rule)
+            if len(source.actions) != 1:
+                message = f"{error.message} (for {action})"
+                error = PolicyError(message, path=error.path, line=error.line, column=error.column, excerpt=error.excerpt)
+            self.reading.note(error)
+            return None
 
     def _language(self, action: str) -> Language:
         if action not in self._languages:
             self._languages[action] = Language(self.actions[action])
         return self._languages[action]
 
-    def _ruleset(self, action: str) -> Ruleset:
-        rules = tuple(sorted(self.rules[action], key=lambda rule: rule.name))
-        return Ruleset.of(rules, Conditions(self._language(action), [rule.when for rule in rules]))
+    def _ruleset(self, action: str, gathered: Gathered) -> Ruleset:
+        rules = sorted(gathered.rules.values(), key=lambda rule: rule.name)
+        limits = sorted(gathered.limits.values(), key=lambda limit: limit.name)
+        return Ruleset.of(self._language(action), tuple(rules), tuple(limits), tuple(gathered.requires.values()))
 
-    def _note(self, document: Document, loc: Loc, message: str) -> None:
-        self.problems.append(document.error(message, loc))
+    def _roles(self) -> dict[str, tuple[str, int]]:
+        """Give where each role is first named."""
+        found: dict[str, tuple[str, int]] = {}
+        for file in sorted(self.reading.files.values(), key=lambda file: file.document.source.path):
+            for key, clauses in (("rules", file.written.rules), ("limits", file.written.limits)):
+                for place, clause in enumerate(clauses):
+                    if asked := clause.approval:
+                        line = file.document.line_of((key, place, "approval"))
+                        for role in (asked.by, *([asked.escalate.to] if asked.escalate else [])):
+                            found.setdefault(role, (file.document.source.path, line))
+        return found
 
 
 def load(sources: Sources, actions: Mapping[str, ActionShape]) -> Policies:
@@ -119,70 +208,13 @@ def load(sources: Sources, actions: Mapping[str, ActionShape]) -> Policies:
 
 
 def read(sources: Sources, actions: Mapping[str, ActionShape]) -> Loading:
-    """Read everything and collect all problems; raises PolicyError only where the files themselves can't be had."""
+    """Read everything and collect the problems; raises PolicyError only where the files themselves can't be had."""
     texts = dict(sorted((read_folder(sources) if isinstance(sources, Path) else sources).items()))
     if sum(map(len, texts.values())) > MAX_BUNDLE:
         raise PolicyError(f"the policies together are larger than {MAX_BUNDLE:,} characters")
-    loading = Loading(texts, actions)
+    loading = Loading(texts, actions, Reading(actions))
     for path, text in texts.items():
-        loading.add(path, text)
+        loading.reading.add(path, text)
+    loading.reading.connect()
+    loading.take()
     return loading
-
-
-def read_folder(path: Path) -> dict[str, str]:
-    """Read the policy files of a folder, or one file, as texts by relative path with `/`; raises PolicyError."""
-    if not path.exists():
-        raise PolicyError("there is no such file or folder", path=str(path))
-    root, found = (path, sorted(_files(path))) if path.is_dir() else (path.parent, [path])
-    names = [file.relative_to(root) for file in found]
-    texts = {name.as_posix(): _text(root / name) for name in names if not _is_left_out(name)}
-    if not texts:
-        raise PolicyError("there is no policy file (*.yaml) here, so nothing would ever be allowed", path=str(path))
-    return texts
-
-
-def _files(root: Path) -> Iterator[Path]:
-    """Give what may be a policy. What can't be looked into raises: `rglob` passes over it, and a deny in it would not count."""
-
-    def fail(error: OSError) -> None:
-        raise PolicyError(f"can't be read: {error.strerror}", path=str(error.filename)) from None
-
-    for folder, inner, names in os.walk(root, onerror=fail):
-        inner[:] = [name for name in inner if not name.startswith(".")]
-        for name in inner:
-            if (Path(folder) / name).is_symlink():
-                raise PolicyError("a link to a folder is not followed: move the folder here", path=str(Path(folder) / name))
-        yield from (Path(folder) / name for name in (*names, *inner) if Path(name).suffix.lower() in {".yaml", ".yml"})
-
-
-def _is_left_out(name: Path) -> bool:
-    if name.name.startswith("."):
-        return True
-    if name.suffix != ".yaml":
-        raise PolicyError("a policy file must end in .yaml: rename it, else its rules would not count", path=name.as_posix())
-    if not name.as_posix().isprintable():  # a name that is not UTF-8 either: it could not be stored with the bundle
-        raise PolicyError("this name can't be shown: rename the file", path=ascii(name.as_posix()))
-    return name.name.endswith("_test.yaml")
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"can't be read: {error}", path=str(file)) from None
-
-
-def _translate(error: ValidationError, document: Document) -> Iterator[PolicyError]:
-    """Put each of pydantic's errors in our words, at its place in the file."""
-    for each in error.errors(include_url=False, include_input=False):
-        loc = each["loc"]
-        key = str(loc[-1]) if loc else "the file"
-        match each["type"]:
-            case "extra_forbidden":
-                yield document.error(f"unknown key `{key}`{hint(key, KEYS)}", loc, key=True)
-            case "missing":
-                yield document.error(f"`{key}` is missing", loc)
-            case "value_error":
-                yield document.error(str(each["ctx"]["error"]), loc)
-            case _:
-                yield document.error(f"`{key}`: {each['msg']}", loc)

@@ -1,103 +1,125 @@
-"""Model a policy file as people write it. What this version can't do yet is refused by name, never ignored."""
+"""Model a policy file as people write it."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
+from .clauses import DAY, ApprovalClause, Asking, ConfirmationClause, EscalationClause, Name, StepUpClause, Words, Written, seconds
 from .decision import Then
 
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_LONGEST = 90 * 86_400
-_LATER = {"require_confirmation", "require_step_up"}
-
-
-def _seconds(text: str) -> str:
-    found = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
-    if not found or int(found[1]) * _UNITS[found[2]] > _LONGEST:
-        raise ValueError("write a number and a unit, such as 30s, 15m, 4h or 7d, and at most 90d")
-    return text
-
-
-def _not_yet(_: object, info: ValidationInfo) -> object:
-    raise ValueError(f"`{info.field_name}` is not supported yet")
-
-
-def _one_vote(votes: int) -> int:
-    if votes > 1:
-        raise ValueError("more than one vote is not supported yet")
-    return votes
+BEYOND = (Then.DENY, Then.REQUIRE_APPROVAL, Then.REQUIRE_STEP_UP)
 
 
 def _known_then(then: str) -> str:
-    if then in _LATER:
-        raise ValueError(f"`{then}` is not supported yet")
-    if then not in set(Then) - _LATER:
-        raise ValueError(f"must be one of {', '.join(each for each in Then if each not in _LATER)}")
+    if then not in set(Then):
+        raise ValueError(f"must be one of {', '.join(Then)}")
     return then
 
 
-def _plain_action(name: str) -> str:
-    if name.startswith("#"):
-        raise ValueError("actions by tag are not supported yet: name each")
-    return name
+def _known_beyond(beyond: str) -> str:
+    if beyond not in BEYOND:
+        raise ValueError(f"must be one of {', '.join(BEYOND)}")
+    return beyond
 
 
-def _condition(value: object) -> object:
+def _window(text: str) -> str:
+    if not 60 <= seconds(text) <= 366 * DAY:
+        raise ValueError("write a number and a unit, such as 15m, 24h or 30d, from 1m to 366d")
+    return text
+
+
+def _currency(code: str) -> str:
+    if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
+        raise ValueError("write the three letters of a currency, such as EUR")
+    return code
+
+
+def _expression(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
-Words = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
-Duration = Annotated[str, AfterValidator(_seconds)]
-NotYet = Annotated[Any, BeforeValidator(_not_yet)]
+def _constant(value: object) -> object:
+    return str(value) if type(value) is int else _expression(value)
 
 
-class _Written(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+def _by_action(value: object) -> object:
+    texts = value.values() if isinstance(value, dict) and value else [value]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("write an expression, or one for each action by its name")
+    return value
 
 
-class ApprovalClause(_Written):
-    """Say who approves: `by` a role, within a time (default a day), after which silence counts as no."""
-
-    by: Name
-    votes: Annotated[int, Field(ge=1), AfterValidator(_one_vote)] = 1
-    within: Duration = "24h"
-    escalate: NotYet = None
-
-    @property
-    def seconds(self) -> int:
-        """Give `within` in seconds."""
-        return int(self.within[:-1]) * _UNITS[self.within[-1]]
+Expression = Annotated[str, BeforeValidator(_expression)]
+ByAction = Annotated[str | dict[str, str], BeforeValidator(_by_action)]
+Definition = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 
-class RuleClause(_Written):
+class RuleClause(Asking):
     """Write one rule: when the condition holds, then this."""
 
     id: Name
-    when: Annotated[str, BeforeValidator(_condition)] = "true"
-    then: Annotated[str, AfterValidator(_known_then)]
-    approval: ApprovalClause | None = None
-    reason: Words | None = None
-    say: Words | None = None
+    when: Expression = "true"
+    then: Annotated[str, AfterValidator(_known_then), WithJsonSchema({"enum": list(Then)})]
+    confirmation: ConfirmationClause | None = None
 
     @model_validator(mode="after")
-    def _approval_belongs(self) -> Self:
-        if (self.then == Then.REQUIRE_APPROVAL) != (self.approval is not None):
-            raise ValueError("`approval` says who approves: it goes with `then: require_approval`, and only there")
+    def _clauses_belong(self) -> Self:
+        self.check_clauses("then", self.then)
+        if self.confirmation and self.then != Then.REQUIRE_CONFIRMATION:
+            raise ValueError("`confirmation` goes with `then: require_confirmation`, and only there")
         return self
 
 
-class PolicyFile(_Written):
-    """Write one file: a name, the actions that it is about, and its rules in any order."""
+class LimitClause(Asking):
+    """Write one limit: what is counted, for whom, over which time, how much of it, and what is beyond."""
+
+    id: Name
+    measure: ByAction | None = None
+    distinct: ByAction | None = None
+    currency: Annotated[str, AfterValidator(_currency)] | None = None
+    per: Expression | None = None
+    window: Annotated[str, AfterValidator(_window), WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,8}[smhd]$"})]
+    at_most: Annotated[int, Field(ge=0)]
+    beyond: Annotated[str, AfterValidator(_known_beyond), WithJsonSchema({"enum": list(BEYOND)})] = "deny"
+
+    @model_validator(mode="after")
+    def _clauses_belong(self) -> Self:
+        self.check_clauses("beyond", self.beyond)
+        if self.measure is not None and self.distinct is not None:
+            raise ValueError("either `measure` sums or `distinct` counts values: make it two limits")
+        if self.currency and self.measure is None:
+            raise ValueError("`currency` goes with `measure`: say which amount is summed, or leave it out")
+        return self
+
+
+class PolicyFile(Written):
+    """Write one file: a name, the actions that it is about, and what holds for them, in any order.
+
+    A file without `actions` is shared: its rules hold where others `include` it. One with `tenant` is an overlay.
+    """
 
     policy: Name
-    actions: Annotated[list[Annotated[str, AfterValidator(_plain_action)]], Field(min_length=1)]
-    rules: Annotated[list[RuleClause], Field(min_length=1)]
-    limits: NotYet = None
+    actions: Annotated[list[str], Field(min_length=1)] | None = None
+    include: list[Name] = Field(default=[], min_length=1)
+    tenant: Words | None = None
+    requires: list[str] = Field(default=[], min_length=1)
+    define: dict[Definition, Annotated[str, BeforeValidator(_constant)]] = Field(default={})
+    rules: list[RuleClause] = Field(default=[], min_length=1)
+    limits: list[LimitClause] = Field(default=[], min_length=1)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not (self.rules or self.limits or self.requires or self.include or (self.define and self.actions is None)):
+            raise ValueError("it says nothing: write `rules`, `limits`, `requires` or `include`")
+        if self.tenant and self.actions is None:
+            raise ValueError("an overlay says to which `actions` it applies")
+        if self.include and self.actions is None:
+            raise ValueError("a file without `actions` is shared, and can't `include` another: include both where they are used")
+        return self
 
 
-KEYS = frozenset(key for model in (PolicyFile, RuleClause, ApprovalClause) for key in model.model_fields)
+_MODELS = (PolicyFile, RuleClause, LimitClause, ApprovalClause, ConfirmationClause, StepUpClause, EscalationClause)
+KEYS = frozenset(key for model in _MODELS for key in model.model_fields)
 """Every key of the format, to suggest one for a misspelt one."""

@@ -38,6 +38,8 @@ class Kind:
     """Where an object was first met, for messages."""
     timed: bool = False
     """Whether a timestamp is in it."""
+    money: bool = False
+    """Whether it is an amount: an object of `currency` and `minor`."""
 
     def at(self, path: tuple[str, ...]) -> Kind | None:
         """Follow a path of fields; None where it leaves what is known."""
@@ -158,6 +160,7 @@ class _Reader:
             found = self.read(target, path)
             # Filled in place: a recursive schema already holds it.
             kind.what, kind.fields, kind.item, kind.values, kind.path = found.what, found.fields, found.item, found.values, found.path
+            kind.money = found.money
         return self._named[ref]
 
     def _typed(self, name: Any, schema: Mapping[str, Any], path: str) -> Kind:
@@ -170,7 +173,8 @@ class _Reader:
         properties = schema.get("properties")
         if name != "object" or properties is None or schema.get("additionalProperties") or not all(map(_IDENTIFIER.fullmatch, properties)):
             return Kind()
-        return Kind("object", {key: self.read(value, f"{path}.{key}") for key, value in properties.items()}, path=path)
+        fields = {key: self.read(value, f"{path}.{key}") for key, value in properties.items()}
+        return Kind("object", fields, path=path, money=schema.get("x-remit") == "money")
 
 
 def _choice(values: list[Any]) -> Kind:

@@ -42,19 +42,26 @@ class Passage:
     text: str
     source: Source
     places: Sequence[int]
+    written: str
+    """The text before definitions were put in."""
+    inserted: tuple[tuple[int, Passage], ...] = ()
+    """Definitions that were put in, with where in the text each begins."""
 
     @classmethod
     def whole(cls, text: str, path: str) -> Passage:
         """Make a passage of a text that stands alone, such as the `owns` of an action."""
-        return cls(text, Source(path, text), range(len(text) + 1))
+        return cls(text, Source(path, text), range(len(text) + 1), text)
 
     @classmethod
     def scalar(cls, text: str, source: Source, start: int, style: str | None) -> Passage:
         """Make the passage of a YAML scalar that starts at `start`, of PyYAML's `style` (nothing, a quote, `|` or `>`)."""
-        return cls(text, source, _align(text, source.text, start, style))
+        return cls(text, source, _align(text, source.text, start, style), text)
 
     def error(self, message: str, at: int = 0) -> PolicyError:
-        """Make an error that points at the character `at` of this passage."""
+        """Make an error that points at the character `at` of this passage, or of the definition that it belongs to."""
+        for start, inner in self.inserted:
+            if start <= at < start + len(inner.text):
+                return inner.error(message, at - start)
         return self.source.error(message, self.places[min(at, len(self.text))])
 
 

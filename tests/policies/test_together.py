@@ -10,7 +10,7 @@ def many(*more: str) -> list[str]:
 
 def test_conditions_are_folded_and_a_comment_does_not_swallow_the_next():
     rules = policies(*many("{id: ok, then: allow}"))
-    assert all(folded for _, folded in rules.rulesets["refund_payment"].conditions._chunks)
+    assert all(folded for _, _, folded in rules.rulesets["refund_payment"].conditions._chunks)
     assert decide(rules, inputs()).allowed
     assert len(decide(rules, inputs(payment={"disputed": True})).matched) == 61
 
@@ -34,5 +34,5 @@ def test_a_fact_that_fits_no_schema_spoils_only_what_reads_it():
 def test_a_condition_at_the_depth_limit_that_can_not_be_folded_is_evaluated_alone():
     deepest = "1" + " + 1" * 30 + " == 31"
     rules = policies(f"{{id: deep, when: '{deepest}', then: allow}}", "{id: own, when: facts.payment.customer == subject.id, then: deny}")
-    assert rules.rulesets["refund_payment"].conditions._chunks[0][1] is None
+    assert rules.rulesets["refund_payment"].conditions._chunks[0][-1] is None
     assert [match.rule for match in decide(rules, inputs()).matched] == ["refunds/deep", "refunds/own"]

@@ -52,6 +52,7 @@ class Story:
         self._votes: tuple[_Vote, ...] = ()
         self._asked = False  # whether the customer was asked to confirm
         self._confirmed: str | None = None  # the digest that the customer confirmed
+        self._reserved: dict[str, int] = {}  # by limit what its intents took
         self._attempt = 0
         self._provider_key: str | None = None
 
@@ -153,6 +154,7 @@ class Story:
         if self._provider_key not in (None, body["provider_key"]):
             yield "provider_key_differs", "a further attempt goes out under another provider key: the effect could happen twice"
         self._provider_key = body["provider_key"]
+        self._reserved |= {each["limit"]: each["takes"] for each in body.get("reservations", ())}
         yield from self._agreed(body["digest"])
 
     def _settled(self, event: Event) -> Iterator[tuple[str, str]]:
@@ -171,6 +173,9 @@ class Story:
             return
         if self._decision["allowed"] is not True:
             yield "not_allowed", "it runs though the last decision denied it"
+        for each in self._decision.get("limits", ()):
+            if self._reserved.get(each["limit"], -1) < each["takes"]:
+                yield "limit_unreserved", f"it runs without reserving the {each['takes']} that it takes of {each['limit']}"
         if self._asked and self._confirmed != digest:
             yield "not_confirmed", "the customer was asked to confirm, and has not confirmed what runs"
         votes = [vote for vote in self._votes if vote.digest == digest]

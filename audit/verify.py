@@ -15,6 +15,7 @@ from .leaf import read
 from .log import Entry, Log
 from .merkle import leaf_hash
 from .report import Finding, Report
+from .series import Usage
 from .story import Story, Told
 
 _PROGRESS_EVERY = 1_000
@@ -47,6 +48,7 @@ class _Verification:
         self._decide = decide
         self._integrity = Integrity(log, self.report)
         self._stories: dict[str, Story] = {}
+        self._usage = Usage()
 
     def add(self, entry: Entry) -> None:
         self.report.entries += 1
@@ -65,6 +67,8 @@ class _Verification:
         proved = check_opening(entry.index, record, entry.opening, self.report)
         if event.kind == "call.decided":
             check_decision(entry.index, record, proved, self._decide, self.report)
+        for finding in self._usage.add(entry.index, event):
+            self.report.add(finding)
         if event.call is not None:
             story = self._stories.get(event.call) or self._stories.setdefault(event.call, Story(event.call))
             for finding in story.add(Told(entry.index, computed.hex(), event, proved)):
@@ -77,3 +81,5 @@ class _Verification:
             self.report.open_calls += story.state not in FINAL
             for finding in story.finish():
                 self.report.add(finding)
+        for finding in self._usage.finish({call: story.state for call, story in self._stories.items()}):
+            self.report.add(finding)

@@ -1,0 +1,188 @@
+"""Check what limits have taken: add up each series from its own events, and hold it against the calls that it is about.
+
+A series numbers its reservations and releases, so they are added up in the order in which they happened, whatever order their
+leaves are in. Usage counts in slices of time, 61 to a window; when the width of the slices changes, they are made anew from what
+is held. What is kept is one entry for each reservation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from .event import FINAL, Event, Json, State
+from .report import Finding
+
+SLICES = 60
+KINDS = frozenset(["limit.reserved", "limit.released"])
+
+_Held = tuple[str, str]
+"""A call and its series."""
+
+
+class Usage:
+    """Every series of a log, fed with its events in any order. What is wrong comes out as findings; nothing is raised."""
+
+    def __init__(self) -> None:
+        self._series: dict[tuple[str, str], _Series] = {}
+        self._intended: dict[_Held, set[tuple[Json, ...]]] = defaultdict(set)
+        self._reserved: dict[_Held, set[tuple[Json, ...]]] = defaultdict(set)
+        self._held: Counter[_Held] = Counter()
+        self._agreed: dict[tuple[str, str], int] = {}  # by call and limit, the most that people were asked to agree to
+        self._covers: dict[tuple[str, str], int] = {}  # and the most that was reserved by that
+
+    def add(self, leaf: int | None, event: Event) -> Iterator[Finding]:
+        """Take in an event that is about limits, or about a call that they count."""
+        body = event.body
+        try:
+            if event.kind in KINDS:
+                yield from self._changed(_Change(leaf, event.kind, body))
+            elif event.kind == "call.intended":
+                for one in body.get("reservations", ()):
+                    self._intended[str(event.call), one["series"]].add(_what(one))
+            elif event.kind == "call.decided":
+                for one in body["decision"]["requirements"]:
+                    if "covers" in one:
+                        _raise(self._agreed, (str(event.call), one["rule"]), one["covers"])
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:  # a body that its writer's code can't have made
+            yield Finding("event_malformed", f"its body is not one of a {event.kind} event: {error!r}", leaf, event.call)
+
+    def finish(self, states: Mapping[str, State]) -> Iterator[Finding]:
+        """Report what is missing, and what does not fit the calls; `states` says how each of them stands."""
+        for series in self._series.values():
+            yield from series.finish()
+        for held in sorted(self._intended.keys() | self._reserved.keys()):
+            call, name = held
+            for _ in self._intended[held] - self._reserved[held]:
+                yield Finding("reservation_missing", f"its intent reserves of {name}, but that series does not have it", call=call)
+            for _ in self._reserved[held] - self._intended[held]:
+                yield Finding("reservation_unasked", f"{name} was reserved from for it, but no intent of it says so", call=call)
+            state = states.get(call, State.NEW)
+            ended = state in FINAL and state is not State.SUCCEEDED
+            if ended and self._held[held] > 0:
+                yield Finding("release_missing", f"it ended {state} and still holds what it took of {name}", call=call)
+            if not ended and self._held[held] < 1:
+                yield Finding("release_unfounded", f"what it took of {name} was released, though it is {state}", call=call)
+        for (call, limit), covers in self._covers.items():
+            if covers > self._agreed.get((call, limit), 0):
+                yield Finding("limit_uncovered", f"it was let pass {limit} up to {covers}, which nobody was asked to agree to", call=call)
+
+    def _changed(self, change: _Change) -> Iterator[Finding]:
+        body, held = change.body, (str(change.body["call"]), str(change.body["series"]))
+        if change.reserves:
+            self._reserved[held].add(_what(body))
+            if "covers" in body:
+                _raise(self._covers, (held[0], body["limit"]), body["covers"])
+        self._held[held] += 1 if change.reserves else -1
+        place = body["series"], body["key"]
+        series = self._series.get(place) or self._series.setdefault(place, _Series(held[1]))
+        yield from series.add(change)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    leaf: int | None
+    kind: str
+    body: Mapping[str, Json]
+
+    @property
+    def reserves(self) -> bool:
+        return self.kind == "limit.reserved"
+
+    def found(self, code: str, message: str) -> Finding:
+        return Finding(code, f"{self.body['series']} number {self.body['number']}: {message}", self.leaf, self.body["call"])
+
+
+@dataclass(slots=True)
+class _Series:
+    """One limit for one key, added up in the order of its numbers."""
+
+    name: str
+    number: int = 0
+    at: int = 0
+    width: int = 0
+    held: dict[str, tuple[int, str, int]] = field(default_factory=dict)  # by call: when, which value, how much
+    slices: dict[int, Counter[str]] = field(default_factory=dict)
+    total: Counter[str] = field(default_factory=Counter)  # of the slices that count, by value
+    ahead: dict[int, _Change] = field(default_factory=dict)
+
+    def add(self, change: _Change) -> Iterator[Finding]:
+        """Take a change in; add it up, and what waited for it, once all before it are there."""
+        number = change.body["number"]
+        if number <= self.number or number in self.ahead:
+            yield change.found("series_doubled", "there is more than one change of this number")
+            return
+        self.ahead[number] = change
+        while (upcoming := self.ahead.pop(self.number + 1, None)) is not None:
+            self.number += 1
+            yield from self._reserved(upcoming) if upcoming.reserves else self._released(upcoming)
+
+    def finish(self) -> Iterator[Finding]:
+        """Report what never came."""
+        if self.ahead:
+            following = min(self.ahead)
+            yield self.ahead[following].found("series_gap", f"number {self.number + 1} of this series is missing")
+
+    def _reserved(self, change: _Change) -> Iterator[Finding]:
+        body, takes = change.body, change.body["takes"]
+        if body["at"] < self.at:
+            yield change.found("series_time", "it is from before the change that came before it")
+        if body["call"] in self.held:
+            yield change.found("reservation_doubled", "its call holds some already")
+        self.at = max(self.at, body["at"])
+        self._count_from(body["width"])
+        yield from self._placed(change)
+        member = body.get("member", "")
+        adds = 0 if self._distinct and self.total[member] > 0 else takes
+        most = max(body["at_most"], body.get("covers", 0))
+        if takes < 0 or self._used + adds > most:
+            yield change.found("limit_passed", f"{self._used} were used, and {takes} more are beyond {most}")
+        self.held[body["call"]] = body["at"], member, takes
+        self._move(body["at"] // self.width, member, takes)
+
+    def _released(self, change: _Change) -> Iterator[Finding]:
+        body = change.body
+        yield from self._placed(change)
+        held = self.held.pop(body["call"], None)
+        if held != (body["at"], body.get("member", ""), body["takes"]):
+            yield change.found("release_unfounded", "that is not what its call held")
+        if held is not None:
+            self._move(held[0] // self.width, held[1], -held[2])
+
+    def _placed(self, change: _Change) -> Iterator[Finding]:
+        body = change.body
+        if (body["width"], body["slice"]) != (self.width, body["at"] // body["width"]):
+            yield change.found("series_slice", f"it is in slice {body['slice']} of width {body['width']}, where it does not belong")
+        if body["before"] != self._used:
+            yield change.found("series_sum", f"it says that {body['before']} were used before it, and the others come to {self._used}")
+
+    def _count_from(self, width: int) -> None:
+        """Leave out the slices that no longer count; make them anew where their width has changed."""
+        if width != self.width:
+            self.width, self.slices, self.total = width, {}, Counter()
+            for at, member, takes in self.held.values():
+                self._move(at // width, member, takes)
+        for old in [each for each in self.slices if each < self.at // width - SLICES]:
+            self.total.subtract(self.slices.pop(old))
+
+    def _move(self, place: int, member: str, amount: int) -> None:
+        if place >= self.at // self.width - SLICES:
+            self.slices.setdefault(place, Counter())[member] += amount
+            self.total[member] += amount
+
+    @property
+    def _distinct(self) -> bool:
+        return self.name.endswith(":distinct")
+
+    @property
+    def _used(self) -> int:
+        return sum(count > 0 for count in self.total.values()) if self._distinct else self.total[""]
+
+
+def _what(reservation: Mapping[str, Json]) -> tuple[Json, ...]:
+    return reservation["limit"], reservation["key"], reservation["takes"], reservation.get("member")
+
+
+def _raise(most: dict[tuple[str, str], int], place: tuple[str, str], value: int) -> None:
+    most[place] = max(value, most.get(place, 0))

@@ -173,9 +173,7 @@ class Story:
             return
         if self._decision["allowed"] is not True:
             yield "not_allowed", "it runs though the last decision denied it"
-        for each in self._decision.get("limits", ()):
-            if self._reserved.get(each["limit"], -1) < each["takes"]:
-                yield "limit_unreserved", f"it runs without reserving the {each['takes']} that it takes of {each['limit']}"
+        yield from self._counted(self._decision)
         if self._asked and self._confirmed != digest:
             yield "not_confirmed", "the customer was asked to confirm, and has not confirmed what runs"
         votes = [vote for vote in self._votes if vote.digest == digest]
@@ -189,6 +187,11 @@ class Story:
                 if count < needed:
                     other = "; there are votes on another digest" if len(votes) < len(self._votes) else ""
                     yield "votes_missing", f"{needed} of {role} had to approve what runs, and {count} did{other}"
+
+    def _counted(self, decision: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+        for limit in decision.get("limits", ()):
+            if self._reserved.get(limit["limit"], -1) < limit["takes"]:
+                yield "limit_unreserved", f"it runs without reserving the {limit['takes']} that it takes of {limit['limit']}"
 
     def _found(self, code: str, message: str, told: Told) -> Finding:
         return Finding(code, message, told.leaf, self._call)

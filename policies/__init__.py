@@ -4,6 +4,7 @@ from .cases import is_test, read_tests
 from .check import Check, Notice, check
 from .decide import decide, measure
 from .decision import Decision, Escalation, EvaluationError, Headroom, Match, Requirement, Then
+from .explain import Explained, Explanation, explain
 from .expression import Expression, compile_expression
 from .facts import ActionShape, Inputs
 from .limits import Measured
@@ -18,6 +19,8 @@ __all__ = [
     "Decision",
     "Escalation",
     "EvaluationError",
+    "Explained",
+    "Explanation",
     "Expression",
     "Headroom",
     "Inputs",
@@ -33,6 +36,7 @@ __all__ = [
     "check",
     "compile_expression",
     "decide",
+    "explain",
     "filled",
     "is_test",
     "load",

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import permutations
 from typing import Any
@@ -122,6 +122,11 @@ class Language:
         except Exception:  # noqa: BLE001 - then they are evaluated one by one
             return None
 
+    def evaluate_parts(self, whole: Expression, texts: Iterable[str], inputs: Inputs) -> list[Any | EvaluationError]:
+        """Evaluate parts of a condition that was checked as a whole."""
+        bound = self.bind(inputs, whole.inputs)
+        return [replace(whole, text=text, compiled=self._evaluates.compile(text)).evaluate_bound(bound) for text in texts]
+
     def _explain(self, raised: str, text: str) -> tuple[str, int]:
         """Put CEL's first error in our words, with its place as an offset."""
         found = _FOUND.search(raised)
@@ -156,7 +161,7 @@ class Expression:
     """What it reads, such as `("facts", "payment", "created")`."""
     result: Result
     language: Language
-    _compiled: cel.Expression
+    compiled: cel.Expression
 
     @property
     def inputs(self) -> frozenset[str]:
@@ -184,7 +189,7 @@ class Expression:
         if activation is None:
             return EvaluationError(self.name, "the inputs are not what the action's schemas say")
         try:
-            value = self._compiled.eval(activation)
+            value = self.compiled.eval(activation)
             kind, plain = value.type(), value.plain_value()
         except Exception:  # noqa: BLE001 - an exhausted budget raises, and must not allow
             return EvaluationError(self.name, "the condition can't be evaluated")

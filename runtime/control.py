@@ -13,7 +13,7 @@ from ..errors import PolicyChanged
 from ..policies import ActionShape, Expression, Policies, compile_expression, load
 from .journal import Conflict
 from .statements import Write
-from .store import Store
+from .store import ControlRow, Store
 from .work import Guard, Parts, apart
 
 
@@ -54,23 +54,32 @@ async def put_in_force(parts: Parts, folder: PolicyFolder, *, by: str, activate:
 
     Raises `PolicyChanged` where the folder differs from the active bundle and nobody said to activate it.
     """
-    while (row := parts.store.control()) is None or row[1] != folder.policies.digest:
+    while (row := parts.store.control()) is None or row.bundle != folder.policies.digest:
         if row is not None and not activate:
             raise PolicyChanged(
-                f"{folder.path}: these policies are not the active ones (folder {folder.policies.digest[:12]}, active {row[1][:12]}); "
+                f"{folder.path}: these policies are not the active ones (folder {folder.policies.digest[:12]}, active {row.bundle[:12]}); "
                 "`remit policy reload` activates the folder"
             )
         with suppress(Conflict):  # another process was quicker: see what is active now
             await _activate(parts, folder.policies, row, by=by)
-    parts.control.epoch, parts.control.policies = row[0], folder.policies
+    control = parts.control
+    control.epoch, control.policies, control.switches = row.epoch, folder.policies, row.switches
 
 
 def refresh(parts: Parts) -> None:
-    """Take over the policies that another process has put in force meanwhile."""
-    if (row := parts.store.control()) is None or row[0] == parts.control.epoch:
+    """Take over what has been put in force meanwhile, in this process or another: switches first, which need no loading."""
+    control = parts.control
+    if (row := parts.store.control()) is None or row.epoch == control.epoch:
         return
-    known = {name: guard.shape for name, guard in parts.guards.items()}
-    parts.control.epoch, parts.control.policies = row[0], stored_bundle(parts.store, row[1], known)
+    control.switches = row.switches
+    if row.bundle != control.policies.digest:
+        control.policies = stored_bundle(parts.store, row.bundle, known_shapes(parts))
+    control.epoch = row.epoch
+
+
+def known_shapes(parts: Parts) -> dict[str, ActionShape]:
+    """Give the shapes of the actions that this process has."""
+    return {name: guard.shape for name, guard in parts.guards.items()}
 
 
 def stored_bundle(store: Store, digest: str, known: Mapping[str, ActionShape]) -> Policies:
@@ -79,11 +88,11 @@ def stored_bundle(store: Store, digest: str, known: Mapping[str, ActionShape]) -
     return load(json.loads(sources), known)
 
 
-async def _activate(parts: Parts, policies: Policies, seen: tuple[int, str] | None, *, by: str) -> None:
+async def _activate(parts: Parts, policies: Policies, seen: ControlRow | None, *, by: str) -> None:
     """Replace the active bundle that was seen: after this commit no intent is written under it."""
     store = parts.store
-    epoch, before = seen or (0, None)
-    body = {"policy": policies.digest, "before": before, "epoch": epoch + 1, "by": by}
+    epoch, before = (seen.epoch, seen.bundle) if seen else (0, None)
+    body = {"policy": policies.digest, "before": before, "epoch": epoch + 1, "by": by, "author": by}
     switch = (
         Write("control.open", (store.tenant, 1, policies.digest))
         if seen is None

@@ -61,6 +61,12 @@ class People:
         )
         return _person(row) if row else None
 
+    def active(self, person_id: str) -> Person:
+        """Give a person who may act; raises `BadPerson` for anybody else."""
+        if (person := self.get(person_id)) is None or not person.active:
+            raise BadPerson(f"there is no active person {person_id}; `remit people add {person_id}` makes one")
+        return person
+
     def everybody(self) -> list[Person]:
         """List everybody, by id."""
         rows = self._store.rows("SELECT id, name, email, roles, active FROM person WHERE tenant = ? ORDER BY id", (self._store.tenant,))

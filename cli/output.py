@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
+    from ..errors import PolicyError
+
 _STYLES = {"succeeded": "green", "waiting": "yellow", "ready": "cyan", "executing": "cyan", "unknown": "magenta", "cancelled": "dim"}
 _PIPED = 120
 """The width where nobody looks: a pipe or a file."""
@@ -31,6 +33,12 @@ def show(*parts: RenderableType) -> None:
     console = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else _PIPED)
     for part in parts:
         console.print(part)
+
+
+def show_problems(problems: Iterable[PolicyError]) -> None:
+    """Print on stderr what is wrong with policies, each with its line and a caret."""
+    for problem in problems:
+        sys.stderr.write("\n".join(map(safe, str(problem).split("\n"))) + "\n")
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> RenderableType:

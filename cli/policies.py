@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,7 @@ from ..errors import PolicyError
 from ..safe_text import safe
 from .application import load, run
 from .options import OPERATOR, App, AsJson, example, group
-from .output import show, show_json
+from .output import show, show_json, show_problems
 from .policy_diff import diff
 from .policy_tests import run_tests
 
@@ -26,7 +25,8 @@ commands.command("diff", epilog=example("remit policy diff active policies", "re
 def check(app: App = None, as_json: AsJson = False) -> None:
     """Check the policies as they lie there now.
 
-    Names every mistake, and what is probably not meant. Needs no database.
+    Names every mistake, and warns of what is probably not meant: what never matters, what nobody uses, files that overlap.
+    Needs no database; where there is one, it warns of roles that nobody has as well.
     """
     try:
         found = load(app).check_policies()
@@ -41,8 +41,7 @@ def check(app: App = None, as_json: AsJson = False) -> None:
             show(f"warning: {safe(str(warning))}")
         if not problems:
             show("The policies can be used. `remit policy reload` puts them in force.")
-    for problem in problems:
-        sys.stderr.write("\n".join(map(safe, str(problem).split("\n"))) + "\n")
+    show_problems(problems)
     if problems:
         raise typer.Exit(2)
 
@@ -69,9 +68,9 @@ def schema(tests: Annotated[bool, typer.Option("--tests", help="Of test files in
     An editor with a YAML language server completes and checks a file whose first line is
     `# yaml-language-server: $schema=policy.schema.json` (a path relative to the file, or an address).
     """
-    from ..policies.editor_schema import policy_schema, tests_schema
+    from ..policies.editor_schema import cases_schema, policy_schema
 
-    show_json(tests_schema() if tests else policy_schema())
+    show_json(cases_schema() if tests else policy_schema())
 
 
 def _described(problem: PolicyError) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import PolicyError
 from ..safe_text import safe
 from .application import Unusable, load
 from .options import App, AsJson
-from .output import show, show_json, table
+from .output import show, show_json, show_problems, table
 from .values import shown
 
 if TYPE_CHECKING:
@@ -31,7 +32,11 @@ def run_tests(path: Tested = None, coverage_required: CoverageRequired = False, 
 
     Compares what the cases expect, and names the rules that no case matched and the limits that none exceeded. Needs no database.
     """
-    found = load(app).test_policies(path)
+    try:
+        found = load(app).test_policies(path)
+    except PolicyError as error:
+        show_problems((error, *error.others))
+        raise typer.Exit(2) from None
     if not found.results:
         raise Unusable("there are no tests here; write them beside the policies, such as refunds_test.yaml")
     if as_json:

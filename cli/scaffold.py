@@ -19,10 +19,12 @@ starting = typer.Typer()
 commands = group("Add to an app that `remit init` made.", "remit new action cancel_order")
 
 STARTER = Path(__file__).parent / "starter"
-APP = ("app.py", "actions/__init__.py", "actions/orders.py", "policies/orders.yaml", "policies/credits.yaml", "README.md", ".gitignore")
+POLICIES = ("policies/orders.yaml", "policies/credits.yaml", "policies/credits_test.yaml")
+APP = ("app.py", "actions/__init__.py", "actions/orders.py", *POLICIES, "README.md", ".gitignore")
 STEPS = """\
 Next{there}:
   remit policy check
+  remit policy test
   remit call look_up_order --arg order_id=A-1001 --as-subject ada
   remit call give_credit --arg order_id=A-1001 --arg amount="15.00 EUR" --arg reason=late --as-subject ada
   remit call give_credit --arg order_id=A-1002 --arg amount="35.00 EUR" --arg reason=damaged --as-subject ada

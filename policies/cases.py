@@ -63,9 +63,9 @@ class Expect(_Described):
     """Whether the call is allowed."""
     requirements: list[Literal["confirmation", "step_up"] | Approval] | None = None
     """Exactly what is asked for, in any order."""
-    rules: list[str] | None = None
+    rules: list[str] | None = Field(default=None, min_length=1)
     """Rules that must have matched and limits that must be exceeded, by id or policy/id."""
-    not_rules: list[str] | None = None
+    not_rules: list[str] | None = Field(default=None, min_length=1)
     """Rules that must not have matched, and limits that must not be exceeded."""
     missing: list[str] | None = None
     """Exactly the prerequisites that are not met."""

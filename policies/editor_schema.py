@@ -86,7 +86,7 @@ def policy_schema() -> dict[str, Any]:
     return schema
 
 
-def tests_schema() -> dict[str, Any]:
+def cases_schema() -> dict[str, Any]:
     """Give the JSON Schema of a file of test cases."""
     return _schema(CaseFile)
 

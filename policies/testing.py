@@ -85,9 +85,10 @@ class Results:
 def run_cases(policies: Policies, files: Mapping[str, str], actions: Mapping[str, ActionShape]) -> Results:
     """Decide every case of these files, texts by path. Pure. Raises the first PolicyError, which knows the `others`."""
     read = [_Tests(policies, actions, *parse(path, text, CaseFile), {}) for path, text in sorted(files.items())]
-    if problems := [problem for tests in read for problem in tests.problems()]:
-        problems[0].others = tuple(problems[1:])
-        raise problems[0]
+    if problems := {str(problem): problem for tests in read for problem in tests.problems()}:  # what a file gives is wrong only once
+        first, *others = problems.values()
+        first.others = tuple(others)
+        raise first
     decided = [each for tests in read for each in tests.run()]
     matched = frozenset().union(*(_matched(decision) for _, decision in decided))
     places = {clause.name: Place(clause.name, clause.path, clause.line) for _, _, clause in every_clause(policies)}
@@ -251,7 +252,7 @@ def _listed(requirements: Iterable[str | Approval | Requirement]) -> list[str]:
 def _words(one: str | Approval | Requirement) -> str:
     match one:
         case Approval(approval=role, votes=votes) | Requirement(kind="approval", by=role, votes=votes):
-            return f"approval by {role}" if votes == 1 else f"approval by {role}, {votes} votes"
+            return f"approval by {role}" if votes == 1 else f"approval by {role} ({votes} votes)"
         case Requirement(kind=kind):
             return kind
     return one

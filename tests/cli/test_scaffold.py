@@ -17,7 +17,7 @@ def test_what_init_makes_works_as_its_next_steps_say(tmp_path, remit, monkeypatc
     assert made.code == 0
     monkeypatch.chdir(tmp_path / "desk")
     steps = [line.strip().partition("   ")[0] for line in made.out.splitlines() if line.startswith("  remit ")]
-    assert len(steps) == 7
+    assert len(steps) == 8
     waiting = ""
     for step in steps:
         ended = remit(*shlex.split(step.replace("CALL", waiting))[1:])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from remit import Context
 from remit.errors import CallError
-from tests.runtime.bank import Bank, Payment, Receipt, World, asks, session
+from tests.runtime.bank import Bank, Payment, Receipt, World, asks, hangs, session
 
 PAYMENTS = [f"pay_{number}" for number in range(1, 31)]
 
@@ -37,7 +37,8 @@ def shared(folder: Path) -> World:
 async def main(folder: Path) -> None:
     from remit.runtime.clock import Clock
 
-    async with shared(folder).running(people=False, activate=False, clock=Clock) as runtime:
+    world = shared(folder)
+    async with world.running(people=False, activate=False, clock=Clock) as runtime:
         print("ready", flush=True)
         for line in sys.stdin:
             match line.split():
@@ -46,6 +47,15 @@ async def main(folder: Path) -> None:
                     print(*(outcome.state for outcome in outcomes), flush=True)
                 case ["ask", payment]:
                     print((await runtime.submit(asks("transfer", payment, "99.00"), session())).call_id, flush=True)
+                case ["spend", first, last]:
+                    numbers = range(int(first), int(last) + 1)
+                    outcomes = await asyncio.gather(
+                        *(runtime.submit(asks("transfer", f"pay_{number}", "9.00"), session()) for number in numbers)
+                    )
+                    print(*(outcome.state for outcome in outcomes), flush=True)
+                case ["hang", payment]:
+                    world.bank.plan.append(hangs)
+                    print((await runtime.submit(asks("transfer", payment, "99.00"), session(), wait=0.2)).call_id, flush=True)
                 case ["vote", call_id]:
                     try:
                         print((await runtime.vote(call_id, person="fay", answer="approve")).state, flush=True)

@@ -125,6 +125,10 @@ class Action(Generic[P, R]):
         """Rebuild arguments from their stored canonical form. Raise ValueError where the action no longer takes them."""
         return self._reader.restore(canonical)
 
+    def as_sent(self, arguments: Arguments) -> dict[str, Any]:
+        """Write arguments as a model would send them, secrets included."""
+        return self._reader.as_sent(arguments)
+
     async def load_fact(self, name: str, ctx: Context, subject: Subject, arguments: Arguments, resources: Resources) -> Any:
         """Load one fact in canonical form; None where it is missing. Raises what the loader raises, ValueError if it is not as declared."""
         wiring, output = self._loaders[name]

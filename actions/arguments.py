@@ -43,6 +43,9 @@ class Reader(Protocol):
     def restore(self, canonical: Mapping[str, Any]) -> Arguments:
         """Rebuild arguments from their canonical form."""
 
+    def as_sent(self, arguments: Arguments) -> dict[str, Any]:
+        """Write arguments as a model would send them."""
+
 
 class TypedReader:
     """Read arguments by the parameters of a function: strictly, and with nothing that is not declared."""
@@ -89,7 +92,16 @@ class TypedReader:
 
     def restore(self, canonical: Mapping[str, Any]) -> Arguments:
         """Rebuild arguments from their canonical form; raise ValueError where they no longer fit."""
-        return self._arguments(self._validate(orjson.dumps(canonical), strict=True, extra="forbid", context={"canonical": True}))
+        return self._arguments(self._restored(canonical))
+
+    def as_sent(self, arguments: Arguments) -> dict[str, Any]:
+        """Write arguments as a model would send them."""
+        model = self._restored(arguments.canonical)
+        sent: dict[str, Any] = self._dump(model, mode="json", by_alias=True, exclude_none=True, context={"for": "model"})
+        return sent
+
+    def _restored(self, canonical: Mapping[str, Any]) -> Any:
+        return self._validate(orjson.dumps(canonical), strict=True, extra="forbid", context={"canonical": True})
 
     def _arguments(self, model: Any) -> Arguments:
         return Arguments(model.__dict__, self._dump(model, mode="json", by_alias=True, exclude_none=True))

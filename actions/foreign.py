@@ -88,6 +88,10 @@ class ForeignReader:
         values = self._to_values(canonical, "", []) if self._to_values else canonical
         return Arguments({**self._required, **values}, canonical)
 
+    def as_sent(self, arguments: Arguments) -> dict[str, Any]:
+        """Write arguments as a model would send them: numbers as numbers."""
+        return dict(self._to_values(arguments.canonical, "", []) if self._to_values else arguments.canonical)
+
     def _checked_defaults(self, properties: Schema, where: str) -> dict[str, Any]:
         defaults = {
             name: item["default"] for name, item in properties.items() if isinstance(item, dict) and item.get("default") is not None

@@ -86,8 +86,13 @@ class Wording:
     @property
     def facts(self) -> frozenset[str]:
         """Name the facts that the texts tell, in whatever language."""
-        named = [place.split(".") for text in self.texts.values() for place in PLACEHOLDER.findall(text)]
-        return frozenset(parts[1] for parts in named if parts[0] == "facts")
+        return frozenset(place.partition(".")[0] for place in self.places)
+
+    @property
+    def places(self) -> frozenset[str]:
+        """Name what the texts tell of facts, as dotted paths such as `payment.amount`."""
+        named = [place.partition(".") for text in self.texts.values() for place in PLACEHOLDER.findall(text)]
+        return frozenset(path for first, _, path in named if first == "facts" and path)
 
 
 def render(

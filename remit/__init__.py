@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         read,
     )
     from .errors import DefinitionError, PolicyError, Refused, RemitError, Retryable, Unsure
-    from .runtime import Outcome, Runtime, Session
+    from .runtime import EmailCodes, Outcome, Runtime, Session, StepUp
 
 __version__ = "0.1.0"
 
@@ -41,7 +41,7 @@ _HOMES = {
         *("action", "after", "keyed", "lookup", "once", "per_call", "read"),
     ),
     "errors": ("DefinitionError", "PolicyError", "Refused", "RemitError", "Retryable", "Unsure"),
-    "runtime": ("Outcome", "Runtime", "Session"),
+    "runtime": ("EmailCodes", "Outcome", "Runtime", "Session", "StepUp"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -50,6 +50,7 @@ __all__ = [
     "Catalog",
     "Context",
     "DefinitionError",
+    "EmailCodes",
     "Injected",
     "Internal",
     "Money",
@@ -63,6 +64,7 @@ __all__ = [
     "Runtime",
     "Secret",
     "Session",
+    "StepUp",
     "Subject",
     "ToolCall",
     "Unsure",

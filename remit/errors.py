@@ -6,6 +6,7 @@
     ├── CallError            a request about a call can't be served
     │   ├── CallNotFound, KeyReused, AlreadyStarted, AlreadySettled
     │   ├── NotAnApprover, AlreadyVoted, ApprovalNotOpen
+    │   ├── CodeNotAccepted, CodeNotSent, NotAmended
     │   └── Overloaded
     ├── AuditError           a log or a leaf is not what it must be
     └── StoreError           the database or its keys can't be used
@@ -112,6 +113,27 @@ class ApprovalNotOpen(CallError):
 
     code = "approval_not_open"
     status = 409
+
+
+class CodeNotAccepted(CallError):
+    """This is not proof of who they are."""
+
+    code = "code_not_accepted"
+    status = 403
+
+
+class CodeNotSent(CallError):
+    """No code was sent."""
+
+    code = "code_not_sent"
+    status = 429
+
+
+class NotAmended(CallError):
+    """The call was not amended: it can't take these arguments."""
+
+    code = "not_amended"
+    status = 422
 
 
 class Overloaded(CallError):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ..actions import Action, Context
 from ..audit import State
 from ..errors import AuditError, Refused
+from .activation import govern
+from .approvals import to_widen, widen
 from .call import Call
 from .clock import MICROSECOND
 from .deadline import within
@@ -15,11 +18,13 @@ from .execution import READY_WITHIN, SECOND, became_unknown, execute_and_settle,
 from .outcome import problem
 from .phases import context, gather, halt, hold, intend, judge, own, start_attempt, travel
 from .receive import digest_of
+from .requirements import unanswered, waking
 from .session import Session
 from .statements import Write
+from .store import Requirement
 from .work import Draft, Parts, Work, commit, ending, move
 
-FIRST = (halt, gather, own, judge, hold, intend, execute_and_settle)
+FIRST = (halt, gather, own, judge, govern, hold, intend, execute_and_settle)
 """The phases of a call after `receive`; a call that rested goes through all of them again."""
 LIFTED_BY_THEN = 30 * SECOND
 
@@ -32,14 +37,14 @@ async def advance(parts: Parts, call_id: str) -> Call:
         return call
     if call.state in {State.WAITING, State.READY} and call.deadline_at is not None and now >= call.deadline_at:
         return await expire(parts, call)
+    if call.state is State.WAITING and (asked := unanswered(parts, call)):
+        return await _wait_on(parts, call, asked)
     if (action := parts.catalog.get(call.action)) is None:
         return call
     match call.state:
         case State.READY if call.cancel_asked:
             draft = Draft("call.cancelled", {"why": "further attempts were forbidden"}, change=(call.state, State.CANCELLED))
             return await move(parts, call, (draft,), ending(call), wake_at=None, code="cancelled")
-        case State.WAITING if any(one.state == "open" for one in parts.store.requirements(call.id)):
-            return call
         case State.WAITING | State.READY:
             return await _decide_again(parts, call, action)
         case State.EXECUTING if call.lease_until is not None and now >= call.lease_until:
@@ -53,6 +58,13 @@ async def advance(parts: Parts, call_id: str) -> Call:
             return await _find_out(parts, await restore(parts, call, action))
         case _:
             return call
+
+
+async def _wait_on(parts: Parts, call: Call, asked: list[Requirement]) -> Call:
+    """Let others vote as well where nobody has answered for long enough."""
+    if not (due := to_widen(asked, parts.clock.now())):
+        return call
+    return await widen(parts, call, due, **waking([replace(one, escalated=1) if one in due else one for one in asked]))
 
 
 async def expire(parts: Parts, call: Call) -> Call:
@@ -73,7 +85,7 @@ async def restore(parts: Parts, call: Call, action: Action) -> Work:
         conversation=call.conversation,
         channel=call.channel,
         model=call.model,
-        assurance=call.assurance,
+        assurance=kept.get("assurance", call.assurance),
         verified_at=datetime.fromisoformat(kept["verified_at"]) if kept["verified_at"] else None,
         turn=kept["turn"],
         locale=kept["locale"],

@@ -108,6 +108,8 @@ class Journeys:
             if earlier.fingerprint != received.call.fingerprint:
                 raise KeyReused
             return earlier
+        if (refused := self._parts.store.declined(received.call)) is not None and refused != submission.repeat_of:
+            return deny(received, "declined", holder=refused)
         claimed = claim(self._parts, received, repeat_of=submission.repeat_of)
         if not isinstance(claimed, Taken):
             return claimed

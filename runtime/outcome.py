@@ -17,6 +17,8 @@ WORDS = {
     "effect_taken": "Something else was already asked for here, so this was not done. Do not repeat it.",
     "conflict": "This can't be done here. Do not repeat it.",
     "declined": "A person said no. Do not repeat it.",
+    "step_up_impossible": "The customer would have to prove who they are, and can't do that here. Do not repeat it.",
+    "nobody_can_approve": "There is nobody who could approve this. Do not repeat it.",
     "expired": "Nobody answered in time, so it was not done.",
     "cancelled": "It was cancelled before it was done.",
     "row_changed": "The stored request is not the one that was approved, so it was not done.",

@@ -5,6 +5,7 @@
     gather    load only the facts that the ownership check and the rules mention
     own       the declared ownership check; a foreign object and a missing one get the same answer
     judge     pure: (policies, inputs) -> Decision
+    govern    a change of the policies is held to more than they say themselves (activation.py)
     hold      requirements open: waiting, and the caller is answered at once
     intend    one transaction: effect key, approvals, intent          <- barrier: durable before any byte leaves
     execute   outside any transaction: the handler, with a derived provider key and a deadline (execution.py)
@@ -24,14 +25,16 @@ from ..actions import Context
 from ..audit import State
 from ..errors import StoreError
 from ..policies import Decision, Inputs, Then, decide
-from .clock import MICROSECOND, to_datetime, to_text
+from .approvals import nobody_can
+from .clock import MICROSECOND, to_datetime, to_micros, to_text
 from .deadline import within
 from .effects import claim_writes
 from .journal import Conflict
 from .outcome import WORDS, problem
 from .recorded import parted_arguments, without_secrets
-from .requirements import ask, still_open
+from .requirements import ask, keep, needs_of, rests, standing, voided
 from .statements import Write
+from .step_up import impossible
 from .usage import count, exceeded, reservations, reserve
 from .work import Parts, Work, commit
 
@@ -72,7 +75,7 @@ async def halt(parts: Parts, work: Work) -> Work:
 async def gather(parts: Parts, work: Work) -> Work:
     """Load only the facts that the ownership check and the rules mention."""
     name = work.action.name
-    wanted = parts.guards[name].facts | parts.control.policies.facts_for(name)
+    wanted = parts.guards[name].facts | parts.control.policies.facts_for(name) | work.action.summary_facts
     try:
         facts = await within(work.action.deadline, _facts(parts, work, wanted)) if wanted else {}
     except Exception:  # noqa: BLE001 - the developer's code, or the network behind it
@@ -110,14 +113,21 @@ async def judge(parts: Parts, work: Work) -> Work:
 
 
 async def hold(parts: Parts, work: Work) -> Work:
-    """Ask for what is still open; the caller is answered at once."""
-    assert work.decision is not None
-    asked = still_open(parts, work)
-    if not asked.open:
-        return work.evolve(granted=asked.granted)
-    if asked.already:
-        return work.on_call(wake_at=min(one.deadline_at for one in asked.already)).rest()
-    return claim_writes(ask(parts, work, asked.open)).rest()
+    """Ask for what is still open, one stage after the other; what nobody could meet is refused at once."""
+    if not work.stored and not needs_of(work):
+        return work
+    stands = standing(parts, work)
+    work = voided(work, stands)
+    if not stands.unmet:
+        work, granted = keep(parts, work, stands)
+        return work.evolve(granted=granted)
+    for need in stands.unmet if stands.ask else ():
+        if need.kind == "step_up" and (why := await impossible(parts, work.session, need.assurance)):
+            return deny(work, "step_up_impossible", why=why)
+    if stands.ask and (why := nobody_can(parts, work, [need.seats for need in needs_of(work) if need.kind == "approval"])):
+        return deny(work, "nobody_can_approve", why=why)
+    work = keep(parts, work, stands)[0]
+    return claim_writes(ask(parts, work, stands) if stands.ask else rests(work, stands.already))
 
 
 async def intend(parts: Parts, work: Work) -> Work:
@@ -186,7 +196,8 @@ def inputs(parts: Parts, work: Work) -> Inputs:
         action=work.action.name,
         arguments=without_secrets(work.action, work.arguments.canonical),
         facts={name: value for name, value in work.facts.items() if value is not None},
-        subject={"id": session.subject, "assurance": session.assurance, "anonymous": session.as_subject().anonymous},
+        subject={"id": session.subject, "assurance": session.assurance, "anonymous": session.as_subject().anonymous}
+        | ({"verified_at": to_text(to_micros(session.verified_at))} if session.verified_at else {}),
         principal={"id": session.principal, "kind": session.kind},
         session={"tenant": session.tenant, "conversation": session.conversation, "channel": session.channel, "model": session.model},
         now=to_text(parts.clock.now()),

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..actions import Action, Arguments, KeyTemplate, Problem, ToolCall
 from ..audit import State, canonical, keyed_hash
 from .call import Call
+from .clock import to_datetime
 from .recorded import parted_arguments
-from .session import Session
+from .session import ANONYMOUS, Session
 from .work import Parts, Work, new_id
 
 _READABLE = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -44,10 +45,10 @@ def parse(parts: Parts, submission: Submission) -> tuple[Action, Arguments] | Pr
 
 async def receive(parts: Parts, submission: Submission, action: Action, arguments: Arguments) -> Work:
     """Make the call: canonical bytes, digest, fingerprint and keys, and the event that says it arrived."""
-    session, now = submission.session, parts.clock.now()
-    asker = await parts.vault.subject(session.subject, keep=not submission.dry_run)
+    now = parts.clock.now()
+    asker = await parts.vault.subject(submission.session.subject, keep=not submission.dry_run)
+    session = raised(parts, submission.session, asker.pseudonym)
     effect_text = effect_text_of(action, arguments, session)
-    canon = canonical(_request(action, arguments, session, effect_text))
     nonce = os.urandom(32)
     effect_key = parts.vault.hash("effect", effect_text) if effect_text else None
     call = Call(
@@ -67,7 +68,7 @@ async def receive(parts: Parts, submission: Submission, action: Action, argument
         model=session.model,
         assurance=session.assurance,
         idempotency=idempotency(parts, submission),
-        fingerprint=parts.vault.hash("request", canon),
+        fingerprint=fingerprint_of(parts, action, arguments, session, effect_text),
         digest=digest_of(nonce, action, arguments, session, effect_text),
         effect_key=effect_key,
         ordinal=0,
@@ -90,6 +91,17 @@ async def receive(parts: Parts, submission: Submission, action: Action, argument
     return work.note("call.received", *_received(work))
 
 
+def raised(parts: Parts, session: Session, pseudonym: str) -> Session:
+    """Start a session as high as the same customer has proved in the same conversation."""
+    if parts.step_up is None or not session.conversation or session.subject == ANONYMOUS:
+        return session
+    found = parts.store.raised(pseudonym, session.conversation, parts.clock.now())
+    if found is None or found[0] < session.assurance:
+        return session
+    since = to_datetime(found[1])
+    return replace(session, assurance=found[0], verified_at=max(since, session.verified_at or since))
+
+
 def idempotency(parts: Parts, submission: Submission) -> bytes | None:
     """Hash the caller's key, unique in tenant, principal and conversation."""
     if submission.key is None or submission.dry_run:
@@ -108,6 +120,11 @@ def effect_text_of(action: Action, arguments: Arguments, session: Session) -> st
     if not isinstance(action.key, KeyTemplate):
         return None
     return action.key.fill(arguments.canonical, session.subject, session.tenant)
+
+
+def fingerprint_of(parts: Parts, action: Action, arguments: Arguments, session: Session, effect_text: str | None) -> bytes:
+    """Hash what is asked for, so that it is known again when it is asked for again."""
+    return parts.vault.hash("request", canonical(_request(action, arguments, session, effect_text)))
 
 
 def digest_of(nonce: bytes, action: Action, arguments: Arguments, session: Session, effect_text: str | None) -> str:

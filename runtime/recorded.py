@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..actions import Action
@@ -34,6 +34,21 @@ def without_secrets(action: Action, arguments: Mapping[str, Any]) -> dict[str, A
 def secrets(action: Action, arguments: Mapping[str, Any]) -> frozenset[str]:
     """Name the secret arguments."""
     return action.secrets & arguments.keys()
+
+
+def told(facts: Mapping[str, Any], places: Iterable[str]) -> dict[str, Any]:
+    """Pick from facts what a summary tells of them, by dotted paths, nested as it was; what is not there is null."""
+    picked: dict[str, Any] = {}
+    for place in sorted(places):
+        *parents, last = place.split(".")
+        source: Any = facts
+        into: Any = picked
+        for name in parents:
+            source = source.get(name) if isinstance(source, Mapping) else None
+            into = into.setdefault(name, {}) if isinstance(into, dict) else None
+        if isinstance(into, dict):  # else all of it is told already
+            into[last] = source.get(last) if isinstance(source, Mapping) else None
+    return picked
 
 
 def plain(said: object, *, most: int = 2_000) -> str:

@@ -12,37 +12,48 @@ from typing import Any, Self
 from ..actions import Catalog, Problem, ToolCall
 from ..actions.dialects import dialect
 from ..audit import Report, State, export, verify
-from ..errors import KeyReused, Overloaded, StoreError
+from ..errors import KeyReused, Overloaded, PolicyError, StoreError
 from ..policies import Check, Results, check, is_test, load, read_tests, run_cases
+from .activation import activate_policies, asked
+from .amend import amend
+from .answering import Answer
+from .bundles import Bundles
 from .call import Call
 from .clock import Clock
-from .control import PolicyFolder, guard, put_in_force, shapes
+from .confirmation import Confirmation, confirm, confirmation
+from .control import PolicyFolder, guard, nothing, put_in_force, put_nothing_in_force, shapes
 from .database import open_database
+from .identity import StepUp
 from .journeys import Journeys
 from .logs import DatabaseLog, Reproduction
 from .outcome import Outcome, problem
 from .people import People
 from .receive import Submission, parse
 from .rejection import Rejections
+from .review import Review, review
 from .sequencer import Sequencer
 from .session import Session
+from .step_up import CodeSent, send_code, step_up
 from .store import Store
 from .stored import roles_held
 from .switches import Switches
 from .vault import Vault
 from .views import CallView, Health, health, outcome_of, placed_events, view
-from .votes import Answer, cancel, confirm, vote
+from .votes import cancel, vote
 from .wakeups import Wakeups
 from .work import Control, Parts
+
+MANAGED = "managed"
 
 
 class Runtime:
     """Run actions for an agent: validated, decided, approved, done at most once, and recorded.
 
-    `actions` are actions, modules, catalogs, or names of entry-point groups; `policies` a folder or file; `database` a file
+    `actions` are actions, modules, catalogs, or names of entry-point groups; `policies` a folder or file, or "managed": then they are
+    proposed, and put in force by a call of the action `activate_policies`, which is there for people only; `database` a file
     (`remit.db`; `remit.keys` is made beside it on the first run). `resources` are the connectors that actions ask for by
-    type; `clock` makes the clock. Raises `DefinitionError` and `PolicyError` at once; the database is opened by `start`, or
-    at the first call.
+    type; `clock` makes the clock, and `step_up` are the ways in which a customer can prove who they are. Raises `DefinitionError`
+    and `PolicyError` at once; the database is opened by `start`, or at the first call.
     """
 
     def __init__(
@@ -57,16 +68,19 @@ class Runtime:
         lease_margin: timedelta = timedelta(seconds=10),
         attempts: int = 5,
         clock: Callable[..., Clock] = Clock,
+        step_up: StepUp | None = None,
     ) -> None:
-        self.catalog = Catalog(actions)
+        self._offered = Catalog(actions)
+        self._resources = self._offered.bind(resources)
+        self.managed = policies == MANAGED
+        self.catalog = Catalog([*self._offered.values(), activate_policies]) if self.managed else self._offered
         self.database, self.tenant = Path(database), tenant
-        self._resources = self.catalog.bind(resources)
         self._shapes = shapes(self.catalog)
         self._guards = {action.name: guard(action, self._shapes[action.name]) for action in self.catalog.values()}
-        self._folder = PolicyFolder.read(Path(policies), self._shapes)
+        self._own_folder = None if self.managed else PolicyFolder.read(Path(policies), self._shapes)
         self._activate = "the folder at start" if activate else ""
         self._lease_margin, self._attempts = lease_margin, attempts
-        self._clock = clock
+        self._clock, self._step_up = clock, step_up
         self._started: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
 
@@ -101,7 +115,7 @@ class Runtime:
 
     def tools(self, name: str) -> list[dict[str, Any]]:
         """Give the actions as one provider's API takes them: `openai`, `openai-responses`, `anthropic`, `gemini`, `bedrock`, `mcp`."""
-        return dialect(name).tools(self.catalog.values())
+        return dialect(name).tools(self._offered.values())
 
     def read(self, name: str, message: Mapping[str, Any]) -> list[ToolCall]:
         """Find the tool calls in a model's message, in that provider's wire form."""
@@ -203,6 +217,38 @@ class Runtime:
         confirmed = await confirm(self.parts, call_id, subject=subject, answer=answer, digest=digest)
         return outcome_of(self.parts, await self._journeys.advance(confirmed.id))
 
+    async def confirmation(self, call_id: str, *, subject: str) -> Confirmation:
+        """Give what the customer is asked to confirm, in their own language; the host has authenticated them as `subject`."""
+        await self.start()
+        return confirmation(self.parts, call_id, subject=subject)
+
+    async def send_code(self, call_id: str, *, subject: str) -> CodeSent:
+        """Send the customer a one-time code; raises `CodeNotSent` where none could be sent, or too many were."""
+        await self.start()
+        return await send_code(self.parts, call_id, subject=subject)
+
+    async def step_up(self, call_id: str, *, subject: str, code: str | None = None, token: str | None = None) -> Outcome:
+        """Take the customer's one-time code, or a token of the host, as proof, and take the call on; raises `CodeNotAccepted`."""
+        await self.start()
+        proved = await step_up(self.parts, call_id, subject=subject, code=code, token=token)
+        return outcome_of(self.parts, await self._journeys.advance(proved.id))
+
+    async def amend(self, call_id: str, *, by: str, arguments: Mapping[str, Any], reason: str = "") -> Outcome:
+        """Put arguments, as a model sends them, in place of those of a waiting call, and decide it anew; raises `NotAmended`."""
+        await self.start()
+        amended = await amend(self.parts, self.people, call_id, by=by, arguments=arguments, reason=reason)
+        return outcome_of(self.parts, await self._journeys.advance(amended.id))
+
+    async def review(self, call_id: str) -> Review:
+        """Give what an approver needs to know: the call, why it stopped, what it does to the limits, and what was done before."""
+        await self.start()
+        return review(self.parts, self.parts.store.get(call_id))
+
+    @property
+    def link_key(self) -> bytes:
+        """Give the key (32 bytes) that signs links to a confirmation; it can be had once the runtime has started."""
+        return self.parts.vault.hash("key", "link")
+
     async def cancel(self, call_id: str, *, by: str, reason: str = "") -> Outcome:
         """End a call that has not started; raises `AlreadyStarted` or `AlreadySettled`."""
         await self.start()
@@ -210,7 +256,7 @@ class Runtime:
 
     async def reload_policies(self, *, by: str) -> str:
         """Read the policy folder again and put it in force everywhere; gives the bundle's digest. A broken folder changes nothing."""
-        self._folder, self._activate = PolicyFolder.read(self._folder.path, self._shapes), by
+        self._own_folder, self._activate = PolicyFolder.read(self._folder.path, self._shapes), by
         await self.start()
         await put_in_force(self.parts, self._folder, by=by, activate=True)
         return self._folder.policies.digest
@@ -230,6 +276,22 @@ class Runtime:
         place = path or self._folder.path
         policies = load(self._folder.path if is_test(place) else place, self._shapes)
         return run_cases(policies, read_tests(place), self._shapes)
+
+    async def activate_policies(self, bundle: str, *, person: str, channel: str = "api") -> Outcome:
+        """Ask, in a person's name, for a proposed bundle to be put in force; the one in force decides whether, and who must agree.
+
+        Raises `UnknownBundle` and, where the policies are a folder, `PolicyError`.
+        """
+        await self.start()
+        if not self.managed:
+            raise PolicyError("the policies are those of a folder; `remit policy reload` puts it in force")
+        return await self.submit(*asked(self.bundles.find(bundle).digest, person, self.tenant, channel))
+
+    @property
+    def _folder(self) -> PolicyFolder:
+        if self._own_folder is None:
+            raise PolicyError("the policies are managed, not a folder's: `remit policy propose` and `remit policy activate` change them")
+        return self._own_folder
 
     async def verify(self) -> Report:
         """Check the whole log of this database: integrity, meaning, and every decision reproduced."""
@@ -255,16 +317,21 @@ class Runtime:
             log_id=store.row("SELECT value FROM store_meta WHERE key = 'log_id'")[0],
             catalog=self.catalog,
             guards=self._guards,
-            resources=self._resources,
-            control=Control(0, self._folder.policies),
+            resources=(resources := dict(self._resources)),
+            control=Control(0, nothing() if self.managed else self._folder.policies),
             lease_margin=self._lease_margin,
             attempts=self._attempts,
+            step_up=self._step_up,
         )
         self.people, self._journeys = People(self.parts), Journeys(self.parts)
-        self.switches = Switches(self.parts, self.people)
+        self.switches, self.bundles = Switches(self.parts, self.people), Bundles(self.parts, self.people)
+        resources[Bundles] = self.bundles
         self._rejections, self._sequencer = Rejections(self.parts), Sequencer(self.parts)
         await self._sequencer.open()
-        await put_in_force(self.parts, self._folder, by=self._activate or "the folder at start", activate=bool(self._activate))
+        if self.managed:
+            await put_nothing_in_force(self.parts)
+        else:
+            await put_in_force(self.parts, self._folder, by=self._activate or "the folder at start", activate=bool(self._activate))
         wakeups = Wakeups(self.parts, self._journeys.advance, self._rejections)
         self._background = [asyncio.create_task(self._sequencer.run()), asyncio.create_task(wakeups.run())]
 

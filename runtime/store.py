@@ -47,6 +47,11 @@ class Requirement:
         """Name the columns in the order of the fields."""
         return ", ".join(cls.__slots__)
 
+    @property
+    def stands(self) -> bool:
+        """Say whether this is asked for, or granted, and not answered with no, closed or asked anew."""
+        return self.state in {"open", "approved", "used"}
+
     def values(self) -> tuple[Any, ...]:
         """Give the row as it is stored."""
         return tuple(getattr(self, name) for name in self.__slots__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -13,12 +13,16 @@ import orjson
 from ..actions import FieldError, Problem
 from ..audit import State
 from ..errors import AuditError, StoreError
+from .approvals import Barred, approvals_of, customer_of, electorate, seats_of, unfilled
 from .call import Call
 from .clock import to_text
 from .outcome import WORDS, Outcome, problem
 from .recorded import secrets
-from .requirements import needs_of, waiting_for
+from .requirements import needs_of, unanswered, waiting_for
+from .store import Requirement
 from .work import Parts, Work
+
+_VERSIONS = {"call.received": "proposed", "call.amended": "amended", "call.intended": "executed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,7 @@ class CallView:
     next_look: str | None
     requirements: tuple[Mapping[str, Any], ...] = ()
     limits: tuple[Mapping[str, Any], ...] = ()
+    versions: tuple[Mapping[str, Any], ...] = ()
     events: tuple[Mapping[str, Any], ...] = field(default=())
 
 
@@ -72,14 +77,13 @@ def outcome_of(parts: Parts, call: Call, *, repeated: bool = False) -> Outcome:
     error = _problem(kept.get("error"))
     if error is None and call.state in {State.DENIED, State.DECLINED, State.EXPIRED, State.CANCELLED, State.FAILED}:
         error = problem(call.code if call.code in WORDS else "stopped")
-    waits = [one for one in parts.store.requirements(call.id) if one.state == "open"] if call.state is State.WAITING else []
     return Outcome(
         call_id=call.id,
         action=call.action,
         state=call.state,
         result=kept.get("model"),
         error=error,
-        waiting=waiting_for(waits),
+        waiting=waiting_for(_wanting(parts, call)) if call.state is State.WAITING else (),
         repeated=repeated,
         reference=call.reference,
     )
@@ -122,6 +126,7 @@ def view(parts: Parts, call: Call) -> CallView:
         next_look=to_text(call.wake_at) if call.wake_at else None,
         requirements=tuple(_requirements(parts, call)),
         limits=tuple(decisions[-1].get("limits", ())) if decisions else (),
+        versions=tuple(_versions(told)),
         events=tuple(told),
     )
 
@@ -180,7 +185,17 @@ def open_opening(parts: Parts, event_id: str, blob: bytes | None, pseudonym: str
     return opened
 
 
+def _wanting(parts: Parts, call: Call) -> list[Requirement]:
+    """Give what a waiting call still waits for; an approval whose seats are filled waits for the others."""
+    wanting = unfilled(approvals_of(parts, call), parts.store.ballots(call))
+    return [one for one in unanswered(parts, call) if one.kind != "approval" or one in wanting]
+
+
 def _requirements(parts: Parts, call: Call) -> list[Mapping[str, Any]]:
+    """Give what a call was asked for: who has answered, and who still can."""
+    asked, wanting = parts.store.requirements(call.id), _wanting(parts, call) if call.state is State.WAITING else []
+    barred = Barred.of(parts, call, customer_of(parts, call)) if any(one.kind == "approval" for one in wanting) else None
+    ballots = parts.store.ballots(call)
     return [
         {
             "id": one.id,
@@ -191,10 +206,28 @@ def _requirements(parts: Parts, call: Call) -> list[Mapping[str, Any]]:
             "state": one.state,
             "reason": one.reason,
             "until": to_text(one.deadline_at),
-            "answers": [{"person": person, "answer": answer} for person, answer, _ in parts.store.votes(one.id)],
+            "answers": [{"person": person, "answer": answer} for person, answer in parts.store.votes(one.id)],
+            "can": sorted(electorate(parts, barred, seats_of(one).roles).keys() - ballots.keys()) if barred and one in wanting else [],
+            "assurance": one.assurance or None,
+            "covers": one.covers,
+            "escalates": {"to": one.escalate_to, "at": to_text(one.escalate_at), "done": bool(one.escalated)} if one.escalate_at else None,
         }
-        for one in parts.store.requirements(call.id)
+        for one in asked
     ]
+
+
+def _versions(told: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Give what was proposed, what it was amended to, and what was executed: each a fact of its own, from its own event."""
+    known: dict[str, Mapping[str, Any]] = {}
+    for event in told:
+        body, kind = event["body"], _VERSIONS.get(event["kind"])
+        if kind is None:
+            continue
+        if kind != "executed":
+            personal = {name[len("/arguments/") :]: value for name, value in event["personal"].items() if name.startswith("/arguments/")}
+            known[body["digest"]] = {**body["arguments"], **personal}
+        # An attempt says what it stands on by digest alone.
+        yield {"what": kind, "at": event["at"], "by": body.get("by"), "digest": body["digest"], "arguments": known.get(body["digest"])}
 
 
 def _without_secrets(parts: Parts, call: Call, arguments: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,21 +1,19 @@
-"""People's answers: staff approve or reject, customers confirm, and whoever may can cancel what has not started."""
+"""People's answers: staff approve or reject, and whoever may can cancel what has not started."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Literal
+from collections.abc import Mapping
 
 from ..audit import State
-from ..errors import AlreadySettled, AlreadyStarted, AlreadyVoted, ApprovalNotOpen, AuditError, CallNotFound, NotAnApprover
+from ..errors import AlreadySettled, AlreadyStarted, AlreadyVoted, ApprovalNotOpen, NotAnApprover
+from .answering import TRIES, Answer, decline, grant, named_call, open_for
+from .approvals import Barred, adds, approvals_of, customer_of, is_customer, seats_of, unfilled
 from .call import Call
 from .journal import Conflict
-from .people import People
+from .people import People, Person
 from .statements import Write
 from .store import Requirement
 from .work import Draft, Parts, apart, ending, move
-
-Answer = Literal["approve", "reject"]
-TRIES = 5
 
 
 async def vote(
@@ -23,43 +21,51 @@ async def vote(
 ) -> Call:
     """Count one person's answer to an approval, named by its own id or its call's.
 
-    Raises `NotAnApprover`, `AlreadyVoted`, `ApprovalNotOpen` (answered, expired, or another digest than was shown) and
-    `CallNotFound`. A reject is final for the request.
+    A vote counts for whatever approval of the call it fills a seat of. Raises `NotAnApprover`, `AlreadyVoted`, `ApprovalNotOpen`
+    (answered, expired, or another digest than was shown) and `CallNotFound`. A reject is final for the request.
     """
     for _ in range(TRIES):
-        voter = people.get(person)
-        requirement, call = _open_requirement(parts, approval, "approval", digest, voter.roles if voter else ())
-        if any(who == person for who, _, _ in parts.store.votes(requirement.id)):
+        call = named_call(parts, approval)
+        asked, standing = open_for(parts, call, "approval", digest=digest), approvals_of(parts, call)
+        choice = standing if approval == call.id else [one for one in asked if one.id == approval]
+        if not choice:
+            raise ApprovalNotOpen("this approval is not open: it was answered, or asked for anew")
+        ballots = parts.store.ballots(call)
+        if person in ballots:
             raise AlreadyVoted
-        _check_entitled(parts, people, person, requirement, call)
-        role = requirement.role
-        roles = " ".join(sorted(voter.roles)) if voter else ""
-        who = parts.vault.hash("person", person)
-        row = (call.tenant, requirement.id, person, answer, role, call.digest, parts.clock.now(), call.id, roles, who)
-        body = {"approval": requirement.id, "person": person, "answer": answer, "digest": call.digest, "role": role, "via": via}
-        said = Draft("approval.voted", body, {"/reason": reason} if reason else {})
+        voter = entitled(parts, people, person, call, choice)
+        # Of several, one that is open: but whoever fills a seat that was granted lets another person move to an open one.
+        named = min((one for one in choice if seats_of(one).roles & voter.roles), key=lambda one: one.state != "open")
+        role = named.role if named.role in voter.roles else named.escalate_to
+        who, roles = parts.vault.hash("person", person), sorted(voter.roles)
+        row = (call.tenant, named.id, person, answer, role, call.digest, parts.clock.now(), call.id, " ".join(roles), who)
+        body = {"approval": named.id, "person": person, "answer": answer, "digest": call.digest, "role": role, "roles": roles, "via": via}
+        said, counted = Draft("approval.voted", body, {"/reason": reason} if reason else {}), [Write("vote.add", row)]
         try:
-            return await _answered(parts, call, requirement, said, [Write("vote.add", row)], granted=answer == "approve", code="declined")
+            if answer == "reject":
+                return await decline(parts, call, said, named, counted)
+            if not adds(standing, ballots, voter):
+                raise ApprovalNotOpen(f"enough people with {person}'s roles have approved this")
+            left = unfilled(standing, ballots | {person: voter.roles})
+            # All are granted together: until then somebody may still have to move to another seat.
+            return await grant(parts, call, said, () if left else asked, left=left, writes=counted)
         except Conflict:
             continue
     raise ApprovalNotOpen
 
 
-async def confirm(parts: Parts, call_id: str, *, subject: str, answer: Answer, digest: str | None) -> Call:
-    """Count the customer's own answer, authenticated by the host as that subject; a model can't get here.
-
-    Raises `NotAnApprover` for anybody else, `ApprovalNotOpen` and `CallNotFound`.
-    """
-    for _ in range(TRIES):
-        requirement, call = _open_requirement(parts, call_id, "confirmation", digest)
-        if subject != _asker(parts, call):
-            raise NotAnApprover("only the customer in whose name it happens can confirm it")
-        said = Draft("call.confirmed", {"digest": call.digest, "answer": answer})
-        try:
-            return await _answered(parts, call, requirement, said, [], granted=answer == "approve", code="declined")
-        except Conflict:
-            continue
-    raise ApprovalNotOpen
+def entitled(parts: Parts, people: People, person_id: str, call: Call, asked: list[Requirement]) -> Person:
+    """Give the person who may answer one of these approvals; raises `NotAnApprover` for anybody else."""
+    person = people.get(person_id)
+    if person is None or not person.active:
+        raise NotAnApprover(f"there is no active person {person_id}; `remit people add` makes one")
+    roles = frozenset().union(*(seats_of(one).roles for one in asked))
+    if not roles & person.roles:
+        wanted = " or ".join(sorted(roles))
+        raise NotAnApprover(f"{person_id} does not have the role {wanted}; `remit people role {person_id} --add {min(roles)}` gives it")
+    if why := Barred.of(parts, call, customer_of(parts, call)).why(person):
+        raise NotAnApprover(why)
+    return person
 
 
 async def cancel(parts: Parts, call_id: str, *, by: str, reason: str) -> Call:
@@ -72,7 +78,7 @@ async def cancel(parts: Parts, call_id: str, *, by: str, reason: str) -> Call:
         if call.final:
             raise AlreadySettled(f"the call has already ended: {call.state}")
         said = {"/reason": reason} if reason else {}
-        who = "subject" if _is_customer(parts, call, by) else by  # a customer has no name in an event
+        who = "subject" if is_customer(parts, call, by) else by  # a customer has no name in an event
         draft = Draft("call.cancelled", {"by": who}, said, (call.state, State.CANCELLED))
         try:
             if call.state in {State.WAITING, State.READY}:
@@ -93,61 +99,3 @@ async def _forbid(parts: Parts, call: Call, by: str, said: Mapping[str, str]) ->
     # The call's row keeps its version: the attempt under way must still be able to settle.
     owner = parts.vault.by_pseudonym(call.subject)
     await parts.store.commit([forbid, *apart(parts, "call.cancel_asked", {"call": call.id, "by": by}, owner=owner, personal=said)])
-
-
-async def _answered(
-    parts: Parts, call: Call, requirement: Requirement, said: Draft, writes: list[Write], *, granted: bool, code: str
-) -> Call:
-    place = (call.tenant, requirement.id, "open")
-    if granted:
-        writes = [*writes, Write("requirement.move", ("approved", *place))]
-        others = any(one.state == "open" and one.id != requirement.id for one in parts.store.requirements(call.id))
-        return await move(parts, call, (said,), writes, wake_at=call.deadline_at if others else parts.clock.now())
-    writes = [*writes, Write("requirement.move", ("rejected", *place)), *ending(call)]
-    end = Draft("call.declined", {"requirement": requirement.kind}, change=(call.state, State.DECLINED))
-    return await move(parts, call, (said, end), writes, wake_at=None, code=code)
-
-
-def _open_requirement(parts: Parts, named: str, kind: str, digest: str | None, roles: Collection[str] = ()) -> tuple[Requirement, Call]:
-    requirement = parts.store.requirement(named)
-    if requirement is None or requirement.kind != kind:
-        asked = [one for one in parts.store.requirements(parts.store.get(named).id) if one.kind == kind]
-        if not asked:
-            raise ApprovalNotOpen(f"call {named} waits for no {kind}")
-        # Of several that are open, the one that this person can answer.
-        requirement = max(asked, key=lambda one: (one.state == "open", one.role in roles))
-    if (call := parts.store.find(requirement.call)) is None:
-        raise CallNotFound
-    if requirement.state != "open" or call.state is not State.WAITING:
-        raise ApprovalNotOpen(f"this {kind} is not open: it is {requirement.state}, and the call is {call.state}")
-    if parts.clock.now() >= requirement.deadline_at:
-        raise ApprovalNotOpen(f"the time for this {kind} is over")
-    if call.digest != requirement.digest or (digest is not None and digest != call.digest):
-        raise ApprovalNotOpen(f"the call has changed since this {kind} was shown; look at it again")
-    return requirement, call
-
-
-def _check_entitled(parts: Parts, people: People, person_id: str, requirement: Requirement, call: Call) -> None:
-    person = people.get(person_id)
-    if person is None or not person.active:
-        raise NotAnApprover(f"there is no active person {person_id}; `remit people add` makes one")
-    if requirement.role not in person.roles:
-        raise NotAnApprover(
-            f"{person_id} does not have the role {requirement.role}; `remit people role {person_id} --add {requirement.role}` gives it"
-        )
-    if person_id in {call.principal, people.owner_of(call.principal)}:
-        raise NotAnApprover(f"{person_id} asked for this, or answers for the agent that did, so somebody else must approve it")
-    if _is_customer(parts, call, person_id):
-        raise NotAnApprover(f"this is done for {person_id}, so somebody else must approve it")
-
-
-def _asker(parts: Parts, call: Call) -> str | None:
-    """Name the customer in whose name the call happens, who need not be the one whose data it is about."""
-    try:
-        return str(parts.vault.by_pseudonym(call.subject).open(call.sealed, call.id)["subject"])
-    except AuditError:
-        return None  # erased, or the row was changed
-
-
-def _is_customer(parts: Parts, call: Call, person_id: str) -> bool:
-    return person_id == _asker(parts, call) or parts.vault.is_subject(person_id, call.subject)

@@ -16,7 +16,8 @@ from ..errors import AuditError
 from ..policies import ActionShape, Decision, Expression, Policies
 from .call import Call, evolved
 from .clock import Clock, to_text
-from .recorded import secrets, without_secrets
+from .identity import StepUp
+from .recorded import secrets, told, without_secrets
 from .series import CHANGE, Found, Release, Take
 from .session import Session
 from .statements import Write, add_call, move_call
@@ -47,6 +48,7 @@ class Control:
     epoch: int
     policies: Policies
     switches: frozenset[tuple[str, str]] = frozenset()
+    shadow: Policies | None = None
 
     def stopped_by(self, call: Call) -> str | None:
         """Name the switch that stops a call, such as `action:refund_payment`; None where none does."""
@@ -78,6 +80,7 @@ class Parts:
     control: Control
     lease_margin: timedelta
     attempts: int
+    step_up: StepUp | None = None
     changed: dict[str, asyncio.Event] = field(default_factory=dict)
     lingering: dict[str, Lingering] = field(default_factory=dict)
 
@@ -193,12 +196,19 @@ def request(work: Work) -> dict[str, Any]:
         "arguments": without_secrets(work.action, arguments) if work.call.final else dict(arguments),
         "nonce": work.nonce,
         "effect_key": work.effect_text,
+        "facts": told(work.facts, work.action.wording.places),
         "subject": session.subject,
+        "assurance": session.assurance,
         "locale": session.locale,
         "verified_at": session.verified_at.isoformat() if session.verified_at else None,
         "turn": session.turn,
         "after": work.confirm,
     }
+
+
+def resealed(work: Work) -> Work:
+    """Seal the request of a stored call anew: with what people are shown of it now."""
+    return work.on_call(sealed=work.owner.seal(request(work), work.call.id)) if work.stored else work
 
 
 async def move(parts: Parts, call: Call, drafts: tuple[Draft, ...], writes: Iterable[Write] = (), **changes: Any) -> Call:

@@ -265,13 +265,17 @@ async def test_confirming_twice_at_once_runs_it_once(runtime, world):
     assert len(world.bank.effects) == 2
 
 
-async def test_a_confirmation_and_an_approval_at_once_are_both_counted(world):
+async def test_the_customer_is_asked_first_and_staff_only_then(world):
     world.policies(payments=ALLOW, notes=NOTES)
     async with world.running() as runtime:
         await runtime.submit(asks(euros="10.00"), session())
-        call_id = (await runtime.submit(asks(euros=LARGE), session())).call_id
-        await asyncio.gather(runtime.confirm(call_id, subject="kay"), runtime.vote(call_id, person="fay", answer="approve"))
-        assert (await runtime.wait(call_id, 10)).state is State.SUCCEEDED
+        first = await runtime.submit(asks(euros=LARGE), session())
+        assert [one["requirement"] for one in first.waiting] == ["confirmation"]
+        with pytest.raises(ApprovalNotOpen):
+            await runtime.vote(first.call_id, person="fay", answer="approve")
+        then = await runtime.confirm(first.call_id, subject="kay")
+        assert [one["requirement"] for one in then.waiting] == ["approval"]
+        assert (await runtime.vote(first.call_id, person="fay", answer="approve")).state is State.SUCCEEDED
         assert world.bank.effects == ["pay_1", "pay_1"]
         assert (await runtime.verify()).ok
 

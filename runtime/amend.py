@@ -1,0 +1,104 @@
+"""Amend a call that waits: another digest, decided anew. What people had agreed to counts no more; whoever amends can't vote."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ..actions import Problem
+from ..audit import State
+from ..errors import AlreadySettled, AlreadyStarted, ApprovalNotOpen, NotAmended, NotAnApprover
+from .advance import FIRST, changed, restore
+from .answering import TRIES, named_call
+from .approvals import approvals_of, exclude, is_customer
+from .call import Call
+from .effects import Taken, claim, claim_writes
+from .journal import Conflict
+from .people import People
+from .phases import hold, travel
+from .receive import digest_of, effect_text_of, fingerprint_of
+from .recorded import parted_arguments
+from .statements import Write
+from .votes import entitled
+from .work import Parts, Work, commit, resealed
+
+OPERATOR = "operator"
+"""The role whose people may amend any waiting call."""
+
+
+async def amend(parts: Parts, people: People, call_id: str, *, by: str, arguments: Mapping[str, Any], reason: str) -> Call:
+    """Put arguments in place of those that a waiting call has, and decide it anew; what needs nobody any more is due at once.
+
+    `arguments` are as a model sends them. Raises `NotAnApprover` for whoever may not approve it and is no operator, and for its
+    customer; `NotAmended`, `AlreadyStarted`, `AlreadySettled`, `ApprovalNotOpen`, `CallNotFound`.
+    """
+    for _ in range(TRIES):
+        call = named_call(parts, call_id)
+        _check(parts, people, call, by)
+        work = _amended(parts, await _restored(parts, call), arguments, by, reason)
+        try:
+            return await _decided(parts, work)
+        except Conflict:
+            continue
+    raise ApprovalNotOpen
+
+
+def _check(parts: Parts, people: People, call: Call, by: str) -> None:
+    if call.final:
+        raise AlreadySettled(f"the call has already ended: {call.state}")
+    if call.state is not State.WAITING:
+        raise AlreadyStarted("only a call that waits can be amended")
+    person = people.get(by)
+    if person is None or not person.active or OPERATOR not in person.roles:
+        entitled(parts, people, by, call, [one for one in approvals_of(parts, call) if one.state == "open"])
+    elif any(is_customer(parts, call, one) for one in (person.id, person.email)):
+        raise NotAnApprover(f"this is done for {by}, so somebody else must amend it")
+
+
+async def _restored(parts: Parts, call: Call) -> Work:
+    action = parts.catalog.get(call.action)
+    if action is None or changed(call, action):
+        raise NotAmended(f"{call.action} is not here as it was when this was asked for")
+    return await restore(parts, call, action)
+
+
+def _amended(parts: Parts, work: Work, arguments: Mapping[str, Any], by: str, reason: str) -> Work:
+    """Make the call another: new arguments, digest, fingerprint and effect key, under a new nonce: no old vote can ever fit it."""
+    action, session, call = work.action, work.session, work.call
+    merged = action.read({**action.as_sent(work.arguments), **arguments})
+    if isinstance(merged, Problem):
+        raise NotAmended("; ".join([f"{one.path or 'the arguments'} {one.problem}" for one in merged.field_errors]) or merged.message)
+    nonce, effect_text = os.urandom(32), effect_text_of(action, merged, session)
+    digest = digest_of(nonce, action, merged, session, effect_text)
+    clear, personal = parted_arguments(action, merged.canonical)
+    body = {"digest_before": call.digest, "digest": digest, "by": by, "arguments": clear}
+    sealed = {f"/arguments{pointer}": value for pointer, value in personal.items()} | ({"/reason": reason} if reason else {})
+    fingerprint = fingerprint_of(parts, action, merged, session, effect_text)
+    work = work.evolve(arguments=merged, nonce=nonce.hex(), effect_text=effect_text)
+    work = work.note("call.amended", body, sealed, to=State.WAITING, digest=digest, fingerprint=fingerprint)
+    return _rekeyed(parts, work, call).also(exclude(parts, call, by))
+
+
+def _rekeyed(parts: Parts, work: Work, before: Call) -> Work:
+    """Hold the new effect key in place of the old one, in one transaction."""
+    key = parts.vault.hash("effect", work.effect_text) if work.effect_text else None
+    place = (before.tenant, before.effect_key, before.ordinal, before.id)
+    if key == before.effect_key:
+        return work.also(Write("effect.amend", (work.call.fingerprint, *place))) if before.ordinal else work
+    work = work.on_call(effect_key=key, ordinal=0).evolve(next_ordinal=1, confirm=None)
+    if before.ordinal:
+        work = work.also(Write("effect.free", place))
+    claimed = claim(parts, work)
+    if not isinstance(claimed, Work):
+        holder = claimed.holder if isinstance(claimed, Taken) else claimed.id
+        raise NotAmended(f"this is done by {holder} already" if holder else "this can't be done here")
+    return claimed
+
+
+async def _decided(parts: Parts, work: Work) -> Call:
+    work = await travel(parts, resealed(work), FIRST[: FIRST.index(hold) + 1])
+    if not work.at_rest:
+        # Nothing more is asked for: it is taken up like any call on which the last answer has come.
+        work = await commit(parts, claim_writes(resealed(work)).on_call(wake_at=parts.clock.now()))
+    return work.call

@@ -1,0 +1,149 @@
+"""Who may approve a call, and when enough have: each person counts once, and nobody approves what is their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ..errors import AuditError
+from ..policies import Seats, filled
+from .call import Call
+from .people import People, Person
+from .statements import Write
+from .store import Requirement
+from .work import Draft, Parts, Work, move
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """Say of people whether they may not vote on one call; ids and addresses are compared without case.
+
+    `customer` is in whose name it happens (None: erased), `about` says whether the data is a person's of that id.
+    """
+
+    requesters: frozenset[str]
+    customer: str | None
+    about: Callable[[str], bool]
+    excluded: Callable[[Person], bool]
+
+    @classmethod
+    def of(cls, parts: Parts, call: Call, customer: str | None) -> Barred:
+        """Gather who can't vote on a call: who asked, who answers for the agent that did, whom it serves, and who amended it."""
+        asking = {call.principal, People(parts).owner_of(call.principal)}
+        hashes, vault = parts.store.excluded(call.id), parts.vault
+        return cls(
+            frozenset(one.casefold() for one in asking if one),
+            customer.casefold() if customer else None,
+            lambda named: vault.is_subject(named, call.subject),
+            lambda person: vault.hash("person", person.id) in hashes,
+        )
+
+    def serves(self, person: Person) -> bool:
+        """Say whether the call is done for this person."""
+        names = _names(person)
+        return self.customer in {one.casefold() for one in names} or any(self.about(one) for one in names)
+
+    def why(self, person: Person) -> str | None:
+        """Say why a person may not vote; None where they may."""
+        if self.requesters & {one.casefold() for one in _names(person)}:
+            return f"{person.id} asked for this, or answers for the agent that did, so somebody else must approve it"
+        if self.serves(person):
+            return f"this is done for {person.id}, so somebody else must approve it"
+        return f"{person.id} amended this, or it is done for them, so somebody else must approve it" if self.excluded(person) else None
+
+
+def customer_of(parts: Parts, call: Call) -> str | None:
+    """Name the customer in whose name a call happens, who need not be the one whose data it is about."""
+    try:
+        return str(parts.vault.by_pseudonym(call.subject).open(call.sealed, call.id)["subject"])
+    except AuditError:
+        return None  # erased, or the row was changed
+
+
+def is_customer(parts: Parts, call: Call, named: str) -> bool:
+    """Say whether somebody is the customer of a call, or the one whose data it is."""
+    return named == customer_of(parts, call) or parts.vault.is_subject(named, call.subject)
+
+
+def seats_of(one: Requirement) -> Seats:
+    """Give the seats of an approval as they are to be filled now: once it was widened, by people of another role as well."""
+    return Seats(frozenset({one.role, *([one.escalate_to] if one.escalated else [])}), one.votes)
+
+
+def complete(asked: Iterable[tuple[T, Seats]], ballots: Mapping[str, frozenset[str]]) -> list[T]:
+    """Give the approvals that votes fill together, the first ones first; with more votes they stay filled."""
+    found: list[T] = []
+    taken: list[Seats] = []
+    for one, seats in asked:
+        if sum(filled([*taken, seats], ballots)) == sum(each.votes for each in taken) + seats.votes:
+            found.append(one)
+            taken.append(seats)
+    return found
+
+
+def unfilled(asked: Sequence[Requirement], ballots: Mapping[str, frozenset[str]]) -> list[Requirement]:
+    """Give the approvals that still want a vote."""
+    done = complete([(one, seats_of(one)) for one in sorted(asked, key=lambda one: one.state == "open")], ballots)
+    return [one for one in asked if one not in done]
+
+
+def adds(asked: Sequence[Requirement], ballots: Mapping[str, frozenset[str]], voter: Person) -> bool:
+    """Say whether one more vote would fill a seat."""
+    seats = [seats_of(one) for one in asked]
+    return sum(filled(seats, {**ballots, voter.id: voter.roles})) > sum(filled(seats, ballots))
+
+
+def approvals_of(parts: Parts, call: Call) -> list[Requirement]:
+    """Give the approvals that stand for what a call would now do, granted or not."""
+    return [one for one in parts.store.requirements(call.id) if one.kind == "approval" and one.stands and one.digest == call.digest]
+
+
+def electorate(parts: Parts, barred: Barred, roles: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Give everybody who may vote, with the roles that count: active, entitled, and not barred."""
+    able = (one for one in People(parts).everybody() if one.active and one.roles & roles)
+    return {one.id: one.roles for one in able if barred.why(one) is None}
+
+
+def nobody_can(parts: Parts, work: Work, seats: Sequence[Seats]) -> str | None:
+    """Say, for people, why the seats of all approvals can never be filled; None where they can."""
+    if not seats:
+        return None
+    roles = frozenset().union(*(one.roles for one in seats))
+    could = electorate(parts, _barred(parts, work), roles) | (parts.store.ballots(work.call) if work.stored else {})
+    short = [(one, have) for one, have in zip(seats, filled(seats, could), strict=True) if have < one.votes]
+    told = (f"{one.votes} of {' or '.join(sorted(one.roles))} must approve, and only {have} could" for one, have in short)
+    return "; ".join(told) or None
+
+
+def excluded_rows(parts: Parts, work: Work) -> list[Write]:
+    """Keep who can't vote on a call because it is done for them, for the database to refuse their votes."""
+    barred = _barred(parts, work)
+    served = {work.session.subject, *(one.id for one in People(parts).everybody() if barred.serves(one))}
+    return [exclude(parts, work.call, one) for one in sorted(served)]
+
+
+def exclude(parts: Parts, call: Call, person: str) -> Write:
+    """Let somebody never vote on a call."""
+    return Write("excluded.add", (call.tenant, call.id, parts.vault.hash("person", person)), expect=None)
+
+
+def to_widen(asked: Iterable[Requirement], now: int) -> list[Requirement]:
+    """Give the approvals whose time has come to be answered by others as well."""
+    return [one for one in asked if one.state == "open" and one.escalate_at is not None and not one.escalated and now >= one.escalate_at]
+
+
+async def widen(parts: Parts, call: Call, due: Sequence[Requirement], **waking: int) -> Call:
+    """Let people of another role vote as well, from now on."""
+    told = tuple(Draft("approval.escalated", {"approval": one.id, "to": one.escalate_to}) for one in due)
+    return await move(parts, call, told, [Write("requirement.escalate", (call.tenant, one.id)) for one in due], **waking)
+
+
+def _barred(parts: Parts, work: Work) -> Barred:
+    return Barred.of(parts, work.call.evolve(subject=work.owner.pseudonym), work.session.subject)
+
+
+def _names(person: Person) -> list[str]:
+    return [one for one in (person.id, person.email) if one]

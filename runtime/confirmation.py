@@ -1,0 +1,75 @@
+"""The customer's own yes or no, out of the model's reach: what it is shown, bound to the digest, and its one answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..actions import Summary, render
+from ..errors import ApprovalNotOpen, AuditError, CallNotFound
+from .answering import TRIES, Answer, customers_call, decline, grant, open_for
+from .call import Call
+from .clock import to_text
+from .journal import Conflict
+from .work import Draft, Parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """What a customer is asked to agree to, and until when (RFC 3339); `state` is open, approved, rejected, voided or expired."""
+
+    call: str
+    digest: str
+    until: str
+    summary: Summary
+    state: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as a page or a widget takes it."""
+        kept = {name: getattr(self, name) for name in ("call", "digest", "until", "state")}
+        return kept | {"summary": self.summary.to_json()}
+
+
+def confirmation(parts: Parts, call_id: str, *, subject: str) -> Confirmation:
+    """Give what the customer is shown; raises `NotAnApprover` for anybody else, `ApprovalNotOpen` where nothing was ever asked."""
+    call = customers_call(parts, call_id, subject)
+    asked = [one for one in parts.store.requirements(call.id) if one.kind == "confirmation"]
+    if not asked:
+        raise ApprovalNotOpen(f"call {call.id} waits for no confirmation")
+    last = next((one for one in asked if one.state == "open"), asked[-1])
+    over = last.state == "open" and parts.clock.now() >= last.deadline_at
+    return Confirmation(
+        call=call.id,
+        digest=last.digest,
+        until=to_text(last.deadline_at),
+        summary=summary_of(parts, call),
+        state="expired" if over else last.state,
+    )
+
+
+def summary_of(parts: Parts, call: Call) -> Summary:
+    """Render a stored call exactly as it was asked: by its sealed arguments and facts, in the customer's language."""
+    try:
+        kept = parts.vault.by_pseudonym(call.subject).open(call.sealed, call.id)
+    except AuditError:
+        raise CallNotFound from None  # erased, or the row was changed
+    if (action := parts.catalog.get(call.action)) is None:
+        raise CallNotFound(f"{call.action} is not registered here")
+    return render(action, kept["arguments"], kept.get("facts", {}), kept["locale"], after=kept["after"])
+
+
+async def confirm(parts: Parts, call_id: str, *, subject: str, answer: Answer, digest: str | None) -> Call:
+    """Count the customer's own answer, authenticated by the host as that subject; a model can't get here.
+
+    One answer is to all that the call asks the customer now. Raises `NotAnApprover` for anybody else, `ApprovalNotOpen` and
+    `CallNotFound`.
+    """
+    for _ in range(TRIES):
+        call = customers_call(parts, call_id, subject)
+        asked = open_for(parts, call, "confirmation", digest=digest)
+        said = Draft("call.confirmed", {"digest": call.digest, "answer": answer, "shown": asked[0].shown})
+        try:
+            return await (grant(parts, call, said, asked) if answer == "approve" else decline(parts, call, said, asked[0]))
+        except Conflict:
+            continue
+    raise ApprovalNotOpen

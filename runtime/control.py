@@ -1,20 +1,24 @@
-"""Which policies are in force: activated from a folder, stored by digest, and known to every process by their epoch."""
+"""Which policies are in force: activated from a folder or by a governed call, stored by digest, known to every process by their epoch."""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..actions import Action, Catalog
-from ..errors import PolicyChanged
+from ..errors import PolicyChanged, RemitError, StoreError
 from ..policies import ActionShape, Expression, Policies, compile_expression, load
 from .journal import Conflict
 from .statements import Write
 from .store import ControlRow, Store
 from .work import Guard, Parts, apart
+
+log = logging.getLogger("remit.control")
 
 
 def shape(action: Action) -> ActionShape:
@@ -62,19 +66,47 @@ async def put_in_force(parts: Parts, folder: PolicyFolder, *, by: str, activate:
             )
         with suppress(Conflict):  # another process was quicker: see what is active now
             await _activate(parts, folder.policies, row, by=by)
-    control = parts.control
-    control.epoch, control.policies, control.switches = row.epoch, folder.policies, row.switches
+    parts.control.policies = folder.policies
+    _take(parts, row)
+
+
+async def put_nothing_in_force(parts: Parts) -> None:
+    """Take what is active; where nothing is, begin with policies that allow nothing, until a first bundle is activated."""
+    while (row := parts.store.control()) is None:
+        with suppress(Conflict):
+            await _activate(parts, nothing(), None, by="the first start")
+    _take(parts, row)
+
+
+def nothing() -> Policies:
+    """Give the policies that allow nothing: those of no file."""
+    return load({}, {})
 
 
 def refresh(parts: Parts) -> None:
-    """Take over what has been put in force meanwhile, in this process or another: switches first, which need no loading."""
-    control = parts.control
-    if (row := parts.store.control()) is None or row.epoch == control.epoch:
-        return
+    """Take over what has been put in force meanwhile, in this process or another."""
+    if (row := parts.store.control()) is not None and row.epoch != parts.control.epoch:
+        _take(parts, row)
+
+
+def _take(parts: Parts, row: ControlRow) -> None:
+    """Take what the row says: switches first, which need no loading, and the epoch once the rest is there."""
+    control, known = parts.control, known_shapes(parts)
     control.switches = row.switches
     if row.bundle != control.policies.digest:
-        control.policies = stored_bundle(parts.store, row.bundle, known_shapes(parts))
+        control.policies = stored_bundle(parts.store, row.bundle, known)
+    if row.shadow != (control.shadow.digest if control.shadow else ""):
+        control.shadow = _shadow(parts.store, row.shadow, known) if row.shadow else None
     control.epoch = row.epoch
+
+
+def _shadow(store: Store, digest: str, known: Mapping[str, ActionShape]) -> Policies | None:
+    """Load what is decided beside; where this process can't, it goes without, because a shadow never stands in the way."""
+    try:
+        return stored_bundle(store, digest, known)
+    except RemitError as error:
+        log.warning("the shadow %s is not decided here: %s", digest[:12], error)
+        return None
 
 
 def known_shapes(parts: Parts) -> dict[str, ActionShape]:
@@ -83,20 +115,29 @@ def known_shapes(parts: Parts) -> dict[str, ActionShape]:
 
 
 def stored_bundle(store: Store, digest: str, known: Mapping[str, ActionShape]) -> Policies:
-    """Load a bundle by digest, from its own stored sources."""
-    sources = store.row("SELECT sources FROM bundle WHERE tenant = ? AND digest = ?", (store.tenant, digest))[0]
-    return load(json.loads(sources), known)
+    """Load a bundle by digest, from its own stored sources; raises `StoreError` where they are gone or were changed."""
+    row = store.row("SELECT sources FROM bundle WHERE tenant = ? AND digest = ?", (store.tenant, digest))
+    if row is None or (loaded := load(json.loads(row[0]), known)).digest != digest:
+        raise StoreError(f"the stored policy bundle {digest[:12]} is gone, or was changed")
+    return loaded
+
+
+def bundle_row(parts: Parts, policies: Policies, *, by: str) -> tuple[Any, ...]:
+    """Make the row that keeps a bundle, sources and author included."""
+    return (parts.store.tenant, policies.digest, json.dumps(dict(policies.sources)), by, parts.clock.now())
+
+
+def activation(parts: Parts, digest: str, seen: ControlRow, **told: Any) -> list[Write]:
+    """Replace the active bundle that was seen: after this commit no intent is written under it. `told` goes into the event."""
+    body = {"policy": digest, "before": seen.bundle, "epoch": seen.epoch + 1, **told}
+    return [Write("control.activate", (digest, parts.store.tenant, seen.epoch)), *apart(parts, "policy.activated", body)]
 
 
 async def _activate(parts: Parts, policies: Policies, seen: ControlRow | None, *, by: str) -> None:
-    """Replace the active bundle that was seen: after this commit no intent is written under it."""
-    store = parts.store
-    epoch, before = (seen.epoch, seen.bundle) if seen else (0, None)
-    body = {"policy": policies.digest, "before": before, "epoch": epoch + 1, "by": by, "author": by}
-    switch = (
-        Write("control.open", (store.tenant, 1, policies.digest))
-        if seen is None
-        else Write("control.activate", (policies.digest, store.tenant, epoch))
-    )
-    row = (store.tenant, policies.digest, json.dumps(dict(policies.sources)), by, parts.clock.now())
-    await store.commit([switch, Write("bundle.add", row, expect=None), *apart(parts, "policy.activated", body)])
+    """Store a bundle, and put it in the place of what was seen, which may be nothing."""
+    keep, tenant = Write("bundle.add", bundle_row(parts, policies, by=by), expect=None), parts.store.tenant
+    if seen is not None:
+        await parts.store.commit([keep, *activation(parts, policies.digest, seen, by=by, author=by)])
+        return
+    body = {"policy": policies.digest, "before": None, "epoch": 1, "by": by, "author": by}
+    await parts.store.commit([Write("control.open", (tenant, 1, policies.digest)), keep, *apart(parts, "policy.activated", body)])

@@ -221,7 +221,10 @@ class Store:
             "LEFT JOIN switch s ON s.tenant IN (c.tenant, '*') WHERE c.tenant = ?"
         )
         rows = self.rows(sql, (self.tenant,))
-        return ControlRow(*rows[0][:3], frozenset((kind, target) for *_, kind, target in rows if kind)) if rows else None
+        if not rows:
+            return None
+        epoch, bundle, shadow, *_ = rows[0]
+        return ControlRow(epoch, bundle, shadow, frozenset((kind, target) for *_, kind, target in rows if kind))
 
     def used(self, take: Take, own: Held | None) -> Mapping[str, Any]:
         """Say what is used in the window that a call would take from, without what it holds of it (`own`)."""

@@ -70,7 +70,7 @@ class Switches:
         row = (*place, plain(reason), by, at)
         new = await self._change(Write("switch.throw", row), "switch.thrown", place, by=by, reason=reason, stands=False)
         standing = next(one for one in self.list() if (one.kind, one.target) == place[1:])
-        return Thrown(standing, new, tuple(self._under_way(place, at)))
+        return Thrown(standing, new, self._under_way(place, at))
 
     async def lift(self, kind: Kind, target: str = "", *, person: str, reason: str) -> bool:
         """Let go on what a switch has stopped; False where it does not stand.
@@ -83,7 +83,8 @@ class Switches:
     def list(self) -> tuple[Switch, ...]:
         """List the switches that stand in this tenant, the latest first."""
         sql = "SELECT kind, target, reason, author, at FROM switch WHERE tenant IN (?, ?) ORDER BY at DESC, kind, target"
-        return tuple(Switch(*row[:4], to_text(row[4])) for row in self._store.rows(sql, (self._store.tenant, EVERYTHING)))
+        rows = self._store.rows(sql, (self._store.tenant, EVERYTHING))
+        return tuple(Switch(kind, target, reason, by, to_text(at)) for kind, target, reason, by, at in rows)
 
     async def _change(self, write: Write, event: str, place: tuple[str, Kind, str], *, by: str, reason: str, stands: bool) -> bool:
         """Write a change of one switch, its event and the next epoch together; False where another was quicker, or it was so before."""
@@ -102,13 +103,13 @@ class Switches:
     def _stands(self, place: tuple[str, Kind, str]) -> bool:
         return self._store.row("SELECT 1 FROM switch WHERE tenant = ? AND kind = ? AND target = ?", place) is not None
 
-    def _under_way(self, place: tuple[str, Kind, str], at: int) -> list[CallView]:
+    def _under_way(self, place: tuple[str, Kind, str], at: int) -> tuple[CallView, ...]:
         """List the calls that had an intent when the switch was thrown; some may have ended since."""
         _, kind, target = place
         column = {"action": "action = ?", "agent": "principal = ?"}.get(kind, "? <> ''")
         sql = f"SELECT id FROM call WHERE tenant = ? AND {column} AND attempt > 0 AND (state IN (?, ?) OR updated_at >= ?) ORDER BY created_at"  # noqa: S608
         values = (self._store.tenant, target, State.EXECUTING.value, State.UNKNOWN.value, at)
-        return [view(self._parts, self._store.get(call_id)) for (call_id,) in self._store.rows(sql, values)]
+        return tuple(view(self._parts, self._store.get(call_id)) for (call_id,) in self._store.rows(sql, values))
 
     def _place(self, kind: Kind, target: str, *, lifting: bool = False) -> tuple[str, Kind, str]:
         """Give the key of a switch's row; raises `BadSwitch`."""

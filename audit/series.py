@@ -62,7 +62,7 @@ class Usage:
             ended = state in FINAL and state is not State.SUCCEEDED
             if ended and self._held[held] > 0:
                 yield Finding("release_missing", f"it ended {state} and still holds what it took of {name}", call=call)
-            if not ended and self._held[held] < 1:
+            if not ended and held in self._held and self._held[held] < 1:
                 yield Finding("release_unfounded", f"what it took of {name} was released, though it is {state}", call=call)
         for (call, limit), covers in self._covers.items():
             if covers > self._agreed.get((call, limit), 0):

@@ -90,7 +90,9 @@ async def test_a_definite_failure_gives_back_to_the_slice_that_took_it(runtime, 
 
 
 async def test_control_a_failure_that_gives_nothing_back_blocks_the_limit_and_is_found(runtime, world, monkeypatch):
-    monkeypatch.setattr("remit.runtime.series._HELD", "SELECT series, key, member, amount, at FROM reservation WHERE tenant = ? AND call = ? AND 0")
+    monkeypatch.setattr(
+        "remit.runtime.series._HELD", "SELECT series, key, member, amount, at FROM reservation WHERE tenant = ? AND call = ? AND 0"
+    )
     world.bank.plan.append(raising(Refused("no", definite=True)))
     await pays(runtime, 1)
     assert (await pays(runtime, 2)).state is State.DENIED
@@ -123,7 +125,8 @@ async def test_what_a_later_attempt_takes_otherwise_is_released_and_taken_anew(t
 
 
 async def test_nothing_is_taken_while_a_call_waits(tmp_path):
-    large = "  - {id: large, when: "arguments.amount.currency == 'EUR' && arguments.amount.minor > 9000", then: require_approval, approval: {by: finance}}"
+    when = "arguments.amount.currency == 'EUR' && arguments.amount.minor > 9000"
+    large = f'  - {{id: large, when: "{when}", then: require_approval, approval: {{by: finance}}}}'
     world = World.make(tmp_path, payments=limited(CAP, rules=large), notes=NOTES)
     async with world.running() as runtime:
         waiting = await pays(runtime, 1, LARGE)

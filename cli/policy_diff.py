@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 _STYLES = {"looser": "yellow", "tighter": "cyan"}
 
-Old = Annotated[str, typer.Argument(metavar="OLD", help="A folder, a file, `active`, or the beginning of a bundle's digest.")]
+Old = Annotated[str, typer.Argument(metavar="OLD", help="A folder, a file, `active`, `shadow`, or how a bundle's digest begins.")]
 New = Annotated[str, typer.Argument(metavar="NEW", help="Likewise.")]
 
 
@@ -31,7 +31,7 @@ def diff(old: Old, new: New, app: App = None, as_json: AsJson = False) -> None:
     """Compare two bundles, rule by rule and limit by limit.
 
     Says where it is sure that a change is looser or tighter. Ends with 0 when nothing differs, with 1 otherwise. The database is
-    asked only for `active` and for digests.
+    asked only for bundles, and a folder that is not in force is no hindrance.
     """
     from ..policies.difference import difference
 
@@ -50,7 +50,7 @@ def _sources(named: str, app: str | None) -> Mapping[str, str]:
     from ..policies.folder import read_folder
     from ..runtime.stored import bundle_sources
 
-    if (path := Path(named)).exists():
+    if named and (path := Path(named)).exists():
         return read_folder(path)
     runtime = load(app)
     return bundle_sources(runtime.database, runtime.tenant, named)

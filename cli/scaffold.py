@@ -27,8 +27,8 @@ Next{there}:
   remit policy test
   remit call look_up_order --arg order_id=A-1001 --as-subject ada
   remit call give_credit --arg order_id=A-1001 --arg amount="15.00 EUR" --arg reason=late --as-subject ada
-  remit call give_credit --arg order_id=A-1002 --arg amount="35.00 EUR" --arg reason=damaged --as-subject ada
   remit people add eve --role lead
+  remit call give_credit --arg order_id=A-1002 --arg amount="35.00 EUR" --arg reason=damaged --as-subject ada
   remit approve CALL --as eve        (the call that waits: `remit calls list` shows it)
   remit audit verify"""
 

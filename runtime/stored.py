@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import StoreError
 
-ACTIVE = "active"
+_NAMED = {"active": "bundle", "shadow": "shadow"}
 
 
 def roles_held(database: Path, tenant: str) -> frozenset[str] | None:
@@ -23,9 +23,9 @@ def roles_held(database: Path, tenant: str) -> frozenset[str] | None:
 
 
 def bundle_sources(database: Path, tenant: str, named: str) -> Mapping[str, str]:
-    """Give the sources of the bundle that is `active`, or whose digest begins so; raises StoreError where that is not just one."""
-    if named == ACTIVE:
-        sql = "SELECT b.sources FROM bundle b JOIN tenant_control c ON c.tenant = b.tenant AND c.bundle = b.digest WHERE b.tenant = ?"
+    """Give the sources of the bundle that is `active` or `shadow`, or whose digest begins so; raises StoreError unless it is just one."""
+    if column := _NAMED.get(named):
+        sql = f"SELECT sources FROM bundle NATURAL JOIN (SELECT tenant, {column} AS digest FROM tenant_control) WHERE tenant = ?"  # noqa: S608 - a column of ours
         rows = _rows(database, sql, (tenant,))
     else:
         rows = _rows(database, "SELECT sources FROM bundle WHERE tenant = ? AND substr(digest, 1, ?) = ?", (tenant, len(named), named))

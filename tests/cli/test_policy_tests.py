@@ -57,7 +57,7 @@ def test_a_broken_test_file_is_told_in_full(cases, remit):
     cases.write_text(cases.read_text().replace("reason: late", "reason: latte").replace("[large]", "[larg]"))
     ended = remit("policy", "test")
     assert (ended.code, ended.out) == (2, "")
-    assert [line.partition(": ")[0] for line in ended.err.splitlines()[::3]] == ["credits_test.yaml:4:42", "credits_test.yaml:13:76"]
+    assert [line.partition(": ")[0] for line in ended.err.splitlines()[::3]] == ["credits_test.yaml:4:33", "credits_test.yaml:13:73"]
 
 
 def test_without_tests_there_is_nothing_to_show(cases, remit):
@@ -91,6 +91,7 @@ def test_what_is_in_force_is_compared_by_name_and_by_digest(desk, credit, remit)
     assert remit("policy", "diff", before[:12], "active").code == 1
     assert remit("policy", "diff", before, before).code == 0
     assert "no such bundle" in remit("policy", "diff", "x", "active").line
+    assert "no such bundle" in remit("policy", "diff", "shadow", "active").line
     assert "2 bundles begin so" in remit("policy", "diff", "", "active").line
 
 

@@ -58,9 +58,9 @@ def test_a_new_action_loads_at_once_and_refuses_until_it_is_written(desk, remit)
     assert {name: text for name, text in snapshot(desk).items() if name in before} == before
     steps = [line.strip() for line in made.out.splitlines() if line.startswith("  remit ")]
     assert len(steps) == 4
+    remit("people", "add", "eve", "--role=lead")
     for step in steps:
         assert remit(*shlex.split(step)[1:]).code == 0, step
-    remit("people", "add", "eve", "--role=lead")
     waiting = remit("call", "cancel_order", "--arg=order_id=A-1001", "--as-subject=ada", "--json").document["call"]
     refused = remit("approve", waiting, "--as=eve", "--json")
     assert refused.code == 1

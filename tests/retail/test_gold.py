@@ -57,6 +57,8 @@ async def test_174_of_176_gold_writes_go_through_and_leave_the_data_of_a_direct_
                 if call.kind == "write" and not outcome.ok:
                     failed.append((task.id, call.name, *await desk.denials(outcome)))
             assert differing(desk.shop.tables, replayed(Replay, bed, task)[0]) == [], task.id
+        report = await desk.runtime.verify()
+        assert report.ok, report.first
     assert came["write", True] == 174
     assert failed == [(*MISLABELLED[0], "delivered/not_delivered"), (*MISLABELLED[1], "items/gift_card_too_small")]
     assert (came["read", True], came["read", False]) == (341, 16)

@@ -15,7 +15,7 @@ from remit.errors import NotAnApprover
 from tests.retail.desk import FLOOR, POLICIES, opened
 from tests.retail.violations import ADDRESS, BREAKING, by_itself, cashless, legitimate, original, swap, swappable
 
-ENOUGH = 12
+ENOUGH = 10
 
 
 @pytest.fixture
@@ -123,6 +123,24 @@ async def test_nothing_is_changed_before_the_customer_agrees_to_the_details(desk
         assert declined.state is State.DECLINED
     assert unchanged(desk, bed)
     assert not [name for name in desk.runtime.catalog if "confirm" in name], "nothing that a model can call agrees for the customer"
+
+
+async def test_a_yes_to_one_price_is_none_to_another(desk, bed):
+    for customer, order, item, method in islice(swappable(bed, "pending", "delivered"), ENOUGH):
+        desk.start_over()
+        variant = bed.variants(item)[0]
+        outcome = await desk.ask(customer, *swap(order, item, variant["item_id"], method))
+        before = (await desk.runtime.confirmation(outcome.call_id, subject=customer)).summary.sentence
+        product = desk.shop.tables["products"][item["product_id"]]
+        dearer = {**variant, "price": round(variant["price"] + 1, 2)}
+        desk.shop.tables["products"][item["product_id"]] = {**product, "variants": {**product["variants"], variant["item_id"]: dearer}}
+        again = await desk.runtime.confirm(outcome.call_id, subject=customer)
+        assert again.state is State.WAITING
+        assert desk.shop.tables["orders"] == bed.tables["orders"]
+        after = (await desk.runtime.confirmation(outcome.call_id, subject=customer)).summary.sentence
+        assert item["name"] in after and before != after
+        assert (await desk.runtime.confirm(outcome.call_id, subject=customer)).ok
+        desk.pause()
 
 
 async def test_control_it_is_changed_unasked_where_no_rule_asks(lax, bed):

@@ -77,7 +77,7 @@ async def modify_pending_order_payment(order_id: str, payment_method_id: str, sh
 
 
 @action(
-    summary="Change {item_ids} of order {order_id} for {new_item_ids}. Difference in price: {facts.replacement.difference}, by {payment_method_id}.",
+    summary="Change in order {order_id}: {facts.replacement.changes}. Difference in price: {facts.replacement.difference}, by {payment_method_id}.",
     facts=REPLACED,
     **OWN_ORDER,
 )
@@ -99,7 +99,7 @@ async def modify_pending_order_items(
 
 
 @action(
-    summary="Exchange {item_ids} of order {order_id} for {new_item_ids}. Difference in price: {facts.replacement.difference}, by {payment_method_id}.",
+    summary="Exchange from order {order_id}: {facts.replacement.changes}. Difference in price: {facts.replacement.difference}, by {payment_method_id}.",
     facts=REPLACED,
     **OWN_ORDER,
 )
@@ -124,7 +124,7 @@ async def exchange_delivered_order_items(
     return _store(shop, order | asked)
 
 
-@action(summary="Return {item_ids} of order {order_id}; the refund goes to {payment_method_id}.", facts=LISTED, **OWN_ORDER)
+@action(summary="Return from order {order_id}: {facts.listed.names}. The refund goes to {payment_method_id}.", facts=LISTED, **OWN_ORDER)
 async def return_delivered_order_items(order_id: str, item_ids: ItemIds, payment_method_id: str, shop: Injected[Database]) -> Order:
     """Take back delivered items of an order; the customer is told by e-mail how to return them.
 

@@ -10,7 +10,7 @@ from remit import Context, Injected, Subject
 from remit.actions import SignedMoney
 
 from .database import Database
-from .records import CURRENCY, Customer, Order, PaymentMethod
+from .records import CURRENCY, Customer, Item, Order, PaymentMethod, Variant
 
 
 class Conversation(BaseModel):
@@ -20,8 +20,9 @@ class Conversation(BaseModel):
 
 
 class Listed(BaseModel):
-    """Of the items that a call lists: those that the order does not hold, or not as often."""
+    """The items that a call lists: what they are called, and those that the order does not hold, or not as often."""
 
+    names: list[str]
     missing: list[str]
 
 
@@ -36,9 +37,10 @@ class Pair(BaseModel):
 
 
 class Replacement(BaseModel):
-    """Items and their replacements in pairs, and what these cost more altogether, or less."""
+    """Items and their replacements in pairs, what changes by them in words, and what they cost more altogether, or less."""
 
     pairs: list[Pair]
+    changes: list[str]
     difference: SignedMoney
 
 
@@ -77,7 +79,7 @@ async def load_listed(order_id: str, item_ids: list[str], shop: Injected[Databas
     if (order := shop.order(order_id)) is None:
         return None
     beyond = Counter(item_ids) - Counter(item.item_id for item in order.items)
-    return Listed(missing=sorted(beyond))
+    return Listed(names=[item.name for item in order.items if item.item_id in item_ids], missing=sorted(beyond))
 
 
 async def load_replacement(order_id: str, item_ids: list[str], new_item_ids: list[str], shop: Injected[Database]) -> Replacement | None:
@@ -85,7 +87,7 @@ async def load_replacement(order_id: str, item_ids: list[str], new_item_ids: lis
     if (order := shop.order(order_id)) is None:
         return None
     held = {item.item_id: item for item in order.items}
-    pairs, difference = [], 0
+    pairs, changes, difference = [], [], 0
     for item_id, new_item_id in zip(item_ids, new_item_ids, strict=False):
         item, found = held.get(item_id), shop.variant(new_item_id)
         product, variant = found or (None, None)
@@ -98,5 +100,12 @@ async def load_replacement(order_id: str, item_ids: list[str], new_item_ids: lis
                 available=variant is not None and variant.available,
             )
         )
-        difference += (variant.price.minor if variant else 0) - (item.price.minor if item else 0)
-    return Replacement(pairs=pairs, difference=SignedMoney(difference, CURRENCY))
+        if item and variant:
+            changes.append(f"{item.name} ({_changes(item, variant)})")
+            difference += variant.price.minor - item.price.minor
+    return Replacement(pairs=pairs, changes=changes, difference=SignedMoney(difference, CURRENCY))
+
+
+def _changes(item: Item, variant: Variant) -> str:
+    """Say in words which options would be others."""
+    return ", ".join(f"{name} {item.options.get(name)} → {to}" for name, to in variant.options.items() if item.options.get(name) != to)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from operator import attrgetter, itemgetter
+from typing import NamedTuple
 
 from .decision import Decision, EvaluationError, Headroom, Requirement, Then
 from .facts import Inputs
@@ -13,8 +15,11 @@ from .rules import Policies, Rule, Ruleset
 _STAGES = {"step_up": 0, "confirmation": 1, "approval": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class _Cause:
+_ALLOW, _DENY = Then.ALLOW, Then.DENY  # to look up an enum's member costs as much as a condition
+_BY_NAME, _BY_RULE, _BY_LIMIT = itemgetter(0), attrgetter("rule"), attrgetter("limit")
+
+
+class _Cause(NamedTuple):
     """A rule that counts, or a limit that stands in the way: what it does, and why in words for people."""
 
     name: str
@@ -34,14 +39,21 @@ def decide(policies: Policies, inputs: Inputs) -> Decision:
     if ruleset is None:
         return Decision(False, (), (), (), policies.digest, None, f"no rule allows {inputs.action}")
     results, measured = ruleset.evaluate(inputs)
-    standing = standings(ruleset, measured, inputs)
-    errors = [each for each in (*results, *[headroom for _, headroom in standing]) if isinstance(each, EvaluationError)]
-    counted = [each for each in zip(ruleset.rules, results, strict=True) if _counts(*each)]
-    causes = [_of_rule(*each) for each in counted] + [_of_limit(*each) for each in standing if _stops(each[1])]
-    causes.sort(key=lambda cause: cause.name)
-    denials = [cause for cause in causes if cause.then is Then.DENY]
-    permissions = [cause for cause in causes if cause.then is Then.ALLOW]
-    missing = tuple(sorted({each.action for each in ruleset.requires if not is_met(each.action, inputs)}))
+    telling = [each for each in zip(ruleset.rules, results, strict=True) if each[1] is not False]
+    counted = [each for each in telling if _counts(*each)]
+    causes = [_of_rule(*each) for each in counted]
+    errors = [result for _, result in telling if isinstance(result, EvaluationError)]
+    standing = standings(ruleset, measured, inputs) if measured else []
+    for limit, headroom in standing:
+        if isinstance(headroom, EvaluationError):
+            errors.append(headroom)
+        elif not headroom.exceeded:
+            continue
+        causes.append(_of_limit(limit, headroom))
+    causes.sort(key=_BY_NAME)
+    denials = [cause for cause in causes if cause.then is _DENY]
+    permissions = [cause for cause in causes if cause.then is _ALLOW]
+    missing = tuple(sorted({each.action for each in ruleset.requires if not is_met(each.action, inputs)})) if ruleset.requires else ()
     allowed = bool(permissions) and not denials and not missing
     demands = sorted([cause for cause in causes if cause.requirement], key=_stage) if allowed else []
     # What settled it: the denials, else the requirements, else the permissions.
@@ -50,12 +62,12 @@ def decide(policies: Policies, inputs: Inputs) -> Decision:
     return Decision(
         allowed=allowed,
         requirements=tuple([cause.requirement for cause in demands if cause.requirement]),
-        matched=tuple([rule.match for rule, _ in sorted(counted, key=lambda each: each[0].name)]),
-        errors=tuple(sorted(errors, key=lambda error: error.rule)),
+        matched=tuple(sorted([rule.match for rule, _ in counted], key=_BY_RULE)),
+        errors=tuple(sorted(errors, key=_BY_RULE)),
         policy_digest=policies.digest,
         say=next((cause.say for cause in deciding if cause.say), None),
         reason="; ".join(because) or _nothing_allows(inputs.action, errors),
-        limits=tuple(sorted([each for _, each in standing if isinstance(each, Headroom)], key=lambda headroom: headroom.limit)),
+        limits=tuple(sorted([each for _, each in standing if isinstance(each, Headroom)], key=_BY_LIMIT)),
         missing=missing,
     )
 
@@ -64,7 +76,7 @@ def measure(policies: Policies, inputs: Inputs) -> tuple[Measured, ...]:
     """Say what one call would take of each limit. Pure; a limit that can't be measured is left out, and denies when it is decided."""
     ruleset = policies.ruleset(inputs.action, tenant_of(inputs))
     found = ruleset.measure(inputs) if ruleset else []
-    return tuple(sorted([each for each in found if isinstance(each, Measured)], key=lambda each: each.limit))
+    return tuple(sorted([each for each in found if isinstance(each, Measured)], key=_BY_LIMIT))
 
 
 def tenant_of(inputs: Inputs) -> object:
@@ -88,11 +100,7 @@ def standings(
 
 
 def _counts(rule: Rule, result: bool | EvaluationError) -> bool:
-    return result if isinstance(result, bool) else rule.match.then is not Then.ALLOW
-
-
-def _stops(headroom: Headroom | EvaluationError) -> bool:
-    return isinstance(headroom, EvaluationError) or headroom.exceeded
+    return result if isinstance(result, bool) else rule.match.then is not _ALLOW
 
 
 def _stage(cause: _Cause) -> int:
@@ -100,16 +108,17 @@ def _stage(cause: _Cause) -> int:
 
 
 def _of_rule(rule: Rule, result: bool | EvaluationError) -> _Cause:
+    match = rule.match
     if isinstance(result, EvaluationError):
-        why = f"{rule.name} counts because it can't be evaluated: {result.message}"
+        why = f"{match.rule} counts because it can't be evaluated: {result.message}"
     else:
-        why = f"{rule.name}: {rule.match.reason}" if rule.match.reason else f"{rule.name} says {rule.then.value}"
-    return _Cause(rule.name, rule.then, why, rule.say, rule.requirement)
+        why = f"{match.rule}: {match.reason}" if match.reason else f"{match.rule} says {match.then}"
+    return _Cause(match.rule, match.then, why, rule.say, rule.requirement)
 
 
 def _of_limit(limit: Limit, headroom: Headroom | EvaluationError) -> _Cause:
     if isinstance(headroom, EvaluationError):
-        return _Cause(limit.name, Then.DENY, f"{limit.name} denies because it can't be evaluated: {headroom.message}", limit.say)
+        return _Cause(limit.name, _DENY, f"{limit.name} denies because it can't be evaluated: {headroom.message}", limit.say)
     asked = limit.requirement and replace(limit.requirement, covers=headroom.used + headroom.takes)
     said = limit.reason or f"{headroom.used} used and {headroom.takes} more is beyond {headroom.at_most} {limit.counted}"
     return _Cause(limit.name, limit.beyond, f"{limit.name}: {said}", limit.say, asked)

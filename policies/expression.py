@@ -12,6 +12,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import permutations
+from operator import contains
 from typing import Any
 
 import orjson
@@ -210,7 +211,7 @@ class Expressions:
         chunks = [expressions[start : start + _CHUNK] for start in range(0, len(expressions), _CHUNK)]
         self.inputs: frozenset[str] = frozenset().union(*(each.inputs for each in expressions))
         """Name the inputs that they read."""
-        self._chunks = [(chunk, tuple(each.result.classes for each in chunk), language.fold(chunk)) for chunk in chunks]
+        self._chunks = [(chunk, [frozenset(each.result.classes) for each in chunk], language.fold(chunk)) for chunk in chunks]
 
     def followed_by(self, more: Expressions) -> Expressions:
         """Put two together without compiling anything again."""
@@ -226,15 +227,14 @@ class Expressions:
         return results
 
 
-def _together(classes: Sequence[tuple[type, ...]], folded: cel.Expression | None, bound: cel.Activation | None) -> list[Any] | None:
+def _together(classes: Sequence[frozenset[type]], folded: cel.Expression | None, bound: cel.Activation | None) -> list[Any] | None:
     try:
         results = folded.eval(bound).plain_value() if folded and bound else None
     except Exception:  # noqa: BLE001 - an exhausted budget; one by one shows whose
         return None
     if not isinstance(results, list) or len(results) != len(classes):
         return None
-    sound = all(type(result) in accepted for result, accepted in zip(results, classes, strict=True))
-    return results if sound else None
+    return results if all(map(contains, classes, map(type, results))) else None
 
 
 def _one_by_one(chunk: Sequence[Expression], inputs: Inputs, bound: cel.Activation | None) -> list[Any | EvaluationError]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ..errors import PolicyError
 from .definitions import RESERVED, expand, tokens
-from .document import Document, Loc, read_document
+from .document import Document, Loc, read_document, translate
 from .facts import ActionShape
 from .policy import KEYS, PolicyFile
 from .source import Passage, hint
@@ -59,7 +59,7 @@ class Reading:
         except PolicyError as error:
             self.note(error)
         except ValidationError as error:
-            self.problems += islice(_translate(error, document), MAX_PROBLEMS - len(self.problems))
+            self.problems += islice(translate(error, document, KEYS), MAX_PROBLEMS - len(self.problems))
         else:
             if other := self.files.get(written.policy):
                 where = other.document.source.path
@@ -121,6 +121,8 @@ class Reading:
                 elif other:
                     scope[word] = other.scope[word]
         for word in own:
+            if self.full:
+                break
             try:
                 scope[word] = self._defined(file, word)
             except PolicyError as error:
@@ -137,21 +139,3 @@ class Reading:
             if (used := token["name"]) in file.written.define and used not in file.scope:
                 raise passage.error(f"`{used}` is not defined above: a definition may use only those before it", token.start())
         return expand(passage, file.scope)
-
-
-def _translate(error: ValidationError, document: Document) -> Iterator[PolicyError]:
-    """Put each of pydantic's errors in our words, at its place in the file."""
-    for each in error.errors(include_url=False, include_input=False):
-        loc = each["loc"]
-        is_key = bool(loc) and loc[-1] == "[key]"
-        loc = loc[:-1] if is_key else loc
-        key = str(loc[-1]) if loc else "the file"
-        match each["type"]:
-            case "extra_forbidden":
-                yield document.error(f"unknown key `{key}`{hint(key, KEYS)}", loc, key=True)
-            case "missing":
-                yield document.error(f"`{key}` is missing", loc)
-            case "value_error":
-                yield document.error(str(each["ctx"]["error"]), loc)
-            case _:
-                yield document.error(f"`{key}`: {each['msg']}", loc, key=is_key)

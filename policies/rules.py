@@ -57,13 +57,16 @@ class Ruleset:
     measures: Expressions
     facts: frozenset[str]
     """What the expressions mention, said once: it is asked at every call."""
+    inputs: frozenset[str]
+    """What the expressions read, such as `arguments` and `now`."""
 
     @classmethod
     def of(cls, language: Language, rules: tuple[Rule, ...], limits: tuple[Limit, ...], requires: tuple[Prerequisite, ...]) -> Ruleset:
         """Put rules and limits together with their compiled expressions."""
         conditions, measures = [rule.when for rule in rules], [each for limit in limits for each in limit.expressions]
         facts: frozenset[str] = frozenset().union(*(each.facts for each in (*conditions, *measures)))
-        return cls(rules, limits, requires, language, Expressions(language, conditions), Expressions(language, measures), facts)
+        inputs: frozenset[str] = frozenset().union(*(each.inputs for each in (*conditions, *measures)))
+        return cls(rules, limits, requires, language, Expressions(language, conditions), Expressions(language, measures), facts, inputs)
 
     def tightened(self, more: Ruleset) -> Ruleset:
         """Put an overlay on top, without compiling anything again."""
@@ -75,12 +78,14 @@ class Ruleset:
             self.conditions.followed_by(more.conditions),
             self.measures.followed_by(more.measures),
             self.facts | more.facts,
+            self.inputs | more.inputs,
         )
 
     def evaluate(self, inputs: Inputs) -> tuple[list[bool | EvaluationError], list[Measured | EvaluationError]]:
         """Give the result of each condition, and what the call takes of each limit. Never raises."""
-        bound = self.language.bind(inputs, self.conditions.inputs | self.measures.inputs)
-        return self.conditions.evaluate(inputs, bound), self._measured(self.measures.evaluate(inputs, bound))
+        bound = self.language.bind(inputs, self.inputs)
+        results = self.conditions.evaluate(inputs, bound)
+        return results, self._measured(self.measures.evaluate(inputs, bound)) if self.limits else []
 
     def measure(self, inputs: Inputs) -> list[Measured | EvaluationError]:
         """Give what the call takes of each limit. Never raises."""
@@ -137,4 +142,4 @@ class Policies:
     def asks_done(self, action: str, tenant: str = "") -> bool:
         """Say whether a decision on an action depends on what succeeded earlier in the conversation."""
         ruleset = self.ruleset(action, tenant)
-        return ruleset is not None and bool(ruleset.requires or "done" in ruleset.conditions.inputs | ruleset.measures.inputs)
+        return ruleset is not None and bool(ruleset.requires or "done" in ruleset.inputs)

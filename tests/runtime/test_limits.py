@@ -291,3 +291,42 @@ class TestPrerequisites:
         world.bank.plan.append(raising(ConnectionResetError("gone")))
         await runtime.submit({"id": None, "name": "look_up", "arguments": {"payment_id": "pay_1"}}, session())
         assert (await pays(runtime, 1)).error.code == "prerequisite_missing"
+
+
+class TestBeyond:
+    """A limit that asks people beyond its sum: what they agree to is the sum that they were shown."""
+
+    ASKS = CAP.replace("}", ", beyond: require_approval, approval: {by: finance, votes: 1}}")
+
+    @pytest.fixture
+    def world(self, tmp_path):
+        return World.make(tmp_path, payments=limited(self.ASKS), notes=NOTES)
+
+    async def test_an_agreement_covers_the_sum_shown(self, runtime):
+        assert (await pays(runtime, 1)).ok
+        waiting = await pays(runtime, 2)
+        assert waiting.state is State.WAITING and held(runtime) == {BUDGET: 6000}
+        assert (await runtime.vote(waiting.call_id, person="fay", answer="approve")).ok
+        assert told(runtime, "limit.reserved")[1]["covers"] == 12_000 and held(runtime) == {BUDGET: 12_000}
+        assert (await pays(runtime, 3, "1.00")).state is State.WAITING, "it covers that call alone"
+        report = await runtime.verify()
+        assert report.ok, report.findings
+
+    async def test_above_the_sum_shown_it_is_asked_again(self, runtime):
+        await pays(runtime, 1)
+        waiting, small = await pays(runtime, 2), await pays(runtime, 3, "30.00")
+        assert (small.state, held(runtime)) == (State.SUCCEEDED, {BUDGET: 9000})
+        again = await runtime.vote(waiting.call_id, person="fay", answer="approve")
+        assert again.state is State.WAITING, "120.00 were shown, and now it would be 150.00"
+        assert (await runtime.vote(waiting.call_id, person="finn", answer="approve")).ok
+        assert told(runtime, "limit.reserved")[-1]["covers"] == 15_000
+        report = await runtime.verify()
+        assert report.ok, report.findings
+
+    async def test_below_the_sum_shown_it_is_not(self, runtime, world):
+        world.bank.plan.append(raising(Retryable("busy", after=600)))
+        first = await pays(runtime, 1)
+        waiting = await pays(runtime, 2, "70.00")
+        await runtime.cancel(first.call_id, by="sam")
+        assert (await runtime.vote(waiting.call_id, person="fay", answer="approve")).ok
+        assert held(runtime) == {BUDGET: 7000} and (await runtime.verify()).ok

@@ -30,8 +30,8 @@ New = Annotated[str, typer.Argument(metavar="NEW", help="Likewise.")]
 def diff(old: Old, new: New, app: App = None, as_json: AsJson = False) -> None:
     """Compare two bundles, rule by rule and limit by limit.
 
-    Says where it is sure that a change is looser or tighter. Ends with 0 when nothing differs, with 1 otherwise. The database is
-    asked only for bundles, and a folder that is not in force is no hindrance.
+    Says where it is sure that a change is looser or tighter. Ends with 0 when nothing differs, with 1 otherwise. Of the database
+    only stored bundles are read, so the folder need not be in force.
     """
     from ..policies.difference import difference
 

@@ -51,11 +51,6 @@ class Loading:
         """Give what is wrong, at most a hundred things."""
         return self.reading.problems
 
-    @property
-    def rules(self) -> dict[str, list[Rule]]:
-        """Give the rules of every tenant by action."""
-        return {action: list(each.rules.values()) for (action, tenant), each in self.gathered.items() if not tenant and each.rules}
-
     def take(self) -> None:
         """Take the rules of every file; what holds for every tenant first, so that an overlay repeats nothing of it."""
         for file in sorted(self.reading.files.values(), key=lambda file: file.written.tenant or ""):

@@ -24,6 +24,7 @@ from .confirmation import Confirmation, confirm, confirmation
 from .control import PolicyFolder, guard, nothing, put_in_force, put_nothing_in_force, shapes
 from .database import open_database
 from .identity import StepUp
+from .inbox import answerable
 from .journeys import Journeys
 from .logs import DatabaseLog, Reproduction
 from .outcome import Outcome, problem
@@ -181,9 +182,11 @@ class Runtime:
         await self.start()
         return self.parts.store.calls(state=state, action=action, before=before, most=most)
 
-    async def inbox(self) -> list[CallView]:
-        """List the calls that somebody is asked about now, the most urgent first: what will run, and why it stopped."""
+    async def inbox(self, *, person: str | None = None) -> list[CallView]:
+        """List the calls that somebody is asked about now, or that `person` could approve, the most urgent first."""
         await self.start()
+        if person is not None:
+            return [view(self.parts, call) for call in answerable(self.parts, self.people, person)]
         ids = dict.fromkeys(one.call for one in self.parts.store.open_requirements())
         return [view(self.parts, self.parts.store.get(call_id)) for call_id in ids]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from .agreement import Agreement
 from .event import REACHED, READ_TRANSITIONS, TRANSITIONS, Event, Json, State
 from .report import Finding
 
@@ -25,15 +26,6 @@ class Told:
     proved: Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
-class _Vote:
-    approval: str
-    person: str
-    role: str
-    answer: str
-    digest: str
-
-
 class Story:
     """One call, followed from event to event. What is wrong comes out as findings; nothing is raised."""
 
@@ -44,14 +36,9 @@ class Story:
         self._last: tuple[int | None, str] | None = None  # leaf and hash of the last event told
         self._ahead: dict[int, Told] = {}  # events whose predecessors have not come yet
         self._reads = False
-        self._requester: str | None = None
-        self._subject: str | None = None
         self._digest: str | None = None
         self._decision: Mapping[str, Json] | None = None
-        self._approvals: dict[str, str] = {}  # the digest for which each was requested
-        self._votes: tuple[_Vote, ...] = ()
-        self._asked = False  # whether the customer was asked to confirm
-        self._confirmed: str | None = None  # the digest that the customer confirmed
+        self._agreement = Agreement()
         self._reserved: dict[str, int] = {}  # by limit what its intents took
         self._attempt = 0
         self._provider_key: str | None = None
@@ -116,34 +103,25 @@ class Story:
         match event.kind:
             case "call.received":
                 self._digest = body["digest"]
-                self._requester = (event.principal or {}).get("id")
-                self._subject = told.proved.get("/subject")
+                self._agreement.belongs_to((event.principal or {}).get("id"))
+                self._agreement.belongs_to(told.proved.get("/subject"))
             case "call.decided":
                 self._decision = body["decision"]
-            case "call.held":
-                self._asked = self._asked or any(each["kind"] == "confirmation" for each in body["requirements"])
-            case "call.confirmed":
-                self._confirmed = body["digest"] if body["answer"] == "approve" else None
-            case "approval.requested":
-                self._approvals[body["approval"]] = body["digest"]
-            case "approval.voted":
-                return self._voted(_Vote(body["approval"], body["person"], body["role"], body["answer"], body["digest"]))
+            case "call.amended":
+                return self._amended(body)
             case "call.intended":
                 return self._intended(body)
             case kind if kind in _OUTCOMES:
                 return self._settled(event)
+            case kind:
+                return self._agreement.take(kind, body)
         return iter(())
 
-    def _voted(self, vote: _Vote) -> Iterator[tuple[str, str]]:
-        if vote.approval not in self._approvals:
-            yield "vote_unasked", f"{vote.person} voted on approval {vote.approval}, which was not requested"
-        elif vote.digest != self._approvals[vote.approval]:
-            yield "vote_digest", f"{vote.person} voted on another digest than the one for which approval was requested"
-        if vote.person in (self._requester, self._subject):
-            yield "self_approval", f"{vote.person} voted on a call that is their own"
-        if any((each.approval, each.person) == (vote.approval, vote.person) for each in self._votes):
-            yield "vote_doubled", f"{vote.person} voted twice on approval {vote.approval}"
-        self._votes += (vote,)
+    def _amended(self, body: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+        if body["digest_before"] != self._digest:
+            yield "digest_differs", "what was amended is not what was received: the digests differ"
+        self._digest, self._decision = body["digest"], None  # it must be decided anew
+        self._agreement.amended(body)
 
     def _intended(self, body: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
         self._attempt += 1
@@ -174,19 +152,7 @@ class Story:
         if self._decision["allowed"] is not True:
             yield "not_allowed", "it runs though the last decision denied it"
         yield from self._counted(self._decision)
-        if self._asked and self._confirmed != digest:
-            yield "not_confirmed", "the customer was asked to confirm, and has not confirmed what runs"
-        votes = [vote for vote in self._votes if vote.digest == digest]
-        for vote in votes:
-            if vote.answer != "approve":
-                yield "was_rejected", f"it runs though {vote.person} rejected it"
-        for requirement in self._decision["requirements"]:
-            if requirement["kind"] == "approval":
-                role, needed = requirement["by"], requirement["votes"]
-                count = len({vote.person for vote in votes if vote.answer == "approve" and vote.role == role})
-                if count < needed:
-                    other = "; there are votes on another digest" if len(votes) < len(self._votes) else ""
-                    yield "votes_missing", f"{needed} of {role} had to approve what runs, and {count} did{other}"
+        yield from self._agreement.missing(self._decision, digest)
 
     def _counted(self, decision: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
         for limit in decision.get("limits", ()):

@@ -199,7 +199,7 @@ def test_calls_still_open_are_fine():
 
 def test_what_the_customer_confirmed_runs():
     assert verify(log_of(confirmed()), decide=decide).ok
-    by_policy = {"allowed": True, "requirements": [{"kind": "confirmation"}]}
+    by_policy = {"allowed": True, "requirements": [{"kind": "confirmation", "rule": "again"}]}
     assert verify(log_of(confirmed().with_("call.decided", body={"decision": by_policy}))).ok
 
 

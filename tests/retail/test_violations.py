@@ -77,6 +77,16 @@ async def test_nothing_is_done_for_somebody_who_has_not_logged_in(desk, bed):
     assert unchanged(desk, bed)
 
 
+async def test_finding_an_account_comes_before_and_afterwards_finds_only_oneself(desk, bed):
+    for customer, row in islice(bed.users.items(), ENOUGH):
+        name = {"first_name": row["name"]["first_name"], "last_name": row["name"]["last_name"], "zip": row["address"]["zip"]}
+        stranger = next(user for user in bed.users if user != customer)
+        for asked in (("find_user_id_by_email", {"email": row["email"]}), ("find_user_id_by_name_zip", name)):
+            assert (await desk.ask(desk.session("anonymous", assurance=0), *asked)).result == customer
+            assert (await desk.ask(customer, *asked)).result == customer
+            assert (await desk.ask(stranger, *asked)).error.code == "not_found"
+
+
 async def test_an_order_of_another_customer_is_as_if_it_did_not_exist(desk, bed):
     for customer, name, arguments in some(asked for asked in legitimate(bed) if "order_id" in asked[2]):
         stranger = next(user for user in bed.users if user != customer)

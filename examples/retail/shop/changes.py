@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -15,11 +16,12 @@ from .records import Customer, Order, dollars
 ItemIds = Annotated[list[str], Field(min_length=1, max_length=50)]
 CancelReason = Literal["no longer needed", "ordered by mistake"]
 
-CONVERSATION = {"conversation": load_conversation}
-ORDER = {**CONVERSATION, "order": load_order}
-PAID = {**ORDER, "payment": load_payment_method}
-LISTED = {**PAID, "listed": load_listed}
-REPLACED = {**LISTED, "replacement": load_replacement}
+Loaders = Mapping[str, Callable[..., Any]]
+CONVERSATION: Loaders = {"conversation": load_conversation}
+ORDER: Loaders = {**CONVERSATION, "order": load_order}
+PAID: Loaders = {**ORDER, "payment": load_payment_method}
+LISTED: Loaders = {**PAID, "listed": load_listed}
+REPLACED: Loaders = {**LISTED, "replacement": load_replacement}
 
 # One key for whatever a customer may have changed: while one change waits or runs, no other begins, whoever asks and wherever.
 # So the rules that look at an order's status can't be raced. A second after it is done, the next may be asked for.

@@ -6,7 +6,7 @@ import ast
 import operator
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import StringConstraints
 
@@ -16,7 +16,12 @@ from .database import Database
 from .facts import load_by_email, load_by_name, load_conversation, load_order
 from .records import Customer, Order, Product, Variant
 
-OPEN = {"facts": {"conversation": load_conversation}, "owns": None, "owns_reason": "What the shop sells is no secret.", "tags": ["reading"]}
+OPEN: dict[str, Any] = {
+    "facts": {"conversation": load_conversation},
+    "owns": None,
+    "owns_reason": "What the shop sells is no secret.",
+    "tags": ["reading"],
+}
 T = TypeVar("T")
 FOUND = "subject.anonymous || facts.customer.user_id == subject.id"
 
@@ -91,7 +96,7 @@ async def calculate(expression: Annotated[str, StringConstraints(min_length=1, m
         result = _value(ast.parse(expression, mode="eval").body, expression)
         return str(result.quantize(Decimal("0.01"), ROUND_HALF_EVEN))
     except (SyntaxError, ArithmeticError, ValueError) as error:
-        raise Refused("not_arithmetic", "That can't be calculated.") from error
+        raise Refused("That can't be calculated.", code="not_arithmetic") from error
 
 
 _OPERATIONS: dict[type[ast.operator], Callable[[Decimal, Decimal], Decimal]] = {
@@ -116,5 +121,5 @@ def _value(node: ast.expr, text: str) -> Decimal:
 
 def _there(found: T | None) -> T:
     if found is None:
-        raise Refused("not_found", "There is no such thing in this shop.")
+        raise Refused("There is no such thing in this shop.", code="not_found")
     return found

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from ..errors import PolicyError
 from .clauses import Written
@@ -26,6 +26,14 @@ class Used(_Described):
     """Whether this call's value is one of them."""
 
 
+def _is_mapping(value: object) -> str:
+    return "mapping" if isinstance(value, dict | Written) else "plain"
+
+
+# Told which branch is meant, pydantic complains of that one only.
+Usage = Annotated[Annotated[int, Field(ge=0), Tag("plain")] | Annotated[Used, Tag("mapping")], Discriminator(_is_mapping)]
+
+
 class Given(_Described):
     """Write what a decision depends on. A case's values are merged over the file's, key by key; `null` takes one away."""
 
@@ -41,7 +49,7 @@ class Given(_Described):
     """tenant (default), conversation, channel, model."""
     now: str = "2026-01-01T00:00:00Z"
     """The time of the decision, RFC 3339."""
-    usage: dict[str, int | Used] = Field(default={})
+    usage: dict[str, Usage] = Field(default={})
     """What was used of each limit before, by the limit's name, such as refunds/customer_month. Nothing, if it is not named."""
     done: list[str] = Field(default=[])
     """The actions that succeeded earlier in this conversation."""
@@ -56,12 +64,17 @@ class Approval(_Described):
     """How many of them."""
 
 
+Need = Annotated[
+    Annotated[Literal["confirmation", "step_up"], Tag("plain")] | Annotated[Approval, Tag("mapping")], Discriminator(_is_mapping)
+]
+
+
 class Expect(_Described):
     """Write what must come out. Only what is written is compared; but a condition that can't be evaluated is never passed over."""
 
     decision: Literal["allow", "deny"] | None = None
     """Whether the call is allowed."""
-    requirements: list[Literal["confirmation", "step_up"] | Approval] | None = None
+    requirements: list[Need] | None = None
     """Exactly what is asked for, in any order."""
     rules: list[str] | None = Field(default=None, min_length=1)
     """Rules that must have matched and limits that must be exceeded, by id or policy/id."""

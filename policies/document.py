@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 import yaml
@@ -19,6 +20,8 @@ from .source import Passage, Source, hint
 
 MAX_FILE = 1_048_576
 MAX_DEPTH = 16
+MAX_PROBLEMS = 100
+"""No more are told at once: what is wrong in a hundred places is seldom a hundred mistakes."""
 
 Loc = tuple[int | str, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -87,7 +90,7 @@ def parse(path: str, text: str, model: type[Model]) -> tuple[Document, Model]:
     try:
         return document, model.model_validate(document.value)
     except ValidationError as error:
-        first, *others = translate(error, document, _keys(model.model_json_schema()))
+        first, *others = islice(translate(error, document, _keys(model.model_json_schema())), MAX_PROBLEMS)
     first.others = tuple(others)
     raise first
 
@@ -100,19 +103,28 @@ def _keys(schema: Any) -> frozenset[str]:
 def translate(error: ValidationError, document: Document, keys: Collection[str]) -> Iterator[PolicyError]:
     """Put each of pydantic's errors in our words, at its place in the file. A misspelt key may have been meant as one of `keys`."""
     for each in error.errors(include_url=False, include_input=False):
-        loc = each["loc"]
-        is_key = bool(loc) and loc[-1] == "[key]"
-        loc = loc[:-1] if is_key else loc
-        key = str(loc[-1]) if loc else "the file"
-        match each["type"]:
+        loc, kind = _placed(each["loc"], document), each["type"]
+        is_key = each["loc"][-1:] == ("[key]",)
+        key = next((part for part in reversed(loc) if isinstance(part, str)), "the file")
+        match kind:
             case "extra_forbidden":
                 yield document.error(f"unknown key `{key}`{hint(key, keys)}", loc, key=True)
             case "missing":
-                yield document.error(f"`{key}` is missing", loc)
+                yield document.error(f"`{each['loc'][-1]}` is missing", loc)
             case "value_error":
                 yield document.error(str(each["ctx"]["error"]), loc)
+            case "model_type" | "dict_type":
+                yield document.error(f"`{key}` must be a mapping", loc)
             case _:
                 yield document.error(f"`{key}`: {each['msg']}", loc, key=is_key)
+
+
+def _placed(loc: Loc, document: Document) -> Loc:
+    """Leave out of a path what is not in the document, such as the names of a union's branches."""
+    placed: Loc = ()
+    for part in loc:
+        placed = (*placed, part) if (*placed, part) in document.values else placed
+    return placed
 
 
 def _guard(source: Source) -> None:

@@ -10,13 +10,10 @@ from pydantic import ValidationError
 
 from ..errors import PolicyError
 from .definitions import RESERVED, expand, tokens
-from .document import Document, Loc, read_document, translate
+from .document import MAX_PROBLEMS, Document, Loc, read_document, translate
 from .facts import ActionShape
 from .policy import KEYS, PolicyFile
 from .source import Passage, hint
-
-MAX_PROBLEMS = 100
-"""No more are told at once: what is wrong in a hundred places is seldom a hundred mistakes."""
 
 
 @dataclass(slots=True)

@@ -1,5 +1,7 @@
 """Every mistake in a policy file is refused at its place: file, line, column, and a caret below it."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,11 +9,14 @@ from hypothesis import strategies as st
 from remit.errors import PolicyError
 from remit.policies import check, load
 from remit.policies.document import MAX_FILE, read_document
-from tests.policies.shop import SHAPES
+from tests.policies.shop import REFUND, SHAPES
+
+TAGGED = SHAPES | {"credit_customer": replace(REFUND, name="credit_customer", tags=frozenset({"money"}))}
 
 # In each text `§` marks the place that the error must point at; it is taken out before loading.
 HEAD = "policy: refunds\nactions: [refund_payment]\nrules:\n"
 RULE = HEAD + "  - id: a\n    then: allow\n"
+LIMIT = RULE + "limits: [{id: l, "
 REPLACED = {
     "an unknown key": (HEAD + "  - id: a\n    §whne: true\n    then: allow\n", "unknown key `whne`; did you mean `when`?"),
     "an unknown key of the file": (RULE + "§owner: me\n", "unknown key `owner`"),
@@ -26,7 +31,10 @@ REPLACED = {
         "policy: refunds\nactions: [§refund_paymnt]\nrules: [{id: a, then: allow}]\n",
         "there is no action `refund_paymnt`; did you mean",
     ),
-    "an unknown effect": (HEAD + "  - {id: a, then: §permit}\n", "must be one of allow, deny, require_confirmation, require_step_up, require_approval"),
+    "an unknown effect": (
+        HEAD + "  - {id: a, then: §permit}\n",
+        "must be one of allow, deny, require_confirmation, require_step_up, require_approval",
+    ),
     "an empty condition": (HEAD + "  - id: a\n    when:§\n    then: allow\n", "`when`: Input should be a valid string"),
     "a number for a condition": (HEAD + "  - {id: a, when: §1, then: allow}\n", "`when`: Input should be a valid string"),
     "an approval that nobody gives": (HEAD + "  - §id: a\n    then: require_approval\n", "`approval` says who approves"),
@@ -44,8 +52,147 @@ REPLACED = {
     ),
     "a bad name": (RULE.replace("refunds", "§Refunds"), "`policy`: String should match pattern"),
     "a number for a text": (HEAD + "  - {id: a, then: deny, say: §5}\n", "`say`: Input should be a valid string"),
-    "a list for a mapping": (HEAD + "  - §[a, b]\n", "`0`: Input should be"),
-    "a text for the file": ("§refunds\n", "`the file`: Input should be"),
+    "a list for a mapping": (HEAD + "  - §[a, b]\n", "`rules` must be a mapping"),
+    "a text for the file": ("§refunds\n", "`the file` must be a mapping"),
+    "an escalation that comes too late": (
+        HEAD + "  - {id: a, then: require_approval, approval: §{by: x, within: 1h, escalate: {after: 1h, to: y}}}\n",
+        "`escalate` comes too late: `after` must be shorter than `within`, which is 1h",
+    ),
+    "an escalation to nobody": (
+        HEAD + "  - {id: a, then: require_approval, approval: {by: x, escalate: §{after: 1h}}}\n",
+        "`to` is missing",
+    ),
+    "a confirmation of a deny": (
+        HEAD + "  - §{id: a, then: deny, confirmation: {}}\n",
+        "`confirmation` goes with `then: require_confirmation`",
+    ),
+    "a step-up of an approval": (
+        HEAD + "  - §{id: a, then: require_confirmation, step_up: {to: 2}}\n",
+        "`step_up` goes with `then: require_step_up`, and only there",
+    ),
+    "a step-up to nothing": (HEAD + "  - {id: a, then: require_step_up, step_up: {to: §0}}\n", "`to`: Input should be greater"),
+    "an unknown tag": (
+        'policy: refunds\nactions: [§"#mony"]\nrules: [{id: a, then: allow}]\n',
+        "there is no tag `#mony`; did you mean `#money`?",
+    ),
+    "an unknown prerequisite": (
+        RULE + "requires: [cancel_order, §cancel_ordr]\n",
+        "there is no action `cancel_ordr`; did you mean `cancel_order`?",
+    ),
+    "a tag as prerequisite": (RULE + 'requires: [§"#money"]\n', "there is no tag `#money`"),
+    "a prerequisite given twice": (RULE + "requires: [cancel_order, §cancel_order]\n", "`cancel_order` is given twice"),
+    "no prerequisite": (RULE + "requires: §[]\n", "`requires`: List should have at least 1 item"),
+    "an unknown shared file": (RULE + "include: [§common]\n", "there is no shared file `common`"),
+    "a file that includes itself": (RULE + "include: [§refunds]\n", "there is no shared file `refunds`"),
+    "a shared file that nobody includes": (
+        "policy: §common\nrules: [{id: a, then: deny}]\n",
+        "`common` names no `actions`, and no file includes it",
+    ),
+    "a shared file that includes": (
+        "§policy: common\ninclude: [other]\nrules: [{id: a, then: deny}]\n",
+        "a file without `actions` is shared, and can't `include` another",
+    ),
+    "a definition in capitals": (RULE + "define: {§Large: 'true'}\n", "`Large`: String should match pattern"),
+    "a definition of an input": (RULE + "define: {§facts: 'true'}\n", "`facts` has a meaning in expressions already: take another name"),
+    "a definition of a word of CEL": (RULE + "define: {§true: 'false'}\n", "`true` has a meaning in expressions already"),
+    "a definition by a later one": (
+        RULE + "define: {a: '!§b', b: 'true'}\n",
+        "`b` is not defined above: a definition may use only those before it",
+    ),
+    "a definition by itself": (RULE + "define: {a: true && §a}\n", "`a` is not defined above"),
+    "a list for a definition": (RULE + "define: {a: §[true]}\n", "`a`: Input should be a valid string"),
+    "a definition that grows beyond measure": (
+        RULE + "define:\n  a: " + "true && " * 400 + "true\n  b: a && a§ && a\n",
+        "longer than 4,096 characters with what `a` stands for: split it",
+    ),
+    "a mistake in a definition": (
+        HEAD
+        + "  - {id: a, when: large || small, then: allow}\ndefine:\n  small: true\n  large: |\n    true &&\n      facts.payment.§dispute\n",
+        "`facts.payment` has no field `dispute`",
+    ),
+    "a mistake in a definition of a definition": (
+        HEAD + "  - {id: a, when: most, then: allow}\ndefine: {large: facts.payment.§dispute, most: large && true}\n",
+        "`facts.payment` has no field `dispute`",
+    ),
+    "a mistake in the use of a definition": (
+        HEAD + "  - {id: a, when: true && large §> 5, then: allow}\ndefine: {large: 1 < 2}\n",
+        "`>` can't take (bool, int)",
+    ),
+    "a definition of the wrong type": (HEAD + "  - {id: a, when: §large, then: allow}\ndefine: {large: '5'}\n", "must give bool, not int"),
+    "a misspelt definition": (
+        HEAD + "  - {id: a, when: §larg, then: allow}\ndefine: {large: 'true'}\n",
+        "unknown name `larg`; did you mean `large`?",
+    ),
+    "an overlay that allows": (
+        "policy: b\ntenant: shop-b\nactions: [refund_payment]\nrules: [{id: a, then: §allow}]\n",
+        "an overlay may hold anything but `allow`",
+    ),
+    "an overlay of nothing": (
+        "§policy: b\ntenant: shop-b\nrules: [{id: a, then: deny}]\n",
+        "an overlay says to which `actions` it applies",
+    ),
+    "a rule and a limit of one name": (RULE + "limits: [{id: §a, window: 1d, at_most: 5}]\n", "`a` is given twice"),
+    "a limit without window": (RULE + "limits: [§{id: l, at_most: 5}]\n", "`window` is missing"),
+    "a window of zero": (LIMIT + "window: §0d, at_most: 5}]\n", "write a number and a unit, such as 15m, 24h or 30d, from 1m to 366d"),
+    "a window of a second": (LIMIT + "window: §59s, at_most: 5}]\n", "write a number and a unit, such as 15m, 24h or 30d, from 1m to 366d"),
+    "a window of years": (LIMIT + "window: §367d, at_most: 5}]\n", "write a number and a unit"),
+    "less than nothing": (LIMIT + "window: 1d, at_most: §-1}]\n", "`at_most`: Input should be greater than or equal to 0"),
+    "a decimal": (LIMIT + "window: 1d, at_most: §5.5}]\n", "`at_most`: Input should be a valid integer"),
+    "beyond a limit, allow": (
+        LIMIT + "window: 1d, at_most: 5, beyond: §allow}]\n",
+        "must be one of deny, require_approval, require_step_up",
+    ),
+    "beyond a limit, an approval that nobody gives": (
+        RULE + "limits: [§{id: l, window: 1d, at_most: 5, beyond: require_approval}]\n",
+        "`approval` says who approves: it goes with `beyond: require_approval`, and only there",
+    ),
+    "beyond a limit, a stray step-up": (
+        RULE + "limits: [§{id: l, window: 1d, at_most: 5, step_up: {to: 2}}]\n",
+        "`step_up` goes with `beyond: require_step_up`, and only there",
+    ),
+    "a currency that is none": (
+        LIMIT + "measure: arguments.amount, currency: §euro, window: 1d, at_most: 5}]\n",
+        "write the three letters",
+    ),
+    "a currency of calls": (RULE + "limits: [§{id: l, currency: EUR, window: 1d, at_most: 5}]\n", "`currency` goes with `measure`"),
+    "a sum of distinct values": (
+        RULE + "limits: [§{id: l, measure: '1', distinct: subject.id, window: 1d, at_most: 5}]\n",
+        "either `measure` sums or `distinct` counts values",
+    ),
+    "money without its currency in a limit": (
+        LIMIT + "measure: §arguments.amount, window: 1d, at_most: 5}]\n",
+        "must give int, not money: name the limit's `currency`",
+    ),
+    "a currency of what is no money": (
+        LIMIT + "measure: §size(subject.id), currency: EUR, window: 1d, at_most: 5}]\n",
+        "must give money, not int: only money has a `currency`",
+    ),
+    "minor units without their currency": (
+        LIMIT + "measure: arguments.amount§.minor, window: 1d, at_most: 5}]\n",
+        "`arguments.amount.minor` says nothing without its currency",
+    ),
+    "a measure that is text": (LIMIT + "measure: §subject.id, window: 1d, at_most: 5}]\n", "must give int, not string"),
+    "a measure that reads nothing": (LIMIT + "measure: arguments.§sum, window: 1d, at_most: 5}]\n", "`arguments` has no field `sum`"),
+    "a measure that is a list": (LIMIT + "measure: §[a], window: 1d, at_most: 5}]\n", "write an expression, or one for each action"),
+    "a measure of no action": (LIMIT + "measure: §{}, window: 1d, at_most: 5}]\n", "write an expression, or one for each action"),
+    "a measure of another action": (
+        LIMIT + "measure: {refund_payment: '1', §cancel_order: '1'}, window: 1d, at_most: 5}]\n",
+        "no action `cancel_order` is named here",
+    ),
+    "a measure that leaves one action out": (
+        "policy: both\nactions: [cancel_order, refund_payment]\nlimits: [{id: l, §measure: {refund_payment: '1'}, window: 1d, at_most: 5}]\n",
+        "`measure` has no expression for `cancel_order`",
+    ),
+    "a key that is an object": (
+        LIMIT + "per: §arguments.amount, window: 1d, at_most: 5}]\n",
+        "must give a text, an int or a bool, not money",
+    ),
+    "a key that is a time": (LIMIT + "per: §now, window: 1d, at_most: 5}]\n", "must give a text, an int or a bool, not timestamp"),
+    "a distinct object": (LIMIT + "distinct: §subject, window: 1d, at_most: 5}]\n", "must give a text, an int or a bool, not object"),
+    "an unknown key of a limit": (
+        LIMIT + "windw: 1d, at_most: 5}]\n".replace("windw", "§windw"),
+        "unknown key `windw`; did you mean `window`?",
+    ),
     "an anchor": (HEAD + "  - §&rule {id: a, then: allow}\n", "anchors and aliases are not taken"),
     "an alias": ("policy: §*x\n", "anchors and aliases are not taken"),
     "a tagged value": ("policy: §!!python/name:os.system refunds\n", "tags such as"),
@@ -103,6 +250,14 @@ REPLACED = {
         HEAD + f"  - {{id: a, when: §'{'(' * 40}true{')' * 40}', then: allow}}\n".replace("§'", "'§"),
         "too deep or too large",
     ),
+    "a condition a hundred deep": (
+        HEAD + f"  - {{id: a, when: §'{'(' * 100}true{')' * 100}', then: allow}}\n".replace("§'", "'§"),
+        "too deep or too large: at most 32 levels",
+    ),
+    "a pattern that would backtrack, with what only backtracking can do": (
+        HEAD + "  - {id: a, when: 'subject.id.matches(§\"(a+)+\\\\1\")', then: allow}\n",
+        "not a pattern that RE2 takes",
+    ),
     "a condition for one of two": (
         "policy: both\nactions: [refund_payment, cancel_order]\nrules:\n  - {id: a, when: arguments.§payment_id == 'x', then: allow}\n",
         "`arguments` has no field `payment_id` (for cancel_order)",
@@ -115,7 +270,7 @@ def test_a_mistake_is_refused_at_its_place(marked, says):
     at = marked.index("§")
     line, column = marked.count("\n", 0, at) + 1, at - (marked.rfind("\n", 0, at) + 1) + 1
     with pytest.raises(PolicyError) as raised:
-        load({"refunds.yaml": marked.replace("§", "")}, SHAPES)
+        load({"refunds.yaml": marked.replace("§", "")}, TAGGED)
     error = raised.value
     assert error.message.startswith(says)
     assert (error.path, error.line, error.column) == ("refunds.yaml", line, column)

@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from . import commits, decisions, history, one_caller, starting, throughput, verifying
+from . import commits, decisions, history, limits, one_caller, starting, throughput, verifying
 from .machine import facts
 from .report import page, show
 from .sampling import FULL, QUICK, Measurement, Sizes
@@ -31,6 +31,7 @@ MEASUREMENTS: dict[str, Callable[[Sizes, Path], Awaitable[Measurement]]] = {
     "commits": commits.measure,
     "one_caller": one_caller.measure,
     "throughput": throughput.measure,
+    "limits": limits.measure,
     "decisions": decisions.measure,
     "starting": starting.measure,
     "history": history.measure,

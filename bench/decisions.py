@@ -1,9 +1,11 @@
-"""How long a decision takes with 1, 10 and 100 rules that all look at the call, beside one bare CEL evaluation."""
+"""How long a decision takes with 1, 10 and 100 rules that all look at the call, beside cedarpy and one bare CEL evaluation."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from remit.actions import Catalog
 from remit.policies import Inputs, decide, load
 from remit.runtime.control import shapes
 
+from .counterpart import Cedar, Unavailable
 from .sampling import Measurement, Sizes, quantile
 from .workload import refund_payment, write_policies
 
@@ -46,7 +49,7 @@ def times(work: Callable[[], Any], count: int) -> list[float]:
     return taken
 
 
-async def measure(sizes: Sizes, folder: Path) -> Measurement:
+async def measure(sizes: Sizes, folder: Path, *, others: bool = True) -> Measurement:
     """Decide the same call by small and large policies in turn."""
     measured = Measurement("One decision, inputs bound anew")
     known = shapes(Catalog([refund_payment]))
@@ -55,10 +58,22 @@ async def measure(sizes: Sizes, folder: Path) -> Measurement:
     subjects |= {f"{rules} rules": lambda policies=policies: decide(policies, INPUTS) for rules, policies in loaded.items()}
     assert all(decide(policies, INPUTS).allowed for policies in loaded.values())
     assert subjects["one bare CEL evaluation"]() is True
-    taken: dict[str, list[float]] = {name: [] for name in subjects}
-    for _ in range(sizes.rounds):
-        for name, work in subjects.items():
-            taken[name] += await measured.sample(lambda work=work: times(work, sizes.decisions))
+    with ExitStack() as stack:
+        cedar: list[Cedar] = []
+        try:
+            cedar += [stack.enter_context(Cedar())] if others else []
+        except Unavailable as error:
+            measured.notes.append(f"cedarpy was not measured: {error}")
+        taken: dict[str, list[float]] = {
+            name: [] for name in (*subjects, *(f"cedarpy 4.12.2, {rules} policies" for rules in RULES if cedar))
+        }
+        for _ in range(sizes.rounds):
+            for name, work in subjects.items():
+                taken[name] += await measured.sample(lambda work=work: times(work, sizes.decisions))
+            for other in cedar:
+                for rules in RULES:
+                    run = partial(other.times, rules, sizes.decisions)
+                    taken[f"cedarpy 4.12.2, {rules} policies"] += await measured.sample(run, children=[other.process])
     for name, all_of_it in taken.items():
         most = TARGETS.get(int(name.split()[0])) if name[0].isdigit() else None
         p99 = quantile(all_of_it, 0.99)

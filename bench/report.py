@@ -24,6 +24,8 @@ How to read them:
   that is on the disk before the handler runs, the outcome, four events with commitments and sealed openings in the same two transactions, and
   the sequencer placing them under signed checkpoints meanwhile. No facts, no network, a handler that does nothing. The log of each run is
   verified at the end.
+- A limit adds to that: what was used is read before the decision and again in the intent's transaction, and the reservation is an event and
+  three rows. cedarpy holds parsed policies and entities, and is handed the request anew; it says yes or no, and asks for nothing.
 - CTRLRun decides, reserves the effect key, and writes an effect, a receipt in a hash chain and five events a call, in transactions of their
   own, at synchronous NORMAL: a power loss may take the last of them back, reservations included. Its receipts hold arguments in clear; they are not
   signed, and there is no tree. Threads call it, since it is synchronous. "Its store alone" is its kernel over its SQLite store;

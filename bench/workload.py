@@ -32,8 +32,8 @@ async def refund_payment(ctx: Context, payment_id: str, amount: Money, reason: s
     return Receipt(id=ctx.idempotency_key)
 
 
-def write_policies(folder: Path, rules: int = 10) -> Path:
-    """Write a policy with that many rules: one allows, the others look at the same call and don't match."""
+def write_policies(folder: Path, rules: int = 10, limit: str = "") -> Path:
+    """Write a policy with that many rules: one allows, the others look at the same call and don't match; `limit` is one in YAML."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [
         "policy: refunds",
@@ -45,6 +45,7 @@ def write_policies(folder: Path, rules: int = 10) -> Path:
         f"  - {{id: never_{number}, when: 'arguments.amount.currency == \"EUR\" && arguments.amount.minor > {100_000 + number}', then: deny}}"
         for number in range(1, rules)
     ]
+    lines += ["limits:", f"  - {limit}"] if limit else []
     (folder / "refunds.yaml").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -60,10 +61,11 @@ def synchronous(mode: str) -> Iterator[None]:
         database.PRAGMAS = before
 
 
-async def open_runtime(folder: Path, *, mode: str = "FULL", rules: int = 10) -> Runtime:
+async def open_runtime(folder: Path, *, mode: str = "FULL", rules: int = 10, limit: str = "") -> Runtime:
     """Start a runtime over the database in a folder, which is made if it is not there."""
     with synchronous(mode):
-        return await Runtime([refund_payment], policies=write_policies(folder / "policies", rules), database=folder / "remit.db").start()
+        policies = write_policies(folder / "policies", rules, limit)
+        return await Runtime([refund_payment], policies=policies, database=folder / "remit.db").start()
 
 
 def next_call() -> tuple[ToolCall, Session]:

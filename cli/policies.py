@@ -15,10 +15,6 @@ from .policy_diff import diff
 from .policy_tests import run_tests
 
 commands = group("Write, check and test policies, and put them in force.", "remit policy check")
-commands.command(
-    "test", epilog=example("remit policy test", "remit policy test policies/refunds_test.yaml", "remit policy test --coverage-required")
-)(run_tests)
-commands.command("diff", epilog=example("remit policy diff active policies", "remit policy diff 3f9a21 active --json"))(diff)
 
 
 @commands.command("check", epilog=example("remit policy check"))
@@ -46,6 +42,27 @@ def check(app: App = None, as_json: AsJson = False) -> None:
         raise typer.Exit(2)
 
 
+tested = example("remit policy test", "remit policy test policies/refunds_test.yaml", "remit policy test --coverage-required")
+commands.command("test", epilog=tested)(run_tests)
+commands.command("diff", epilog=example("remit policy diff active policies", "remit policy diff 3f9a21 active --json"))(diff)
+described = example("remit policy schema", "remit policy schema --tests")
+
+
+@commands.command("schema", epilog=described)
+def schema(tests: Annotated[bool, typer.Option("--tests", help="Of test files instead.")] = False) -> None:
+    """Print the JSON Schema of policy files, for editors.
+
+    An editor with a YAML language server completes, explains and checks a file that begins with a line like this one, which gives
+    the path of the schema from there, or its address:
+
+    \b
+      # yaml-language-server: $schema=policy.schema.json
+    """  # noqa: D301 - click takes the backspace, and leaves the line as it is
+    from ..policies.editor_schema import cases_schema, policy_schema
+
+    show_json(cases_schema() if tests else policy_schema())
+
+
 @commands.command("reload", epilog=example("remit policy reload"))
 def reload(app: App = None, as_json: AsJson = False) -> None:
     """Put the policies as they lie there now in force.
@@ -57,20 +74,6 @@ def reload(app: App = None, as_json: AsJson = False) -> None:
         show_json({"policy": digest})
     else:
         show(f"In force: {digest[:12]}")
-
-
-@commands.command(
-    "schema", epilog=example("remit policy schema > policy.schema.json", "remit policy schema --tests > policy-tests.schema.json")
-)
-def schema(tests: Annotated[bool, typer.Option("--tests", help="Of test files instead.")] = False) -> None:
-    """Print the JSON Schema of policy files, for editors.
-
-    An editor with a YAML language server completes and checks a file whose first line is
-    `# yaml-language-server: $schema=policy.schema.json` (a path relative to the file, or an address).
-    """
-    from ..policies.editor_schema import cases_schema, policy_schema
-
-    show_json(cases_schema() if tests else policy_schema())
 
 
 def _described(problem: PolicyError) -> dict[str, Any]:

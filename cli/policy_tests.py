@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CoverageRequired = Annotated[bool, typer.Option("--coverage-required", help="End with 1 also when a rule or a limit was never matched.")]
 Tested = Annotated[
     Path | None,
-    typer.Argument(metavar="PATH", help="Another folder of policies and tests, or one test file. Default: those of the app.", exists=True),
+    typer.Argument(metavar="PATH", help="Another folder of policies and tests, or one test file. Default: those of the app."),
 ]
 
 

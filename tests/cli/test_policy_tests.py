@@ -118,3 +118,8 @@ def test_the_example_is_tested_to_its_last_rule(tmp_path, remit, monkeypatch):
     assert ended.code == 0
     assert ended.document["unmatched"] == []
     assert len(ended.document["results"]) >= 29
+
+
+@pytest.mark.parametrize("named", ["nowhere", "nowhere_test.yaml"])
+def test_what_is_not_there_cannot_be_tested(desk, remit, named):
+    assert named in remit("policy", "test", named).line

@@ -45,10 +45,8 @@ def check_decision(leaf: int | None, record: Record, proved: Mapping[str, Json],
         report.attested += 1
         return
     try:
-        document = {"inputs": deepcopy(body["inputs"])}
-        for pointer in needed:
-            _place(document, pointer, proved[pointer])
-        same = canonical(decide(document["inputs"], body["policy"])) == canonical(body["decision"])
+        inputs = restored(body, {pointer: proved[pointer] for pointer in needed})
+        same = canonical(decide(inputs, body["policy"])) == canonical(body["decision"])
     except (RemitError, KeyError, TypeError, ValueError, AttributeError) as error:  # no such bundle, or a body made by hand
         report.add(Finding("decision_unreproducible", f"it can't be decided again: {error!r}", leaf, record.event.call))
         return
@@ -57,6 +55,14 @@ def check_decision(leaf: int | None, record: Record, proved: Mapping[str, Json],
     else:
         message = f"its inputs and the policies {body['policy']} give another decision than the one recorded"
         report.add(Finding("decision_differs", message, leaf, record.event.call))
+
+
+def restored(body: Mapping[str, Json], opened: Mapping[str, Json]) -> Json:
+    """Give the inputs of a decision as they were, from the body of its event and the values at the pointers below `/inputs/`."""
+    document = {"inputs": deepcopy(body["inputs"])}
+    for pointer, value in opened.items():
+        _place(document, pointer, value)
+    return document["inputs"]
 
 
 def _opens(commitment: str, pointer: str, pair: Json) -> bool:

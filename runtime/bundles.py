@@ -52,8 +52,7 @@ class Bundles:
 
         Raises `BadPerson` unless the author is an active person, and `PolicyError` for a bundle that can't be used.
         """
-        by = self._people.active(author).id
-        policies = load(sources if isinstance(sources, Mapping) else Path(sources), known_shapes(self._parts))
+        by, policies = self._people.active(author).id, self._load(sources)
         if ACTIVATE in self._parts.catalog and (why := locks_itself(policies)):
             raise PolicyError(why)
         event = apart(self._parts, "policy.proposed", {"policy": policies.digest, "by": by})
@@ -84,6 +83,14 @@ class Bundles:
         if digest not in self._loaded:
             self._loaded[digest] = stored_bundle(self._store, digest, known_shapes(self._parts))
         return self._loaded[digest]
+
+    def read(self, named: Mapping[str, str] | str | Path) -> Policies:
+        """Load a bundle that need not be kept: sources, a folder or file, or as `get` does; raises what these raise."""
+        kept = isinstance(named, str) and not Path(named).exists()
+        return self.get(str(named)) if kept else self._load(named)
+
+    def _load(self, sources: Mapping[str, str] | str | Path) -> Policies:
+        return load(sources if isinstance(sources, Mapping) else Path(sources), known_shapes(self._parts))
 
     async def activate(self, digest: str, *, by: str, **told: str) -> str:
         """Put a kept bundle in force, in every process, and give the digest of what it replaces. Asks nobody: that is for whoever calls it."""

@@ -23,6 +23,7 @@ from .clock import Clock
 from .confirmation import Confirmation, confirm, confirmation
 from .control import PolicyFolder, guard, nothing, put_in_force, put_nothing_in_force, shapes
 from .database import open_database
+from .decided import Explained, explain_call
 from .identity import StepUp
 from .inbox import answerable
 from .journeys import Journeys
@@ -31,6 +32,7 @@ from .outcome import Outcome, problem
 from .people import People
 from .receive import Submission, parse
 from .rejection import Rejections
+from .replay import Progress, Replay, replay
 from .review import Review, review
 from .sequencer import Sequencer
 from .session import Session
@@ -289,6 +291,23 @@ class Runtime:
         if not self.managed:
             raise PolicyError("the policies are those of a folder; `remit policy reload` puts it in force")
         return await self.submit(*asked(self.bundles.find(bundle).digest, person, self.tenant, channel))
+
+    async def explain(self, call_id: str) -> Explained:
+        """Say why a call was decided as it was last: each rule with what it saw, by the bundle of then.
+
+        Raises `CallNotFound`, `CallError` for a call that was never decided, and `AuditError` where its inputs are sealed for good.
+        """
+        await self.start()
+        return explain_call(self.parts, self.bundles, call_id)
+
+    async def replay(self, candidate: Mapping[str, str] | str | Path, *, since: timedelta, progress: Progress | None = None) -> Replay:
+        """Decide what was decided since then again, by a bundle that need not be in force: a folder, sources, or a kept one by digest.
+
+        Many are decided in processes of their own, so a script that asks for it guards its `__main__`. Raises `PolicyError` and `UnknownBundle`.
+        """
+        await self.start()
+        policies, begun = self.bundles.read(candidate), self.parts.clock.now() - since // timedelta(microseconds=1)
+        return await asyncio.to_thread(replay, self.parts, self.bundles, policies, since=begun, progress=progress)
 
     @property
     def _folder(self) -> PolicyFolder:

@@ -1,0 +1,89 @@
+"""Recorded decisions, opened: the inputs as they were, what was decided, and by which bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from ..audit.disclosure import restored
+from ..audit.event import State
+from ..errors import AuditError, CallError
+from ..policies import Explanation, Inputs, explain
+from .bundles import Bundle, Bundles
+from .clock import to_text
+from .views import open_opening
+from .work import Parts
+
+_SQL = (
+    "SELECT e.call, e.at, e.leaf, e.id, o.blob, o.subject, c.state FROM event e "
+    "LEFT JOIN opening o ON o.tenant = e.tenant AND o.event = e.id LEFT JOIN call c ON c.tenant = e.tenant AND c.id = e.call "
+    "WHERE e.tenant = ? AND e.kind = 'call.decided' AND NOT EXISTS (SELECT 1 FROM event l WHERE l.tenant = e.tenant "
+    "AND l.call = e.call AND l.kind = 'call.decided' AND l.sequence > e.sequence) "
+)
+_DONE = frozenset({State.SUCCEEDED, State.UNKNOWN, State.EXECUTING})
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The last decision on a call, in microseconds since 1970; `inputs` are None where they are sealed for good.
+
+    `done` says that the effect has happened, or may have.
+    """
+
+    call: str
+    at: int
+    policy: str
+    action: str
+    inputs: Mapping[str, Any] | None
+    decision: Mapping[str, Any]
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Why a call was decided as it was, by the bundle of then; `reproduced` says that this gives the recorded decision again."""
+
+    call: str
+    at: str
+    bundle: Bundle
+    explanation: Explanation
+    reproduced: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Give a JSON value."""
+        told = {"call": self.call, "at": self.at, "policy": self.bundle.digest, "author": self.bundle.author}
+        return told | {"reproduced": self.reproduced, **self.explanation.to_json()}
+
+
+def decided_since(parts: Parts, since: int) -> Iterator[Decided]:
+    """Stream the last decision on each call since then, in the order in which they were recorded."""
+    for row in parts.store.scan(f"{_SQL} AND e.at >= ? ORDER BY e.position", (parts.store.tenant, since)):
+        yield _decided(parts, row)
+
+
+def explain_call(parts: Parts, bundles: Bundles, call_id: str) -> Explained:
+    """Explain the last decision on a call from its recorded inputs and the bundle of then.
+
+    Raises `CallNotFound`, `CallError` for a call that was never decided, and `AuditError` where its inputs are sealed for good.
+    """
+    call = parts.store.get(call_id)
+    if (row := parts.store.row(f"{_SQL} AND e.call = ?", (parts.store.tenant, call_id))) is None:
+        raise CallError(f"{call_id} was never decided by the policies: it is {call.state}" + (f", {call.code}" if call.code else ""))
+    found = _decided(parts, row)
+    if found.inputs is None:
+        raise AuditError(f"what {call_id} was decided by is sealed for good, so it can't be explained any more")
+    explanation = explain(bundles.get(found.policy), Inputs.from_json(found.inputs))
+    same = explanation.decision.to_json() == found.decision
+    return Explained(call_id, to_text(found.at), bundles.find(found.policy), explanation, same)
+
+
+def _decided(parts: Parts, row: Any) -> Decided:
+    call, at, leaf, event_id, blob, pseudonym, state = row
+    members = orjson.loads(leaf)
+    body, needed = members["body"], [one for one in members["commitments"] if one.startswith("/inputs/")]
+    opened = open_opening(parts, event_id, blob, pseudonym) or {}
+    inputs = restored(body, {one: opened[one][1] for one in needed}) if opened.keys() >= set(needed) else None
+    return Decided(call, at, body["policy"], members["action"]["name"], inputs, body["decision"], state in _DONE)

@@ -85,15 +85,15 @@ class Language:
         self._checks, self._evaluates = _environment(typed, pool), _environment(plain, None)
         self.empty = self._evaluates.Activation({})
 
-    def compile(self, passage: Passage, name: str, result: Result = Result.BOOL) -> Expression:
-        """Check an expression and make it ready; raises PolicyError that points into the passage."""
+    def compile(self, passage: Passage, name: str, result: Result = Result.BOOL, defined: Iterable[str] = ()) -> Expression:
+        """Check an expression and make it ready; raises PolicyError that points into the passage, and may suggest what is defined."""
         if len(passage.text) > MAX_LENGTH:
             raise passage.error(f"longer than {MAX_LENGTH:,} characters: split the rule")
         try:
             checked = self._checks.compile(passage.text)
             compiled = self._evaluates.compile(passage.text)
         except Exception as error:  # noqa: BLE001 - CEL raises bare RuntimeErrors, and what it can't take must never pass
-            raise passage.error(*self._explain(str(error), passage.text)) from None
+            raise passage.error(*self._explain(str(error), passage.text, defined)) from None
         given = checked.return_type()
         is_money = self._messages.get(given.name(), Kind()).money
         if given != cel.Type.DYN and not (is_money if result is Result.MONEY else given in result.types):
@@ -128,7 +128,7 @@ class Language:
         bound = self.bind(inputs, whole.inputs)
         return [replace(whole, text=text, compiled=self._evaluates.compile(text)).evaluate_bound(bound) for text in texts]
 
-    def _explain(self, raised: str, text: str) -> tuple[str, int]:
+    def _explain(self, raised: str, text: str, defined: Iterable[str]) -> tuple[str, int]:
         """Put CEL's first error in our words, with its place as an offset."""
         found = _FOUND.search(raised)
         if not found or int(found[1]) < 1:
@@ -143,7 +143,7 @@ class Language:
         if name := _NO_NAME.search(message):
             # CEL names the whole path and points at its end.
             root = name[1].partition(".")[0]
-            return f"unknown name `{root}`{hint(root, self.kind.fields)}", max(0, text.rfind(root, 0, at + len(root)))
+            return f"unknown name `{root}`{hint(root, [*self.kind.fields, *defined])}", max(0, text.rfind(root, 0, at + len(root)))
         if call := _NO_OVERLOAD.search(message):
             nothing = ": nothing here is null, so test with has()" if "null" in call[2] else ""
             return f"`{call[1].strip('_@')}` can't take ({_name(call[2])}){nothing}", at

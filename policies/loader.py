@@ -157,7 +157,7 @@ class Loading:
         if self.reading.full:
             return None
         try:
-            return self._language(action).compile(source.passage(loc, default), name, result)
+            return self._language(action).compile(source.passage(loc, default), name, result, source.scope)
         except PolicyError as error:
             if len(source.actions) != 1:
                 message = f"{error.message} (for {action})"

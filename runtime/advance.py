@@ -18,10 +18,9 @@ from .execution import READY_WITHIN, SECOND, became_unknown, execute_and_settle,
 from .outcome import problem
 from .phases import context, gather, halt, hold, intend, judge, own, start_attempt, travel
 from .receive import digest_of
-from .requirements import unanswered, waking
+from .requirements import unanswered, waking, wanted
 from .session import Session
 from .statements import Write
-from .store import Requirement
 from .work import Draft, Parts, Work, commit, ending, move
 
 FIRST = (halt, gather, own, judge, govern, hold, intend, execute_and_settle)
@@ -37,8 +36,8 @@ async def advance(parts: Parts, call_id: str) -> Call:
         return call
     if call.state in {State.WAITING, State.READY} and call.deadline_at is not None and now >= call.deadline_at:
         return await expire(parts, call)
-    if call.state is State.WAITING and (asked := unanswered(parts, call)):
-        return await _wait_on(parts, call, asked)
+    if call.state is State.WAITING and unanswered(parts, call):
+        return await _wait_on(parts, call)
     if (action := parts.catalog.get(call.action)) is None:
         return call
     match call.state:
@@ -60,8 +59,9 @@ async def advance(parts: Parts, call_id: str) -> Call:
             return call
 
 
-async def _wait_on(parts: Parts, call: Call, asked: list[Requirement]) -> Call:
+async def _wait_on(parts: Parts, call: Call) -> Call:
     """Let others vote as well where nobody has answered for long enough."""
+    asked = wanted(parts, call)
     if not (due := to_widen(asked, parts.clock.now())):
         return call
     return await widen(parts, call, due, **waking([replace(one, escalated=1) if one in due else one for one in asked]))

@@ -47,7 +47,7 @@ def open_for(parts: Parts, call: Call, kind: str, *, digest: str | None = None) 
     found = [one for one in unanswered(parts, call) if one.kind == kind]
     if not found or call.state is not State.WAITING:
         raise ApprovalNotOpen(f"this {words} is not open: it is {asked[-1].state}, and the call is {call.state}")
-    if parts.clock.now() >= min(one.deadline_at for one in found):
+    if call.deadline_at is not None and parts.clock.now() >= call.deadline_at:
         raise ApprovalNotOpen(f"the time for this {words} is over")
     if digest is not None and digest != call.digest:
         raise ApprovalNotOpen(f"the call has changed since this {words} was shown; look at it again")

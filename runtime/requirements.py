@@ -12,7 +12,7 @@ from typing import Any
 
 from ..audit import State
 from ..policies import Escalation, Seats
-from .approvals import complete, excluded_rows, seats_of
+from .approvals import approvals_of, complete, excluded_rows, seats_of, unfilled
 from .call import Call
 from .clock import to_text
 from .shown import commitment
@@ -156,6 +156,15 @@ def unanswered(parts: Parts, call: Call) -> list[Requirement]:
     """Give what a call waits for, the earliest first: proof of identity however it was amended, agreement to this digest alone."""
     rows = parts.store.requirements(call.id)
     return [one for one in rows if one.state == "open" and (one.kind == "step_up" or one.digest == call.digest)]
+
+
+def wanted(parts: Parts, call: Call) -> list[Requirement]:
+    """Give what a call waits for, without the approvals whose seats are filled: they wait for the others."""
+    asked = unanswered(parts, call)
+    if all(one.kind != "approval" for one in asked):
+        return asked
+    short = unfilled(approvals_of(parts, call), parts.store.ballots(call))
+    return [one for one in asked if one.kind != "approval" or one in short]
 
 
 def waking(asked: Sequence[Requirement]) -> dict[str, int]:

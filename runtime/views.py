@@ -13,13 +13,12 @@ import orjson
 from ..actions import FieldError, Problem
 from ..audit import State
 from ..errors import AuditError, StoreError
-from .approvals import Barred, approvals_of, customer_of, electorate, seats_of, unfilled
+from .approvals import Barred, customer_of, electorate, seats_of
 from .call import Call
 from .clock import to_text
 from .outcome import WORDS, Outcome, problem
 from .recorded import secrets
-from .requirements import needs_of, unanswered, waiting_for
-from .store import Requirement
+from .requirements import needs_of, waiting_for, wanted
 from .work import Parts, Work
 
 _VERSIONS = {"call.received": "proposed", "call.amended": "amended", "call.intended": "executed"}
@@ -83,7 +82,7 @@ def outcome_of(parts: Parts, call: Call, *, repeated: bool = False) -> Outcome:
         state=call.state,
         result=kept.get("model"),
         error=error,
-        waiting=waiting_for(_wanting(parts, call)) if call.state is State.WAITING else (),
+        waiting=waiting_for(wanted(parts, call)) if call.state is State.WAITING else (),
         repeated=repeated,
         reference=call.reference,
     )
@@ -185,15 +184,9 @@ def open_opening(parts: Parts, event_id: str, blob: bytes | None, pseudonym: str
     return opened
 
 
-def _wanting(parts: Parts, call: Call) -> list[Requirement]:
-    """Give what a waiting call still waits for; an approval whose seats are filled waits for the others."""
-    wanting = unfilled(approvals_of(parts, call), parts.store.ballots(call))
-    return [one for one in unanswered(parts, call) if one.kind != "approval" or one in wanting]
-
-
 def _requirements(parts: Parts, call: Call) -> list[Mapping[str, Any]]:
     """Give what a call was asked for: who has answered, and who still can."""
-    asked, wanting = parts.store.requirements(call.id), _wanting(parts, call) if call.state is State.WAITING else []
+    asked, wanting = parts.store.requirements(call.id), wanted(parts, call) if call.state is State.WAITING else []
     barred = Barred.of(parts, call, customer_of(parts, call)) if any(one.kind == "approval" for one in wanting) else None
     ballots = parts.store.ballots(call)
     return [

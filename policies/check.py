@@ -69,62 +69,71 @@ def _of_actions(policies: Policies, actions: Iterable[str]) -> Iterator[Notice]:
 
 
 def _overlapping(files: Sequence[ReadFile]) -> Iterator[Notice]:
-    """Find actions that several files name. What is included, or an overlay, is meant to come on top."""
+    """Find actions that several files name. What is included, an overlay, or what a tag adds is meant to come on top."""
     first: dict[str, str] = {}
     for file in sorted((file for file in files if not file.written.tenant), key=lambda file: file.document.source.path):
-        path, line = file.document.source.path, file.document.line_of(("actions",))
-        for action in file.actions:
-            if (other := first.setdefault(action, path)) != path:
-                yield Notice(f"rules on `{action}` are also in {other}: a deny in either wins, requirements add up", path, line)
+        path, shared = file.document.source.path, dict[str, list[str]]()
+        for action in file.written.actions or ():
+            if not action.startswith("#") and (other := first.setdefault(action, path)) != path:
+                shared.setdefault(other, []).append(f"`{action}`")
+        for other, actions in shared.items():
+            message = f"rules on {', '.join(actions)} are also in {other}: a deny in either wins, requirements add up"
+            yield Notice(message, path, file.document.line_of(("actions",)))
 
 
-def every_clause(policies: Policies) -> Iterator[tuple[str, Ruleset, Rule | Limit]]:
-    """Give every rule and limit with its action and what is in force there: for everybody, and again with each tenant's overlay."""
-    overlays = ((action, ruleset) for action, by_tenant in policies.overlays.items() for ruleset in by_tenant.values())
-    for action, ruleset in chain(policies.rulesets.items(), overlays):
-        yield from ((action, ruleset, rule) for rule in ruleset.rules)
-        yield from ((action, ruleset, limit) for limit in ruleset.limits)
+def every_ruleset(policies: Policies) -> Iterator[tuple[str, Ruleset]]:
+    """Give what is in force for each action: for everybody, and then with each tenant's overlay."""
+    yield from policies.rulesets.items()
+    for action, by_tenant in policies.overlays.items():
+        yield from ((action, ruleset) for ruleset in by_tenant.values())
 
 
 def _idle(policies: Policies) -> Iterator[Notice]:
     """Find what matters for no action and no tenant."""
     reasons: dict[str, list[tuple[Rule | Limit, str]]] = {}
-    for action, ruleset, clause in every_clause(policies):
-        why = _idle_rule(clause, action, ruleset) if isinstance(clause, Rule) else _idle_limit(clause, action, ruleset)
-        reasons.setdefault(clause.name, []).append((clause, why))
+    for action, ruleset in every_ruleset(policies):
+        for clause, why in (*_idle_rules(action, ruleset), *_idle_limits(action, ruleset)):
+            reasons.setdefault(clause.name, []).append((clause, why))
     for name, found in sorted(reasons.items()):
         clause, why = found[0]
         if all(each for _, each in found):
             yield Notice(f"{name} never matters: {why}", clause.path, clause.line)
 
 
-def _idle_rule(rule: Rule, action: str, ruleset: Ruleset) -> str:
-    """Say why a rule never matters for an action; empty if it may."""
-    if rule.when.constant is False:
-        return "its condition is never true"
+def _idle_rules(action: str, ruleset: Ruleset) -> Iterator[tuple[Rule | Limit, str]]:
+    """Give each rule with why it never matters for this action; nothing where it may."""
     denial, permission = _always(Then.DENY, ruleset), _always(Then.ALLOW, ruleset)
-    if denial and denial.name != rule.name:
-        return f"{denial.name} denies every call of `{action}`"
-    if rule.then is Then.ALLOW and permission and permission.name != rule.name:
-        return f"{permission.name} allows every call of `{action}` already"
-    same = (other for other in ruleset.rules if other.then is Then.DENY is not rule.then and other.when.text == rule.when.text)
-    return next((f"{other.name} denies under the same condition" for other in same), "")
+    denied = {rule.when.text: rule.name for rule in ruleset.rules if rule.then is Then.DENY}
+    for rule in ruleset.rules:
+        why = ""
+        if rule.when.constant is False:
+            why = "its condition is never true"
+        elif denial and denial is not rule:
+            why = f"{denial.name} denies every call of `{action}`"
+        elif rule.then is Then.ALLOW and permission and permission is not rule:
+            why = f"{permission.name} allows every call of `{action}` already"
+        elif rule.then is not Then.DENY and rule.when.text in denied:
+            why = f"{denied[rule.when.text]} denies under the same condition"
+        yield rule, why
 
 
-def _idle_limit(limit: Limit, action: str, ruleset: Ruleset) -> str:
-    """Say why a limit never binds an action; empty if it may."""
-    if denial := _always(Then.DENY, ruleset):
-        return f"{denial.name} denies every call of `{action}`"
-    if limit.measure and limit.measure.constant == 0:
-        return "what it measures is always 0"
-    if limit.distinct and limit.distinct.constant is not None and limit.at_most > 0:
-        return "what it counts is always the same value"
-    stricter = (
-        other
-        for other in ruleset.limits
-        if other.beyond is Then.DENY and _counts(other) == _counts(limit) and (other.at_most, other.name) < (limit.at_most, limit.name)
-    )
-    return next((f"{other.name} denies before" for other in stricter), "")
+def _idle_limits(action: str, ruleset: Ruleset) -> Iterator[tuple[Rule | Limit, str]]:
+    """Give each limit with why it never binds this action; nothing where it may."""
+    denial, strictest = _always(Then.DENY, ruleset), dict[tuple[object, ...], Limit]()
+    for limit in sorted(ruleset.limits, key=lambda limit: (limit.at_most, limit.name)):
+        stricter = strictest.get(_counts(limit))
+        why = ""
+        if denial:
+            why = f"{denial.name} denies every call of `{action}`"
+        elif limit.measure and limit.measure.constant == 0:
+            why = "what it measures is always 0"
+        elif limit.distinct and limit.distinct.constant is not None and limit.at_most > 0:
+            why = "what it counts is always the same value"
+        elif stricter:
+            why = f"{stricter.name} denies before"
+        elif limit.beyond is Then.DENY:
+            strictest[_counts(limit)] = limit
+        yield limit, why
 
 
 def _always(then: Then, ruleset: Ruleset) -> Rule | None:
@@ -141,7 +150,7 @@ def _unused(files: Sequence[ReadFile]) -> Iterator[Notice]:
     for file in files:
         policy, document = file.written.policy, file.document
         near = used[policy].union(*(used[other.written.policy] for other in files if policy in other.written.include))
-        for name in file.written.define.keys() - near:
+        for name in sorted(file.written.define.keys() - near):
             yield Notice(f"nothing uses the definition `{name}`", document.source.path, document.line_of(("define", name)))
 
 

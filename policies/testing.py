@@ -9,12 +9,13 @@ from typing import Any
 
 from ..errors import PolicyError
 from .cases import Approval, Case, CaseFile, Expect, Values
-from .check import every_clause
+from .check import every_ruleset
 from .decide import decide
 from .decision import Decision, Requirement
 from .document import Document, Loc, parse
 from .facts import ActionShape, Inputs
-from .rules import Policies
+from .limits import Limit
+from .rules import Policies, Rule
 from .schema import Kind, inputs_kind
 from .source import hint
 
@@ -84,14 +85,18 @@ class Results:
 
 def run_cases(policies: Policies, files: Mapping[str, str], actions: Mapping[str, ActionShape]) -> Results:
     """Decide every case of these files, texts by path. Pure. Raises the first PolicyError, which knows the `others`."""
-    read = [_Tests(policies, actions, *parse(path, text, CaseFile), {}) for path, text in sorted(files.items())]
+    clauses: dict[str, list[Rule | Limit]] = {}
+    for action, ruleset in every_ruleset(policies):
+        clauses.setdefault(action, []).extend((*ruleset.rules, *ruleset.limits))
+    names = {action: frozenset(clause.name for clause in found) for action, found in clauses.items()}
+    read = [_Tests(policies, actions, names, *parse(path, text, CaseFile), {}) for path, text in sorted(files.items())]
     if problems := {str(problem): problem for tests in read for problem in tests.problems()}:  # what a file gives is wrong only once
         first, *others = problems.values()
         first.others = tuple(others)
         raise first
     decided = [each for tests in read for each in tests.run()]
     matched = frozenset().union(*(_matched(decision) for _, decision in decided))
-    places = {clause.name: Place(clause.name, clause.path, clause.line) for _, _, clause in every_clause(policies)}
+    places = {clause.name: Place(clause.name, clause.path, clause.line) for found in clauses.values() for clause in found}
     unmatched = tuple(place for name, place in sorted(places.items()) if name not in matched)
     return Results(tuple(result for result, _ in decided), unmatched, len(places))
 
@@ -102,6 +107,8 @@ class _Tests:
 
     policies: Policies
     actions: Mapping[str, ActionShape]
+    names: Mapping[str, frozenset[str]]
+    """The rules and limits by action, of whichever tenant."""
     document: Document
     written: CaseFile
     _kinds: dict[str, Kind]
@@ -127,7 +134,7 @@ class _Tests:
             yield Result(self.written.tests, case.name, case.action, path, line, differences, decision.reason), decision
 
     def _strange_names(self, place: int, case: Case, given: Values) -> Iterator[PolicyError]:
-        names = self._names(case.action)
+        names = self.names.get(case.action, frozenset())
         known = names | {name.partition("/")[2] for name in names}
         for key in ("rules", "not_rules", "errors"):
             for at, name in enumerate(getattr(case.expect, key) or ()):
@@ -141,10 +148,6 @@ class _Tests:
         for at, name in enumerate(case.expect.missing or ()):
             if name not in self.actions:
                 yield self._unknown("action", name, self.actions, ("cases", place, "expect", "missing", at))
-
-    def _names(self, action: str) -> frozenset[str]:
-        """Name the rules and limits on an action, of whichever tenant."""
-        return frozenset(clause.name for name, _, clause in every_clause(self.policies) if name == action)
 
     def _kind(self, action: str) -> Kind:
         if action not in self._kinds:
@@ -162,7 +165,7 @@ class _Tests:
     def _given(self, place: int, case: Case) -> Values:
         """Merge what the case gives over what the file gives, of which the parts of other actions are left out."""
         fields = self._kind(case.action).fields
-        fitting = {"arguments": fields["arguments"].fields, "facts": fields["facts"].fields, "usage": self._names(case.action)}
+        fitting = {"arguments": fields["arguments"].fields, "facts": fields["facts"].fields, "usage": self.names.get(case.action, ())}
         shared = {
             name: {key: inner for key, inner in value.items() if key in fitting[name]} if name in fitting else value
             for name, value in self.document.value.get("given", {}).items()

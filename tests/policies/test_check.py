@@ -1,5 +1,6 @@
 """Warnings of what loads but is probably not meant."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,14 @@ def test_files_that_overlap():
     assert [str(notice) for notice in found.warnings] == [
         "b.yaml:2: rules on `refund_payment` are also in a.yaml: a deny in either wins, requirements add up"
     ]
+
+
+def test_what_a_tag_adds_does_not_overlap():
+    shapes = {"refund_payment": replace(SHAPES["refund_payment"], tags=frozenset({"money"}))}
+    tagged = document("{id: d, when: subject.anonymous, then: deny}").replace("policy: refunds", "policy: money")
+    sources = {"a.yaml": document("{id: a, then: allow}"), "b.yaml": tagged}
+    assert len(check(sources, shapes).warnings) == 1
+    assert check(sources | {"b.yaml": tagged.replace("[refund_payment]", '["#money"]')}, shapes).warnings == ()
 
 
 def test_a_folder_that_is_not_there_is_a_problem(tmp_path: Path):

@@ -41,9 +41,8 @@ def decide_again(policies: Policies, inputs: Mapping[str, Any], before: Mapping[
     now = decide(policies, Inputs.from_json(inputs))
     approvals = sum(one.kind == "approval" for one in now.requirements)
     then = Decision.from_json(before)
-    if (way := _way(then, now)) is None:
-        return Again(approvals)
-    return Again(approvals, way, tuple(sorted(_rules(then) ^ _rules(now))), now.reason)
+    flips = way(then, now)
+    return Again(approvals, flips, differing(then, now), now.reason) if flips else Again(approvals)
 
 
 def all_again(policies: Policies, known: Mapping[str, ActionShape], asked: Iterator[Asked]) -> Iterator[Again]:
@@ -86,7 +85,7 @@ def _work(chunk: bytes) -> list[Again]:
     return [decide_again(_loaded[0], *one) for one in orjson.loads(chunk)]
 
 
-def _way(then: Decision, now: Decision) -> str | None:
+def way(then: Decision, now: Decision) -> str | None:
     """Say which way a decision flips; None where it does not."""
     if then.allowed != now.allowed:
         return ALLOWED if now.allowed else DENIED
@@ -96,11 +95,16 @@ def _way(then: Decision, now: Decision) -> str | None:
     return MORE if before < after else LESS if after < before else OTHERWISE
 
 
+def differing(then: Decision, now: Decision) -> tuple[str, ...]:
+    """Name the rules, limits and prerequisites that counted in one of two decisions only."""
+    return tuple(sorted(_counted(then) ^ _counted(now)))
+
+
 def _asks(decision: Decision) -> frozenset[tuple[Any, ...]]:
     """Give what is asked for, whatever rule it is asked by; of equal ones, how many."""
     asked = [(one.kind, one.by, one.votes, one.assurance) for one in decision.requirements]
     return frozenset((*one, number) for place, one in enumerate(asked) for number in [asked[:place].count(one)])
 
 
-def _rules(decision: Decision) -> set[str]:
+def _counted(decision: Decision) -> set[str]:
     return {one.rule for one in decision.matched} | {one.limit for one in decision.limits if one.exceeded} | set(decision.missing)

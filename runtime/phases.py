@@ -33,6 +33,7 @@ from .journal import Conflict
 from .outcome import WORDS, problem
 from .recorded import parted_arguments, without_secrets
 from .requirements import ask, keep, needs_of, rests, standing, voided
+from .shadow import beside
 from .statements import Write
 from .step_up import impossible
 from .usage import count, exceeded, reservations, reserve
@@ -75,7 +76,7 @@ async def halt(parts: Parts, work: Work) -> Work:
 async def gather(parts: Parts, work: Work) -> Work:
     """Load only the facts that the ownership check and the rules mention."""
     name = work.action.name
-    wanted = parts.guards[name].facts | parts.control.policies.facts_for(name) | work.action.summary_facts
+    wanted = parts.guards[name].facts | parts.control.policies.facts_for(name, work.call.tenant) | work.action.summary_facts
     try:
         facts = await within(work.action.deadline, _facts(parts, work, wanted)) if wanted else {}
     except Exception:  # noqa: BLE001 - the developer's code, or the network behind it
@@ -104,9 +105,10 @@ async def own(parts: Parts, work: Work) -> Work:
 
 async def judge(parts: Parts, work: Work) -> Work:
     """Decide by the policies in force, and record what was looked at."""
-    policies = parts.control.policies
-    counted = count(parts, policies, work, inputs(parts, work))
+    policies, given = parts.control.policies, inputs(parts, work)
+    counted = count(parts, policies, work, given)
     decision = decide(policies, counted.inputs)
+    work = await beside(parts, work, given, decision, _facts)  # before `call.decided`: the last event may be the one that moves the call
     body, personal = _decided(work, counted.inputs, decision.to_json(), policies.digest)
     work = work.evolve(decision=decision, takes=counted.takes).note("call.decided", body, personal)
     return work if decision.allowed else _refused(parts, work, decision)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from ..errors import RemitError
 from ..policies import Inputs, Measured, Policies, measure
 from .bundles import Bundles
@@ -115,6 +117,25 @@ def replay(parts: Parts, bundles: Bundles, candidate: Policies, *, since: int, p
     result.approvals = before, after
     if progress:
         progress(source.total, source.total)
+    return result
+
+
+def shadowed(parts: Parts, digest: str) -> Replay:
+    """Say what the bundle that is decided beside the one in force would have done so far; of money and approvals it says nothing."""
+    sql = "SELECT leaf, at FROM event WHERE tenant = ? AND kind = 'policy.shadowed' ORDER BY position"
+    result = Replay(digest, to_text(parts.clock.now()), 0)
+    for leaf, at in parts.store.scan(sql, (parts.store.tenant,)):
+        event = orjson.loads(leaf)
+        body = event["body"]
+        if body["policy"] != digest:
+            continue
+        if "begins" in body:  # from anew
+            result = Replay(digest, to_text(at), round((parts.clock.now() - at) / DAY, 4))
+            continue
+        result.decided += 1
+        if body["differs"]:
+            reason, action = body["decision"]["reason"], event["action"]["name"]
+            result.flips.append(Flip(event["call"], action, to_text(at), body["way"], tuple(body["rules"]), reason, ()))
     return result
 
 

@@ -17,7 +17,7 @@ from ..policies import Check, Results, check, is_test, load, read_tests, run_cas
 from .activation import activate_policies, asked
 from .amend import amend
 from .answering import Answer
-from .bundles import Bundles
+from .bundles import SHADOW, Bundles
 from .call import Call
 from .clock import Clock
 from .confirmation import Confirmation, confirm, confirmation
@@ -32,7 +32,7 @@ from .outcome import Outcome, problem
 from .people import People
 from .receive import Submission, parse
 from .rejection import Rejections
-from .replay import Progress, Replay, replay
+from .replay import Progress, Replay, replay, shadowed
 from .review import Review, review
 from .sequencer import Sequencer
 from .session import Session
@@ -308,6 +308,11 @@ class Runtime:
         await self.start()
         policies, begun = self.bundles.read(candidate), self.parts.clock.now() - since // timedelta(microseconds=1)
         return await asyncio.to_thread(replay, self.parts, self.bundles, policies, since=begun, progress=progress)
+
+    async def shadowed(self) -> Replay:
+        """Say what the bundle that is decided beside the one in force would have done so far; raises `UnknownBundle` where there is none."""
+        await self.start()
+        return await asyncio.to_thread(shadowed, self.parts, self.bundles.find(SHADOW).digest)
 
     @property
     def _folder(self) -> PolicyFolder:

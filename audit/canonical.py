@@ -11,8 +11,8 @@ import orjson
 from ..errors import AuditError
 from .event import Json
 
-_GREATEST = 2**53 - 1
-_PLAIN = frozenset([str, bool, type(None)])
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_PLAIN = frozenset([str, int, bool, type(None)])
 
 
 def canonical(value: Json) -> bytes:
@@ -21,33 +21,42 @@ def canonical(value: Json) -> bytes:
     Raises AuditError for anything else than a str, int within ±(2^53 - 1), bool, None, list, tuple or dict with ASCII keys.
     """
     try:
+        if type(value) in _PLAIN:
+            return orjson.dumps(value, option=_OPTIONS)
         _check(value)
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except (TypeError, RecursionError) as error:  # lone surrogates, nesting beyond orjson's 254 levels, a cycle
+        data = orjson.dumps(value, option=_OPTIONS)
+        if not data.isascii():
+            _check_keys(value)
+    except (TypeError, RecursionError) as error:  # large integers, lone surrogates, nesting beyond orjson's 254 levels, a cycle
         raise AuditError(f"this value can't be written canonically: {error}") from error
+    return data
 
 
 def _check(value: Json) -> None:
+    """Refuse what orjson would write all the same, such as fractions and times; it minds keys that are no strings, and large integers."""
     kind = type(value)
     if kind is dict:
-        for key in value:
-            if type(key) is not str or not key.isascii():
-                raise AuditError(f"a key must be an ASCII string to be written canonically, not {key!r}")
         items = value.values()
     elif kind is list or kind is tuple:
         items = value
-    else:
-        _check_scalar(value)
+    elif isinstance(value, str):  # an enum of strings is written as its string
         return
-    for item in items:
-        if type(item) not in _PLAIN:
-            _check(item)
-
-
-def _check_scalar(value: Json) -> None:
-    kind = type(value)
-    if kind is int:
-        if not -_GREATEST <= value <= _GREATEST:
-            raise AuditError(f"{value} is beyond ±(2^53 - 1), where JSON readers stop agreeing on integers")
-    elif kind not in _PLAIN and not isinstance(value, str):  # an enum of strings is written as its string
+    else:
         raise AuditError(f"a {kind.__name__} can't be written canonically")
+    if not _PLAIN.issuperset(map(type, items)):
+        for item in items:
+            if type(item) not in _PLAIN:
+                _check(item)
+
+
+def _check_keys(value: Json) -> None:
+    if isinstance(value, str):
+        return
+    if type(value) is dict:
+        for key in value:
+            if not key.isascii():
+                raise AuditError(f"a key must be an ASCII string to be written canonically, not {key!r}")
+        value = value.values()
+    for item in value:
+        if type(item) not in _PLAIN:
+            _check_keys(item)

@@ -9,8 +9,11 @@ from fastapi import FastAPI
 
 from .. import __version__
 from ..runtime import Runtime
+from .approvals import approvals
+from .customers import customers
 from .documents import DESCRIPTION, Documented
 from .endpoints import keyed, open_to_all
+from .page import pages
 from .problems import install
 from .record import Record
 
@@ -34,8 +37,8 @@ def create_app(runtime: Runtime) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.runtime = runtime
-    app.include_router(keyed)
-    app.include_router(open_to_all)
+    for router in (keyed, customers, approvals, pages, open_to_all):
+        app.include_router(router)
     app.add_middleware(Record)
     install(app)
     return app

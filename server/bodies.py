@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
+import orjson
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ..actions import FieldError, Problem
+from ..actions import FieldError, Problem, Summary
 from ..actions.dialects import DIALECTS
 from ..audit import State
 from ..runtime import ANONYMOUS, Session
+from ..runtime.confirmation import Confirmation
 
 
 def _written(value: Any) -> Any:
@@ -69,8 +72,50 @@ class Vote(Sent):
     answer: Literal["approve", "reject"]
     reason: Annotated[str, Field(max_length=2_000)] = ""
     digest: Annotated[
-        str | None, Field(description="Of the request that was looked at: a call that has changed since is not approved.")
+        str | None, Field(description="Of the request that was looked at, always best sent: a call that has changed since is not approved.")
     ] = None
+
+
+class Amendment(Sent):
+    """Other arguments for a call that waits, as a model would send them."""
+
+    arguments: dict[str, Any]
+    reason: Annotated[str, Field(max_length=2_000)] = ""
+
+
+class Customer(Sent):
+    """The customer in whose name the call happens; the service has authenticated them."""
+
+    subject: Annotated[Name, Field(min_length=1)]
+
+
+class CustomerAnswer(Customer):
+    """A customer's answer to a confirmation."""
+
+    answer: Literal["approve", "reject"]
+    digest: Annotated[str, Field(description="Of the confirmation that the customer saw.")]
+    shown: Annotated[
+        str | None, Field(description="Of what the customer saw, prices included: where that has changed, the answer does not count.")
+    ] = None
+
+
+class Proof(Customer):
+    """What a customer proves their identity by: the code that was sent, or a token that the host has signed."""
+
+    code: Annotated[str | None, Field(pattern="^[0-9]{6}$")] = None
+    token: Annotated[str | None, Field(max_length=8_192)] = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.code is None) == (self.token is None):
+            raise ValueError("either code or token")
+        return self
+
+
+class LinkWanted(Customer):
+    """For whom a link is to be, and for how long."""
+
+    within: Annotated[int, Field(ge=60, le=86_400, description="Seconds; never longer than the confirmation is open.")] = 3_600
 
 
 class Cancellation(Sent):
@@ -111,6 +156,12 @@ class EventsQuery(Query):
     limit: Annotated[int, Field(ge=1, le=500)] = 100
 
 
+class CustomerQuery(Query):
+    """For whom a confirmation is."""
+
+    subject: Annotated[Name, Field(min_length=1, description="The customer, authenticated by the service.")]
+
+
 class OutcomeBody(BaseModel):
     """What became of a call. Give it to the model as it is."""
 
@@ -123,6 +174,100 @@ class OutcomeBody(BaseModel):
     waiting: Annotated[list[dict[str, str]], Field(description="For whom the call waits: `requirement` and `for`.")] = []
     repeated: Annotated[bool, Field(description="An earlier, equal request has this outcome; nothing was done again.")] = False
     dry_run: bool = False
+
+
+class Line(BaseModel):
+    """One argument."""
+
+    label: str
+    text: str
+
+
+class SummaryBody(BaseModel):
+    """What would be done, in the customer's language: plain text, to be escaped for HTML."""
+
+    title: str
+    sentence: Annotated[str, Field(description="The action's own words; empty where it has none.")]
+    lines: Annotated[list[Line], Field(description="Every argument; secrets as •••.")]
+    locale: str
+    direction: Literal["ltr", "rtl"]
+    notes: list[str] = []
+
+    @classmethod
+    def of(cls, summary: Summary) -> Self:
+        """Make it of a rendered summary."""
+        lines = [Line(label=label, text=text) for label, text in summary.lines]
+        return cls.model_validate({**summary.to_json(), "lines": lines})
+
+
+class ConfirmationBody(BaseModel):
+    """What a customer is asked to agree to."""
+
+    call: str
+    state: Annotated[
+        Literal["open", "approved", "rejected", "voided", "expired"], Field(description="voided: asked anew, or the call has ended.")
+    ]
+    digest: str
+    shown: Annotated[str, Field(description="Names what is shown here; send it back with the answer.")]
+    until: str
+    summary: SummaryBody
+
+    @classmethod
+    def of(cls, asked: Confirmation) -> Self:
+        """Make it of what the runtime asks."""
+        summary, told = SummaryBody.of(asked.summary), orjson.dumps([asked.digest, asked.summary.to_json()], option=orjson.OPT_SORT_KEYS)
+        shown, state = hashlib.sha256(told).hexdigest(), "approved" if asked.state == "used" else asked.state
+        return cls.model_validate(
+            {"call": asked.call, "state": state, "digest": asked.digest, "shown": shown, "until": asked.until, "summary": summary}
+        )
+
+
+class CodeSentBody(BaseModel):
+    """Where a one-time code went."""
+
+    to: Annotated[str, Field(description="The address, masked.")]
+    until: str
+    left: Annotated[int, Field(description="How many more can be sent for this.")]
+
+
+class LinkBody(BaseModel):
+    """A link for the customer: put the address of this server, as the customer reaches it, before the path."""
+
+    path: str
+    until: str
+
+
+class ApprovalBrief(BaseModel):
+    """A call that waits for approval."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: Annotated[str, Field(description="The call's.")]
+    action: str
+    version: str
+    state: State
+    principal: str
+    subject: str
+    created: str
+    digest: Annotated[str, Field(description="Names exactly what would run; send it with the vote.")]
+    arguments: dict[str, Any]
+    requirements: list[dict[str, Any]]
+
+
+class Approvals(BaseModel):
+    """What the person whose key it is could answer now, the most urgent first."""
+
+    approvals: list[ApprovalBrief]
+
+
+class ApprovalBody(ApprovalBrief):
+    """Exactly what would run, why it stopped, what it does to the limits, and what was done before for the same customer."""
+
+    summary: SummaryBody | None
+    matched: Annotated[list[dict[str, Any]], Field(description="The rules that counted, with their reasons.")]
+    errors: Annotated[list[dict[str, Any]], Field(description="Rules that could not be evaluated.")]
+    limits: Annotated[list[dict[str, Any]], Field(description="What the call takes of each limit, and what is left.")]
+    earlier: Annotated[list[dict[str, Any]], Field(description="The customer's latest other calls.")]
 
 
 class Tools(BaseModel):

@@ -13,7 +13,17 @@ from fastapi.security import HTTPBearer, SecurityScopes
 from ..actions import strict
 from ..runtime import Runtime
 from ..runtime.people import KeyOwner
-from .problems import BodyTooLarge, BodyTooSlow, BodyUnreadable, InvalidRequest, NotJson, ScopeMissing, Unauthenticated
+from .problems import (
+    BodyTooLarge,
+    BodyTooSlow,
+    BodyUnreadable,
+    InvalidRequest,
+    NotJson,
+    PersonNeeded,
+    ScopeMissing,
+    ServiceNeeded,
+    Unauthenticated,
+)
 
 MOST_BYTES = 262_144
 MOST_DEPTH = 65
@@ -73,6 +83,22 @@ async def entitled(request: Request, scopes: SecurityScopes, _documented: Annota
     return key
 
 
+async def service(request: Request, scopes: SecurityScopes, documented: Annotated[object, Security(_bearer)]) -> KeyOwner:
+    """Give the owner of a service's key; raises `ServiceNeeded` for a person's, and `ScopeMissing`."""
+    key = await entitled(request, scopes, documented)
+    if key.kind != "service":
+        raise ServiceNeeded
+    return key
+
+
+async def person(request: Request, scopes: SecurityScopes, documented: Annotated[object, Security(_bearer)]) -> KeyOwner:
+    """Give the owner of a person's key; raises `PersonNeeded` for a service's, and `ScopeMissing`."""
+    key = await entitled(request, scopes, documented)
+    if key.kind != "person":
+        raise PersonNeeded
+    return key
+
+
 def _owner(runtime: Runtime, authorization: list[str]) -> KeyOwner:
     scheme, _, key = authorization[0].partition(" ") if len(authorization) == 1 else ("", "", "")
     owner = runtime.people.who(key.strip()) if scheme.lower() == "bearer" else None
@@ -91,11 +117,7 @@ def _refuse_repeats(request: Request) -> None:
 
 async def _read(request: Request) -> StrictRequest:
     known = StrictRequest(request.scope, request.receive)
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            known.raw = await _bounded(request)
-    except TimeoutError:
-        raise BodyTooSlow from None
+    known.raw = await read_body(request)
     if known.raw:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise NotJson
@@ -106,11 +128,15 @@ async def _read(request: Request) -> StrictRequest:
     return known
 
 
-async def _bounded(request: Request) -> bytes:
-    """Read the body, in chunks or not, and stop at the bound whatever its length was said to be."""
+async def read_body(request: Request) -> bytes:
+    """Read the body, in chunks or not, and stop at the bounds whatever its length was said to be."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise BodyTooLarge
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise BodyTooLarge
+    except TimeoutError:
+        raise BodyTooSlow from None
     return bytes(body)

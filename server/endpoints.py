@@ -1,4 +1,4 @@
-"""The endpoints: each reads what was sent, asks the runtime, and says what became of it."""
+"""The endpoints of calls and of the log: each reads what was sent, asks the runtime, and says what became of it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,17 @@ from ..audit import State
 from ..errors import (
     AlreadySettled,
     AlreadyStarted,
-    AlreadyVoted,
-    ApprovalNotOpen,
     CallNotFound,
     KeyReused,
-    NotAnApprover,
     Overloaded,
     StoreError,
 )
 from ..runtime import Outcome, Runtime
 from ..runtime.people import KeyOwner
-from .bodies import CallQuery, Cancellation, Events, EventsQuery, HealthBody, NewCall, SubmitQuery, Tools, ToolsQuery, Vote
+from .bodies import CallQuery, Cancellation, Events, EventsQuery, HealthBody, NewCall, SubmitQuery, Tools, ToolsQuery
 from .documents import KEYED, NEW_CALL, outcomes, problems
-from .door import Door, entitled, served
-from .problems import BodyTooLarge, BodyTooSlow, BodyUnreadable, NotJson, PersonNeeded, ServiceNeeded
+from .door import Door, entitled, served, service
+from .problems import BodyTooLarge, BodyTooSlow, BodyUnreadable, NotJson, ServiceNeeded
 
 BODY = (BodyUnreadable, BodyTooSlow, BodyTooLarge, NotJson)
 PEOPLE_TAKE, MACHINES_TAKE = 15, 1
@@ -61,21 +58,19 @@ async def submit_call(
     sent: Annotated[NewCall, Body(openapi_examples={"refund": {"value": NEW_CALL}})],
     query: Annotated[SubmitQuery, Query()],
     runtime: Served,
-    key: Annotated[KeyOwner, Security(entitled, scopes=["calls:write"])],
+    _: Annotated[KeyOwner, Security(service, scopes=["calls:write"])],
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Take a model's tool call as far as it goes within `wait` seconds; beyond them, and without this client, it goes on.
 
     The same `Idempotency-Key` with the same content gives that call as it stands; with other content it is refused.
     """
-    if key.kind != "service":
-        raise ServiceNeeded
     call = ToolCall(id=None, name=sent.name, arguments=sent.arguments)
     session = sent.session.as_session(runtime.tenant)
     outcome = await runtime.submit(call, session, idempotency_key=idempotency_key, wait=query.wait, dry_run=query.dry_run)
     if outcome.call_id is None and outcome.error is not None and outcome.error.code == Overloaded.code:
         raise Overloaded
-    return _outcome(outcome)
+    return answered(outcome)
 
 
 @keyed.get("/calls/{call_id}", summary="What became of a call", responses=outcomes(CallNotFound))
@@ -86,7 +81,7 @@ async def get_call(
     _: Annotated[KeyOwner, Security(entitled, scopes=["calls:read"])],
 ) -> Response:
     """Give a call as it stands, or, with `wait`, as soon as it is final."""
-    return _outcome(await runtime.wait(call_id, query.wait) if query.wait else await runtime.get(call_id))
+    return answered(await runtime.wait(call_id, query.wait) if query.wait else await runtime.get(call_id))
 
 
 @keyed.post("/calls/{call_id}/cancel", summary="Cancel a call", responses=outcomes(CallNotFound, AlreadyStarted, AlreadySettled, *BODY))
@@ -98,24 +93,7 @@ async def cancel_call(
 ) -> Response:
     """End a call that has not started. One that has makes no further attempt."""
     reason = sent.reason if sent else ""
-    return _outcome(await runtime.cancel(call_id, by=f"{key.kind} {key.owner}", reason=reason))
-
-
-@keyed.post(
-    "/approvals/{approval_id}/votes",
-    summary="Vote on an approval",
-    responses=outcomes(PersonNeeded, NotAnApprover, CallNotFound, AlreadyVoted, ApprovalNotOpen, *BODY),
-)
-async def vote(
-    approval_id: Annotated[str, Path(max_length=200, description="The approval's id, or its call's.")],
-    sent: Annotated[Vote, Body(openapi_examples={"approve": {"value": {"answer": "approve", "reason": "The photograph shows it."}}})],
-    runtime: Served,
-    key: Annotated[KeyOwner, Security(entitled, scopes=["approvals:vote"])],
-) -> Response:
-    """Count the answer of the person whose key this is, and take the call on from there."""
-    if key.kind != "person":
-        raise PersonNeeded
-    return _outcome(await runtime.vote(approval_id, person=key.owner, answer=sent.answer, reason=sent.reason, digest=sent.digest))
+    return answered(await runtime.cancel(call_id, by=f"{key.kind} {key.owner}", reason=reason))
 
 
 @keyed.get("/events", summary="The log, in its order", responses=problems(*KEYED))
@@ -135,7 +113,7 @@ async def healthz(runtime: Served) -> HealthBody:
     return HealthBody(database="ok", oldest_unsequenced_seconds=age, running=health.running, queued=health.queued)
 
 
-def _outcome(outcome: Outcome) -> Response:
+def answered(outcome: Outcome) -> Response:
     """Answer 200 when nothing will move any more, whatever became of it; else 202, and where to look again."""
     body, media_type = orjson.dumps(outcome.to_json()), "application/json"
     if outcome.final or outcome.dry_run:

@@ -2,7 +2,8 @@
 
     RequestRefused       the request itself can't be served
     ├── Unauthenticated, ScopeMissing, ServiceNeeded, PersonNeeded
-    └── BodyUnreadable, BodyTooSlow, BodyTooLarge, NotJson
+    ├── BodyUnreadable, BodyTooSlow, BodyTooLarge, NotJson
+    └── LinkInvalid, LinkExpired (links.py)
 
 The exceptions of `remit.errors` bring their own code and status; the first sentence of a docstring is the title.
 """
@@ -20,7 +21,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from ..errors import CallError, RemitError
+from ..errors import CallError, CodeNotSent, RemitError
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
@@ -50,14 +51,14 @@ class ScopeMissing(RequestRefused):
 
 
 class ServiceNeeded(RequestRefused):
-    """Only a service's key submits calls. The session is stated by the service that authenticated the customer."""
+    """Only a service's key submits calls and answers for customers. The service is what has authenticated them."""
 
     code = "service_needed"
     status = 403
 
 
 class PersonNeeded(RequestRefused):
-    """Only a person's key votes. A service can't approve anything."""
+    """Only a person's key looks at approvals, votes and amends. A service can't approve anything."""
 
     code = "person_needed"
     status = 403
@@ -107,6 +108,7 @@ HEADERS: Mapping[type[RemitError], Mapping[str, str]] = {
     Unauthenticated: {"WWW-Authenticate": 'Bearer realm="remit"'},
     ScopeMissing: {"WWW-Authenticate": 'Bearer realm="remit", error="insufficient_scope"'},
     BodyTooSlow: {"Connection": "close"},
+    CodeNotSent: {"Retry-After": "30"},
     BodyTooLarge: {"Connection": "close"},
 }
 

@@ -9,7 +9,7 @@ from remit.server import create_app
 from tests.server.answers import Documented
 from tests.server.desk import Desk, open_desk
 
-SCOPES = {"calls:write", "calls:read", "approvals:vote", "events:read", "tools:read"}
+SCOPES = {"calls:write", "calls:read", "customers:answer", "approvals:read", "approvals:vote", "events:read", "tools:read"}
 
 
 @pytest.fixture
@@ -47,3 +47,12 @@ def order(name="look_up_order", arguments=None, **session):
 
 def credit(value="10.00", order_id="ord_1", **session):
     return order("issue_credit", {"order_id": order_id, "amount": {"value": value, "currency": "EUR"}}, **session)
+
+
+def part(name="wheel", note="", locale="en", **session):
+    return order("order_part", {"part": name, "note": note}, locale=locale, **session)
+
+
+def page(door, **headers):
+    """Give a browser: its answers are pages, which the OpenAPI document does not tell of."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(door.app), base_url="http://remit", headers={"Accept": "text/html", **headers})

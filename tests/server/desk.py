@@ -1,17 +1,19 @@
-"""A help desk with three actions, for the tests of the service. Run as a program, it serves: `desk.py DATABASE PORT`."""
+"""A help desk with five actions, for the tests of the service. Run as a program, it serves: `desk.py DATABASE PORT`."""
 
 import asyncio
 import sys
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from remit import Context, Injected, Money, Runtime, action, once, per_call, read
+from remit import Context, Injected, Money, Runtime, Secret, action, once, per_call, read
+from remit.runtime.identity import StepUp
 
 POLICIES = {
     "desk.yaml": """
 policy: desk
-actions: [look_up_order, issue_credit, write_note]
+actions: [look_up_order, issue_credit, write_note, order_part, close_account]
 rules:
   - id: any
     when: subject.id != "cus_barred"
@@ -25,6 +27,19 @@ rules:
     when: arguments.amount.currency != "EUR" || arguments.amount.minor > 5000
     then: require_approval
     approval: {by: finance, votes: 1, within: 4h}
+""",
+    "asking.yaml": """
+policy: asking
+actions: [order_part, close_account]
+rules:
+  - id: customer_confirms
+    when: subject.id != "cus_known"
+    then: require_confirmation
+    confirmation: {within: 2h}
+  - id: who_is_it
+    when: subject.id == "cus_2" && subject.assurance < 2
+    then: require_step_up
+    step_up: {to: 2, within: 1h}
 """,
 }
 
@@ -40,9 +55,19 @@ class Desk:
     def __init__(self, pause: float = 0) -> None:
         self.credits: list[str] = []
         self.notes: list[str] = []
+        self.parts: list[str] = []
+        self.closed: list[str] = []
+        self.price = 900
+        self.codes: list[str] = []
         self.pause = pause
         self.gate = asyncio.Event()
         self.gate.set()
+
+    async def reached(self, subject: str) -> str | None:
+        return "c•••@example.org"
+
+    async def send(self, subject: str, code: str, locale: str | None, until: datetime) -> None:
+        self.codes.append(code)
 
 
 @action(effect=read, owns=None, owns_reason="orders of this desk are public")
@@ -69,12 +94,45 @@ async def write_note(note: str, desk: Injected[Desk]) -> str:
     return f"kept: {note}"
 
 
+class Price(BaseModel):
+    now: Money
+
+
+async def load_price(desk: Injected[Desk]) -> Price:
+    return Price(now=Money(desk.price, "EUR"))
+
+
+@action(
+    effect=once,
+    key="part:{part}",
+    owns=None,
+    owns_reason="a test",
+    facts={"price": load_price},
+    summary={"en": "Order {part} for {facts.price.now}", "de": "{part} für {facts.price.now} bestellen"},
+)
+async def order_part(part: str, desk: Injected[Desk], note: str = "") -> str:
+    """Order a part."""
+    desk.parts.append(part)
+    return part
+
+
+@action(effect=once, key="close:{subject.id}", owns=None, owns_reason="a test")
+async def close_account(pin: Secret[str], desk: Injected[Desk]) -> str:
+    """Close the account."""
+    desk.closed.append("closed")
+    return "closed"
+
+
+ACTIONS = [look_up_order, issue_credit, write_note, order_part, close_account]
+
+
 def open_desk(folder: Path, desk: Desk, name: str = "remit.db") -> Runtime:
     """Make a runtime of the desk in a folder."""
     (folder / "policies").mkdir(exist_ok=True)
     for file, text in POLICIES.items():
         (folder / "policies" / file).write_text(text)
-    return Runtime([look_up_order, issue_credit, write_note], policies=folder / "policies", database=folder / name, resources=[desk])
+    step_up = StepUp(codes=desk)
+    return Runtime(ACTIONS, policies=folder / "policies", database=folder / name, resources=[desk], step_up=step_up)
 
 
 if __name__ == "__main__":

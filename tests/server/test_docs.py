@@ -15,7 +15,14 @@ def exchanges():
 def parsed(block):
     head, _, body = block.partition("\n\n")
     first, *headers = head.splitlines()
-    return first, dict(line.split(": ", 1) for line in headers), json.loads(body)
+    return first, dict(line.split(": ", 1) for line in headers), json.loads(body) if body else None
+
+
+def filled(text, known):
+    """Put in place of {call}, {digest} and {shown} what the answers before gave."""
+    for name, value in known.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
 
 
 def like(found, written):
@@ -28,10 +35,12 @@ def like(found, written):
 
 
 async def test_the_examples_run(door):
+    known = {}
     async with door.client() as client:
         for (request, headers, body), (status, answered, outcome) in exchanges():
-            method, url = request.split()
-            response = await client.request(method, url, json=body, headers=headers)
+            method, url = filled(request, known).split()
+            response = await client.request(method, url, json=json.loads(filled(json.dumps(body), known)), headers=headers)
+            known |= {name: value for name, value in response.json().items() if name in {"call", "digest", "shown"}}
             assert response.status_code == int(status)
             assert like(response.json(), outcome), response.text
             assert like({name: response.headers[name] for name in answered}, answered)

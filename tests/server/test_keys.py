@@ -9,10 +9,26 @@ DOORS = {
     ("POST", "/v1/calls"): "calls:write",
     ("GET", "/v1/calls/call_1"): "calls:read",
     ("POST", "/v1/calls/call_1/cancel"): "calls:write",
+    ("GET", "/v1/confirmations/call_1?subject=cus_1"): "customers:answer",
+    ("POST", "/v1/confirmations/call_1"): "customers:answer",
+    ("POST", "/v1/calls/call_1/code"): "customers:answer",
+    ("POST", "/v1/calls/call_1/step-up"): "customers:answer",
+    ("POST", "/v1/calls/call_1/link"): "customers:answer",
+    ("GET", "/v1/approvals"): "approvals:read",
+    ("GET", "/v1/approvals/call_1"): "approvals:read",
     ("POST", "/v1/approvals/call_1/votes"): "approvals:vote",
+    ("POST", "/v1/calls/call_1/amend"): "approvals:vote",
     ("GET", "/v1/events"): "events:read",
 }
-BODIES = {"/v1/calls": order(), "/v1/approvals/call_1/votes": {"answer": "approve"}}
+BODIES = {
+    "/v1/calls": order(),
+    "/v1/confirmations/call_1": {"subject": "cus_1", "answer": "approve", "digest": "x"},
+    "/v1/calls/call_1/code": {"subject": "cus_1"},
+    "/v1/calls/call_1/step-up": {"subject": "cus_1", "code": "123456"},
+    "/v1/calls/call_1/link": {"subject": "cus_1"},
+    "/v1/approvals/call_1/votes": {"answer": "approve"},
+    "/v1/calls/call_1/amend": {"arguments": {}},
+}
 
 
 async def knock(client, method, url):
@@ -33,7 +49,7 @@ async def test_every_door_takes_a_key_with_its_scope_and_no_other(door, door_):
         response = await knock(client, *door_)
         assert (response.status_code, response.json()["code"]) == (403, "scope_missing")
         assert scope in response.json()["detail"]
-    owner = "ana" if scope == "approvals:vote" else "shop"
+    owner = "ana" if scope.startswith("approvals:") else "shop"
     just_this = await door.runtime.people.new_key(owner, kind="person" if owner == "ana" else "service", scopes=[scope])
     async with door.client(just_this) as client:
         assert (await knock(client, *door_)).status_code in {200, 404}
@@ -60,6 +76,16 @@ async def test_another_scheme_is_no_key(door, scheme):
     async with door.client(None) as client:
         response = await client.get("/v1/events", headers={"Authorization": f"{scheme} {door.keys['service']}".strip()})
     assert response.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "door_", [one for one, scope in DOORS.items() if scope in {"customers:answer", "approvals:read", "approvals:vote"}]
+)
+async def test_services_speak_for_customers_and_people_for_themselves_and_neither_for_the_other(door, door_):
+    wrong, code = ("ana", "service_needed") if DOORS[door_] == "customers:answer" else ("service", "person_needed")
+    async with door.client(wrong) as client:
+        response = await knock(client, *door_)
+    assert (response.status_code, response.json()["code"]) == (403, code)
 
 
 async def test_a_revoked_key_and_a_disabled_person_stay_outside(door):

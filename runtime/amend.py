@@ -11,7 +11,7 @@ from ..audit import State
 from ..errors import AlreadySettled, AlreadyStarted, ApprovalNotOpen, NotAmended, NotAnApprover
 from .advance import FIRST, changed, restore
 from .answering import TRIES, named_call
-from .approvals import approvals_of, exclude, is_customer
+from .approvals import Barred, approvals_of, customer_of, exclude
 from .call import Call
 from .effects import Taken, claim, claim_writes
 from .journal import Conflict
@@ -49,11 +49,14 @@ def _check(parts: Parts, people: People, call: Call, by: str) -> None:
         raise AlreadySettled(f"the call has already ended: {call.state}")
     if call.state is not State.WAITING:
         raise AlreadyStarted("only a call that waits can be amended")
-    person = people.get(by)
-    if person is None or not person.active or OPERATOR not in person.roles:
-        entitled(parts, people, by, call, [one for one in approvals_of(parts, call) if one.state == "open"])
-    elif any(is_customer(parts, call, one) for one in (person.id, person.email)):
-        raise NotAnApprover(f"this is done for {by}, so somebody else must amend it")
+    person, asked = people.get(by), [one for one in approvals_of(parts, call) if one.state == "open"]
+    if person is not None and person.active and OPERATOR in person.roles:
+        if Barred.of(parts, call, customer_of(parts, call)).serves(person):
+            raise NotAnApprover(f"this is done for {by}, so somebody else must amend it")
+    elif asked:
+        entitled(parts, people, by, call, asked)
+    else:
+        raise NotAnApprover(f"nobody is asked to approve it now, so only a person of the role {OPERATOR} can amend it")
 
 
 async def _restored(parts: Parts, call: Call) -> Work:

@@ -132,7 +132,9 @@ async def test_control_tries_that_are_only_looked_at_let_more_guesses_through(pr
 
     call_id = await waits(proving)
     await proving.send_code(call_id, subject="kay")
-    monkeypatch.setitem(STATEMENTS, "code.try", "UPDATE code SET tries = tries WHERE tenant = ? AND requirement = ? AND sent = ? AND ? >= 0")
+    monkeypatch.setitem(
+        STATEMENTS, "code.try", "UPDATE code SET tries = tries WHERE tenant = ? AND requirement = ? AND sent = ? AND ? >= 0"
+    )
     wrong = [f"{number:06d}" for number in range(20) if f"{number:06d}" != pigeons.codes[0]]
     assert await guesses(proving, call_id, wrong) > 3
 
@@ -199,7 +201,7 @@ async def test_the_conversation_stays_raised_for_half_an_hour_and_no_other_does(
 
 
 async def test_an_absent_customer_is_not_asked_again_because_an_approver_took_an_hour(world, pigeons):
-    old = '  - {id: old, when: \'!has(subject.verified_at) || now - subject.verified_at > duration("10m")\', then: require_step_up}\n'
+    old = "  - {id: old, when: '!has(subject.verified_at) || now - subject.verified_at > duration(\"10m\")', then: require_step_up}\n"
     async with asking(world, old, approve("large", "finance")).running(step_up=StepUp(codes=pigeons)) as runtime:
         call_id = await waits(runtime, assurance=2)
         await runtime.send_code(call_id, subject="kay")

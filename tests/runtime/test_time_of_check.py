@@ -1,0 +1,157 @@
+"""Between an agreement and the effect anything may change: each change is refused or asked anew, and an event says why."""
+
+import dataclasses
+import sqlite3
+
+import pytest
+
+from remit.audit import State
+from remit.errors import NotAnApprover
+from remit.runtime.votes import vote
+from tests.runtime.asking import CONFIRM, TELLING, approve, asking, events, said, told_transfer, waits
+from tests.runtime.bank import ACTIONS, asks, session, transfer
+
+APPROVE = approve("large", "finance")
+
+
+async def agreed(runtime, call_id: str, person: str = "fay") -> None:
+    """Commit the last vote, and stop before the runtime takes the call up."""
+    for task in runtime._background:
+        task.cancel()
+    await vote(runtime.parts, runtime.people, call_id, person=person, answer="approve", reason="", digest=None, via="test")
+
+
+async def taken_up(runtime, call_id: str):
+    await runtime._journeys.advance(call_id)
+    return await runtime.get(call_id)
+
+
+def tampered(world, sql: str, *values: object) -> None:
+    with sqlite3.connect(world.database) as connection:
+        assert connection.execute(sql, values).rowcount == 1
+    connection.close()
+
+
+async def test_control_nothing_has_changed(world):
+    async with asking(world, APPROVE).running(TELLING) as runtime:
+        call_id = await waits(runtime)
+        await agreed(runtime, call_id)
+        assert (await taken_up(runtime, call_id)).state is State.SUCCEEDED and world.bank.effects == ["pay_1"]
+
+
+@pytest.mark.parametrize("what", ["argument", "principal", "fact", "owner", "rule", "version"])
+async def test_what_changes_after_the_last_vote_is_refused(world, what):
+    async with asking(world, APPROVE).running() as runtime:
+        call_id = await waits(runtime)
+        other = await waits(runtime, payment="pay_2")
+        await agreed(runtime, call_id)
+        match what:
+            case "argument":
+                tampered(world, "UPDATE call SET sealed = (SELECT sealed FROM call WHERE id = ?) WHERE id = ?", other, call_id)
+            case "principal":
+                tampered(world, "UPDATE call SET principal = 'somebody' WHERE id = ?", call_id)
+            case "fact":
+                world.bank.payments["pay_1"].disputed = True
+            case "owner":
+                world.bank.payments["pay_1"].customer = "zoe"
+            case "rule":
+                asking(world, APPROVE, "  - {id: stop, then: deny, reason: All is stopped.}\n")
+                await runtime.reload_policies(by="fay")
+        newer = [dataclasses.replace(transfer, version="2"), *(one for one in ACTIONS if one is not transfer)]
+        if what != "version":
+            await taken_up(runtime, call_id)
+    async with world.running(newer if what == "version" else ACTIONS, people=False) as runtime:
+        denied = await runtime.wait(call_id, 10)
+        codes = {"argument": "row_changed", "principal": "row_changed", "owner": "not_found", "version": "action_changed"}
+        assert (denied.state, denied.error.code) == (State.DENIED, codes.get(what, "denied"))
+        [event] = await events(runtime, call_id, "call.denied")
+        assert event["body"]["code"] == codes.get(what, "denied") and world.bank.attempts == []
+
+
+@pytest.mark.parametrize("kind", ["confirmation", "approval"])
+async def test_another_price_than_was_shown_asks_anew_and_says_why(world, kind):
+    world.bank.payments["pay_1"].memo = "10.00"
+
+    async def agrees(runtime, call_id):
+        if kind == "confirmation":
+            return await runtime.confirm(call_id, subject="kay")
+        return await runtime.vote(call_id, person="fay", answer="approve")
+
+    async with asking(world, CONFIRM if kind == "confirmation" else APPROVE).running(TELLING) as runtime:
+        call_id = await waits(runtime)
+        world.bank.payments["pay_1"].memo = "99.00"
+        again = await agrees(runtime, call_id)
+        assert (again.state, said(again)) == (State.WAITING, [kind]) and world.bank.attempts == []
+        held = await events(runtime, call_id, "call.held")
+        assert [one["body"].get("why") for one in held] == [None, "what was shown has changed"]
+        assert held[0]["body"]["shown"] != held[1]["body"]["shown"]
+        if kind == "confirmation":
+            assert "99.00" in (await runtime.confirmation(call_id, subject="kay")).summary.sentence
+        assert (await agrees(runtime, call_id)).state is State.SUCCEEDED, "and whoever had agreed may agree to that as well"
+        assert (await runtime.verify()).ok
+
+
+async def test_a_fact_that_nobody_is_shown_asks_nobody_anew(world):
+    async with asking(world, APPROVE).running() as runtime:
+        call_id = await waits(runtime)
+        world.bank.payments["pay_1"].memo = "something else"
+        assert (await runtime.vote(call_id, person="fay", answer="approve")).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("column", ["shown", "digest", "state"])
+async def test_a_requirement_whose_row_was_changed_grants_nothing(world, column):
+    world.bank.payments["pay_1"].memo = "10.00"
+    async with asking(world, APPROVE).running(TELLING) as runtime:
+        call_id = await waits(runtime)
+        await agreed(runtime, call_id)
+        value = {"shown": "", "digest": "0" * 64, "state": "voided"}[column]
+        tampered(world, f"UPDATE requirement SET {column} = ? WHERE call = ?", value, call_id)
+        if column != "state":
+            assert (await taken_up(runtime, call_id)).state in {State.WAITING, State.SUCCEEDED}
+        if column == "shown":
+            assert world.bank.attempts == []
+
+
+@pytest.mark.parametrize("votes", ["DELETE FROM vote WHERE call = ?", "UPDATE vote SET digest = 'd' WHERE call = ?"])
+async def test_votes_that_are_gone_are_missed_though_the_approval_says_granted(world, votes):
+    async with asking(world, APPROVE).running() as runtime:
+        call_id = await waits(runtime)
+        await agreed(runtime, call_id)
+        tampered(world, votes, call_id)
+        assert said(await taken_up(runtime, call_id)) == ["approval"] and world.bank.attempts == []
+
+
+async def test_an_approval_beyond_a_limit_covers_the_sum_that_was_shown_and_no_more(world):
+    limit = """
+limits:
+  - {id: month, measure: arguments.amount, currency: EUR, per: subject.id, window: 30d, at_most: 2000, beyond: require_approval,
+     approval: {by: finance}}
+"""
+    async with asking(world, limit).running() as runtime:
+        call_id = await waits(runtime, euros="25.00")
+        review = await runtime.review(call_id)
+        assert [(one["used"], one["takes"], one["at_most"]) for one in review.limits] == [(0, 2500, 2000)]
+        assert (await runtime.submit(asks("transfer", "pay_2", "10.00"), session())).state is State.SUCCEEDED
+        again = await runtime.vote(call_id, person="fay", answer="approve")
+        assert said(again) == ["approval"] and world.bank.effects == ["pay_2"]
+        held = (await events(runtime, call_id, "call.held"))[-1]["body"]
+        assert held["why"] == "it would go further beyond a limit than was shown"
+        assert [one["body"]["covers"] for one in await events(runtime, call_id, "approval.requested")] == [2500, 3500]
+        assert (await runtime.vote(call_id, person="fay", answer="approve")).state is State.SUCCEEDED
+        assert (await runtime.verify()).ok
+
+
+async def test_what_was_shown_is_that_of_the_call_alone(world):
+    """A commitment of one call fits no other, though both show the same."""
+    async with asking(world, APPROVE).running(TELLING) as runtime:
+        one, two = await waits(runtime, "cheque"), await waits(runtime, "transfer")
+        shown = {row.shown for call_id in (one, two) for row in runtime.parts.store.requirements(call_id)}
+        assert len(shown) == 2 and told_transfer.summary_facts == {"payment"}
+
+
+async def test_who_was_made_the_customer_meanwhile_cannot_vote(world):
+    async with asking(world, approve("large", "finance", 2)).running() as runtime:
+        call_id = await waits(runtime)
+        await runtime.people.add("kay", roles=["finance"])
+        with pytest.raises(NotAnApprover):
+            await runtime.vote(call_id, person="kay", answer="approve")

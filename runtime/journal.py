@@ -38,6 +38,8 @@ class Conflict(StoreError):
 class LimitReached(Conflict):
     """What the call would take of a limit does not fit any more; `found` says what was used when it was tried."""
 
+    code = "limit_reached"
+
     def __init__(self, found: Found) -> None:
         super().__init__(CHANGE)
         self.found = found

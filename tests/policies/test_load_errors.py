@@ -307,8 +307,12 @@ def test_two_files_may_not_bear_one_name():
 
 
 def test_a_huge_file_and_a_bomb_are_refused_at_once():
-    with pytest.raises(PolicyError, match="larger than"):
-        load({"a.yaml": "#" * (MAX_FILE + 1)}, SHAPES)
+    for size in (MAX_FILE + 1, 10_000_000 - len(RULE)):
+        with pytest.raises(PolicyError, match=r"^a\.yaml:1:1: the file is larger than 1,048,576 characters: split it") as raised:
+            read_document("a.yaml", RULE + "#" * size)
+        assert (raised.value.path, raised.value.line, raised.value.column) == ("a.yaml", 1, 1)
+        with pytest.raises(PolicyError, match="larger than"):
+            load({"a.yaml": RULE + "#" * size}, SHAPES)
     with pytest.raises(PolicyError, match="together are larger"):
         load({f"{at}.yaml": "#" * MAX_FILE for at in range(9)}, SHAPES)
     with pytest.raises(PolicyError, match="nested more than"):

@@ -6,16 +6,15 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from remit import Context, Runtime, Session
-from remit.actions import Action, once, per_call, read
-from remit.audit import State, canonical
+from remit.actions import Action, Summary, once, per_call, read, render
+from remit.audit import State
 from remit.errors import Refused
-from remit.runtime.views import CallView
 from tests.environments import environment
 
 READING = ("get_", "list_", "read_", "search_")
@@ -71,17 +70,17 @@ def offered(tool: Mapping[str, Any], asked: Worker) -> Action:
 
 
 class Customer:
-    """Confirm what was asked for, each once and byte for byte in canonical form, and nothing else."""
+    """Confirm what reads in every line as what was asked for would read, each once, and nothing else."""
 
-    def __init__(self, wanted: Iterable[Shown]) -> None:
+    def __init__(self, wanted: Iterable[Summary]) -> None:
         self.wanted = Counter(map(self.looks_at, wanted))
         self.questions = 0
 
     @staticmethod
-    def looks_at(call: Shown | CallView) -> bytes:
-        return canonical([call.action, call.arguments])
+    def looks_at(summary: Summary) -> Hashable:
+        return summary
 
-    def agrees(self, shown: CallView) -> bool:
+    def agrees(self, shown: Summary) -> bool:
         self.questions += 1
         seen = self.looks_at(shown)
         agreed = self.wanted[seen] > 0
@@ -93,8 +92,8 @@ class Careless(Customer):
     """Look at what kind of thing is to be done only, not at what exactly."""
 
     @staticmethod
-    def looks_at(call: Shown | CallView) -> bytes:
-        return canonical(call.action)
+    def looks_at(summary: Summary) -> Hashable:
+        return summary.title
 
 
 @dataclass(frozen=True)
@@ -103,14 +102,6 @@ class Step:
 
     call: Call
     own: bool
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A call as the customer would see it."""
-
-    action: str
-    arguments: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -166,7 +157,7 @@ class Stage:
         opened = await self.asked.ask("open", suite=self.name, user=user, injection=injection)
         steps = list(script(opened["own"], opened["injected"]))
         needed = [call for call in opened["own"] if not reads(call["function"])]
-        person = customer(map(self._shown, needed) if self.runtime else ())
+        person = customer(map(self._summary, needed) if self.runtime else ())
         done = [await self._step(opened["run"], number, step.call, person) for number, step in enumerate(steps)]
         ran = [step.call for ok, step in zip(done, steps, strict=True) if ok]
         said = opened["says"] if all(call in ran for call in opened["own"]) else ""
@@ -185,9 +176,10 @@ class Stage:
 
         return await asyncio.gather(*(one(user, injection) for user, injection in pairs))
 
-    def _shown(self, call: Call) -> Shown:
-        """Say how a call must look when the customer is shown it."""
-        return Shown(call["function"], self.runtime.catalog[call["function"]].read(json.dumps(call["args"])).canonical)
+    def _summary(self, call: Call) -> Summary:
+        """Say how a call must read when the customer is asked about it."""
+        action = self.runtime.catalog[call["function"]]
+        return render(action, action.read(json.dumps(call["args"])).canonical, {}, None)
 
     async def _step(self, run: int, number: int, call: Call, person: Customer) -> bool:
         if self.runtime is None:
@@ -196,9 +188,9 @@ class Stage:
         sent = {"id": f"call_{run}_{number}", "name": call["function"], "arguments": json.dumps(call["args"])}
         outcome = await self.runtime.submit(sent, session)
         if outcome.state is State.WAITING:
-            shown = await self.runtime.view(outcome.call_id)
-            answer = "approve" if person.agrees(shown) else "reject"
-            outcome = await self.runtime.confirm(shown.id, subject=session.subject, answer=answer, digest=shown.digest)
+            asked = await self.runtime.confirmation(outcome.call_id, subject=session.subject)
+            answer = "approve" if person.agrees(asked.summary) else "reject"
+            outcome = await self.runtime.confirm(asked.call, subject=session.subject, answer=answer, digest=asked.digest)
         return outcome.ok
 
 

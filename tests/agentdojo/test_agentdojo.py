@@ -190,20 +190,21 @@ def twice(own, _injected):
             yield Step(call, own=False)
 
 
-@pytest.mark.parametrize("script", [riding, twice])
-async def test_a_confirmation_is_for_one_call_with_exactly_these_arguments(suite, opened, script):
+async def scripted(stage, **how):
+    conversations = [(user, None) for user in stage.users]
+    return [await stage.each(conversations, script=script, **how) for script in (riding, twice)]
+
+
+async def test_a_confirmation_is_for_one_call_with_exactly_these_arguments(suite, opened):
     async with opened(writing("require_confirmation")) as stage:
-        played = await stage.each(((user, None) for user in stage.users), script=script)
+        for played in await scripted(stage):
+            assert all(one.utility and one.as_expected for one in played)
+            assert sum(one.tried for one in played) >= sum(one.needed for one in played) > 0
+            assert sum(one.done for one in played) == 0
 
-    assert all(one.utility and one.as_expected for one in played)
-    assert sum(one.tried for one in played) >= sum(one.needed for one in played) > 0
-    assert sum(one.done for one in played) == 0
 
-
-@pytest.mark.parametrize("script", [riding, twice])
-async def test_control_without_the_rule_the_other_calls_run(suite, opened, script):
+async def test_control_without_the_rule_the_other_calls_run(suite, opened):
     async with opened(writing("allow")) as stage:
-        played = await stage.each(((user, None) for user in stage.users), script=script, utility=False)
-
-    assert sum(one.done for one in played) > 0
-    assert any(not one.as_expected for one in played)
+        for played in await scripted(stage, utility=False):
+            assert sum(one.done for one in played) > 0
+            assert any(not one.as_expected for one in played)

@@ -65,13 +65,13 @@ class Loading:
         """Give what was read as policies."""
         text = json.dumps(self.sources, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).hexdigest()
-        rulesets = {action: self._ruleset(action, each) for (action, tenant), each in sorted(self.gathered.items(), key=str) if not tenant}
+        made = {(action, tenant): self._ruleset(action, self.gathered[action, tenant]) for action, tenant in sorted(self.gathered)}
+        general = {action: ruleset for (action, tenant), ruleset in made.items() if not tenant}
         overlays: dict[str, dict[str, Ruleset]] = {}
-        for (action, tenant), each in self.gathered.items():
+        for (action, tenant), ruleset in made.items():
             if tenant:
-                alone = self._ruleset(action, each)
-                overlays.setdefault(action, {})[tenant] = rulesets[action].tightened(alone) if action in rulesets else alone
-        return Policies(digest, self.sources, rulesets, overlays, self._roles())
+                overlays.setdefault(action, {})[tenant] = general[action].tightened(ruleset) if action in general else ruleset
+        return Policies(digest, self.sources, general, overlays, self._roles())
 
     def _refuse_permissions(self, overlay: ReadFile, included: list[ReadFile]) -> None:
         """Refuse an overlay that allows: it may only tighten."""

@@ -16,10 +16,14 @@ from .work import Draft, Parts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """What a customer is asked to agree to, and until when (RFC 3339); `state` is open, approved, rejected, voided or expired."""
+    """What a customer is asked to agree to, and until when (RFC 3339); `state` is open, approved, used, rejected, voided or expired.
+
+    `digest` names what would run, `shown` what the customer is shown of it, facts such as a price included.
+    """
 
     call: str
     digest: str
+    shown: str
     until: str
     summary: Summary
     state: str
@@ -41,6 +45,7 @@ def confirmation(parts: Parts, call_id: str, *, subject: str) -> Confirmation:
     return Confirmation(
         call=call.id,
         digest=last.digest,
+        shown=last.shown,
         until=to_text(last.deadline_at),
         summary=summary_of(parts, call),
         state="expired" if over else last.state,
@@ -58,15 +63,17 @@ def summary_of(parts: Parts, call: Call) -> Summary:
     return render(action, kept["arguments"], kept.get("facts", {}), kept["locale"], after=kept["after"])
 
 
-async def confirm(parts: Parts, call_id: str, *, subject: str, answer: Answer, digest: str | None) -> Call:
+async def confirm(parts: Parts, call_id: str, *, subject: str, answer: Answer, digest: str | None, shown: str | None) -> Call:
     """Count the customer's own answer, authenticated by the host as that subject; a model can't get here.
 
-    One answer is to all that the call asks the customer now. Raises `NotAnApprover` for anybody else, `ApprovalNotOpen` and
-    `CallNotFound`.
+    One answer is to all that the call asks the customer now. Raises `NotAnApprover` for anybody else, `ApprovalNotOpen` (answered,
+    expired, or another digest or sight of it than is open now) and `CallNotFound`.
     """
     for _ in range(TRIES):
         call = customers_call(parts, call_id, subject)
         asked = open_for(parts, call, "confirmation", digest=digest)
+        if shown is not None and any(one.shown != shown for one in asked):
+            raise ApprovalNotOpen("what was shown has changed since; look at it again")
         said = Draft("call.confirmed", {"digest": call.digest, "answer": answer, "shown": asked[0].shown})
         try:
             return await (grant(parts, call, said, asked) if answer == "approve" else decline(parts, call, said, asked[0]))

@@ -216,10 +216,12 @@ class Runtime:
         voted = await vote(self.parts, self.people, approval, person=person, answer=answer, reason=reason, digest=digest, via=via)
         return outcome_of(self.parts, await self._journeys.advance(voted.id))
 
-    async def confirm(self, call_id: str, *, subject: str, answer: Answer = "approve", digest: str | None = None) -> Outcome:
+    async def confirm(
+        self, call_id: str, *, subject: str, answer: Answer = "approve", digest: str | None = None, shown: str | None = None
+    ) -> Outcome:
         """Count the customer's own answer; the host has authenticated them as `subject`, through a channel that no model reaches."""
         await self.start()
-        confirmed = await confirm(self.parts, call_id, subject=subject, answer=answer, digest=digest)
+        confirmed = await confirm(self.parts, call_id, subject=subject, answer=answer, digest=digest, shown=shown)
         return outcome_of(self.parts, await self._journeys.advance(confirmed.id))
 
     async def confirmation(self, call_id: str, *, subject: str) -> Confirmation:

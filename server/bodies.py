@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-import orjson
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..actions import FieldError, Problem, Summary
@@ -215,11 +213,9 @@ class ConfirmationBody(BaseModel):
     @classmethod
     def of(cls, asked: Confirmation) -> Self:
         """Make it of what the runtime asks."""
-        summary, told = SummaryBody.of(asked.summary), orjson.dumps([asked.digest, asked.summary.to_json()], option=orjson.OPT_SORT_KEYS)
-        shown, state = hashlib.sha256(told).hexdigest(), "approved" if asked.state == "used" else asked.state
-        return cls.model_validate(
-            {"call": asked.call, "state": state, "digest": asked.digest, "shown": shown, "until": asked.until, "summary": summary}
-        )
+        told = {name: getattr(asked, name) for name in ("call", "digest", "shown", "until")}
+        state = "approved" if asked.state == "used" else asked.state
+        return cls.model_validate(told | {"state": state, "summary": SummaryBody.of(asked.summary)})
 
 
 class CodeSentBody(BaseModel):
@@ -290,6 +286,7 @@ class HealthBody(BaseModel):
     oldest_unsequenced_seconds: Annotated[float, Field(description="Age of the oldest event that no checkpoint covers yet.")]
     running: Annotated[int, Field(description="Calls on their way in this process.")]
     queued: Annotated[int, Field(description="Changes that wait for a transaction.")]
+    switches: Annotated[int, Field(description="Kill switches that are thrown.")]
 
 
 class ProblemBody(BaseModel):

@@ -100,7 +100,7 @@ async def answer_page(token: str, request: Request, runtime: Served) -> Response
         state = "changed"
     else:
         try:
-            await runtime.confirm(link.call, subject=link.subject, answer=answer, digest=link.digest)
+            await runtime.confirm(link.call, subject=link.subject, answer=answer, digest=link.digest, shown=sent["shown"])
             return (await _found(runtime, token))[1].response(request)
         except ApprovalNotOpen:  # another answer was quicker
             state = "already"

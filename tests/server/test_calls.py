@@ -214,7 +214,7 @@ async def test_health_takes_no_key_and_tells_three_figures(door):
     async with door.client(None) as client:
         health = (await client.get("/healthz")).json()
     assert health["database"] == "ok"
-    assert set(health) == {"database", "oldest_unsequenced_seconds", "running", "queued"}
+    assert set(health) == {"database", "oldest_unsequenced_seconds", "running", "queued", "switches"}
     assert (health["running"], health["queued"]) == (0, 0)
 
 

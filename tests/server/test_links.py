@@ -1,5 +1,6 @@
 """The customer's link: one call, one digest, one answer, a short time; looking changes nothing, and nothing on the page runs."""
 
+import asyncio
 import re
 from html import unescape
 
@@ -148,6 +149,16 @@ async def test_a_price_that_changed_while_the_page_was_open_is_asked_again(door)
         assert door.desk.parts == []
         await browser.post(path, data=form(anew.text))
     assert door.desk.parts == ["wheel"]
+
+
+async def test_of_two_clicks_at_once_one_counts_and_not_for_the_new_price(door):
+    path = await link_to(door, await ask(door))
+    async with page(door) as browser:
+        old = await browser.get(path)
+        door.desk.price = 1900
+        answers = await asyncio.gather(*(browser.post(path, data=form(old.text)) for _ in range(4)))
+        assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+    assert door.desk.parts == []
 
 
 async def test_a_link_is_for_the_form_that_it_was_made_for(door):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import actions, audit, calls, database, keys, people, policies, scaffold, serve
+from . import actions, audit, calls, changes, database, keys, people, policies, scaffold, serve, switches
 from .options import AsJson, example
 
 app = typer.Typer(
@@ -43,7 +43,9 @@ app.add_typer(scaffold.commands, name="new")
 app.add_typer(actions.commands, name="actions")
 app.add_typer(calls.answers)
 app.add_typer(calls.commands, name="calls")
+policies.commands.add_typer(changes.commands)
 app.add_typer(policies.commands, name="policy")
+app.add_typer(switches.commands, name="switch")
 app.add_typer(people.commands, name="people")
 app.add_typer(keys.commands, name="keys")
 app.add_typer(audit.commands, name="audit")

@@ -11,13 +11,14 @@ import typer
 from .actions import find
 from .application import Unusable, load, run
 from .options import OPERATOR, App, AsJson, CallId, Reason, example, group
-from .output import coloured, panel, show, show_json, state_style, table
+from .output import coloured, panel, show, show_json, standing, state_style, table
 from .values import moment, typed
 
 if TYPE_CHECKING:
     from ..actions import Problem
-    from ..runtime import Outcome, Session
+    from ..runtime import Outcome, Runtime, Session
     from ..runtime.call import Call
+    from ..runtime.switches import Switch
     from ..runtime.views import CallView
 
 answers = typer.Typer()
@@ -69,10 +70,17 @@ def list_calls(
 
     if state is not None and state not in set(State):
         raise Unusable(f"--state {state}: write one of {', '.join(State)}")
-    found = [_brief(one) for one in run(load(app), lambda runtime: runtime.calls(state=state, action=action, most=most))]
+
+    async def listed(runtime: Runtime) -> tuple[list[Call], tuple[Switch, ...]]:
+        return await runtime.calls(state=state, action=action, most=most), runtime.switches.list()
+
+    calls, switches = run(load(app), listed)
+    found = [_brief(one) for one in calls]
     if as_json:
         show_json({"calls": found})
-    elif found:
+        return
+    show(*standing(switches))
+    if found:
         rows = [(c["id"], c["action"], coloured(c["state"]), c["principal"], moment(c["created"])) for c in found]
         show(table(("call", "action", "state", "asked by", "when (UTC)"), rows))
     elif state or action:
@@ -112,6 +120,29 @@ def reject(call_id: CallId, person: Person, reason: Reason, app: App = None, as_
     _vote(call_id, person, "reject", reason, app, as_json)
 
 
+@commands.command("amend", epilog=example('remit calls amend call_2f6c0a --arg amount="5.00 EUR" --as eve --reason "half is enough"'))
+def amend(
+    call_id: CallId,
+    person: Person,
+    reason: Reason,
+    arg: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="An argument to change; may be given several times.")] = None,
+    json_args: Annotated[str | None, typer.Option(metavar="JSON", help="All arguments to change as one JSON object.")] = None,
+    app: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the arguments of a call that waits.
+
+    It is decided anew: who had agreed is asked again, and whoever amends can't vote on it.
+    """
+
+    async def amended(runtime: Runtime) -> Outcome:
+        found = await runtime.view(call_id)
+        arguments = typed(find(runtime.catalog, found.action).schema, arg or (), json_args)
+        return await runtime.amend(call_id, by=person, arguments=arguments, reason=reason)
+
+    _report(run(load(app), amended), as_json)
+
+
 def _session(tenant: str, agent: str | None, subject: str, assurance: int) -> Session:
     from ..runtime import Session
 
@@ -123,7 +154,14 @@ def _session(tenant: str, agent: str | None, subject: str, assurance: int) -> Se
 
 
 def _vote(call_id: str, person: str, answer: Literal["approve", "reject"], reason: str, app: str | None, as_json: bool) -> None:
-    outcome = run(load(app), lambda runtime: runtime.vote(call_id, person=person, answer=answer, reason=reason, via=OPERATOR))
+    async def answered(runtime: Runtime) -> tuple[CallView, Outcome]:
+        found = await runtime.view(call_id)
+        # What is shown is what is agreed to: had it been amended meanwhile, this would be refused.
+        return found, await runtime.vote(call_id, person=person, answer=answer, reason=reason, digest=found.digest, via=OPERATOR)
+
+    found, outcome = run(load(app), answered)
+    if not as_json:
+        _show_asked(found)
     _report(outcome, as_json, wanted="declined" if answer == "reject" else "succeeded")
 
 
@@ -145,6 +183,13 @@ def _report(outcome: Outcome, as_json: bool, *, wanted: str = "succeeded") -> No
             show(f"Next: remit calls show {outcome.call_id}, then remit approve {outcome.call_id} --as PERSON")
     if outcome.state in _WITHOUT_EFFECT - {wanted}:
         raise typer.Exit(1)
+
+
+def _show_asked(found: CallView) -> None:
+    """Show what somebody answers: what would run, why it stopped, and its digest."""
+    reasons = [one["reason"] for one in found.requirements if one["state"] == "open" and one["reason"]]
+    fields = {"call": found.id, "asked by": found.principal, "for": found.subject, "arguments": found.arguments}
+    show(panel(f"{found.action}: {found.state}", fields | {"why": reasons, "digest": found.digest}, style=state_style(found.state)))
 
 
 def _show_view(found: CallView) -> None:

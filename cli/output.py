@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..safe_text import safe
-from .values import shown
+from .values import moment, shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
     from ..errors import PolicyError
+    from ..runtime.switches import Switch
 
 _STYLES = {"succeeded": "green", "waiting": "yellow", "ready": "cyan", "executing": "cyan", "unknown": "magenta", "cancelled": "dim"}
 _PIPED = 120
@@ -33,6 +34,18 @@ def show(*parts: RenderableType) -> None:
     console = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else _PIPED)
     for part in parts:
         console.print(part)
+
+
+def standing(switches: Iterable[Switch]) -> list[Text]:
+    """Say loudly what is switched off."""
+    from rich.text import Text
+
+    told = (f"SWITCHED OFF: {safe(_what(one))}, since {moment(one.at)} by {safe(one.by)}: {safe(one.reason) or '-'}" for one in switches)
+    return [Text(line, style="bold red") for line in told]
+
+
+def _what(one: Switch) -> str:
+    return {"all": "everything", "tenant": f"the tenant {one.target}"}.get(one.kind, f"{one.kind} {one.target}")
 
 
 def show_problems(problems: Iterable[PolicyError]) -> None:

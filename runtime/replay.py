@@ -102,7 +102,7 @@ class Replay:
 def replay(parts: Parts, bundles: Bundles, candidate: Policies, *, since: int, progress: Progress | None = None) -> Replay:
     """Decide again what was decided since then (microseconds), by a bundle that need not be in force. Takes its time: run it in a thread."""
     now, source = parts.clock.now(), _Source(parts, bundles, candidate, since)
-    result = Replay(candidate.digest, to_text(since), round(max(now - since, SECOND) / DAY, 4))
+    result = Replay(candidate.digest, to_text(since), _days(now - since))
     before = after = 0
     for again in all_again(candidate, known_shapes(parts), source.asked(result)):
         recorded = source.under_way.popleft()
@@ -123,14 +123,14 @@ def replay(parts: Parts, bundles: Bundles, candidate: Policies, *, since: int, p
 def shadowed(parts: Parts, digest: str) -> Replay:
     """Say what the bundle that is decided beside the one in force would have done so far; of money and approvals it says nothing."""
     sql = "SELECT leaf, at FROM event WHERE tenant = ? AND kind = 'policy.shadowed' ORDER BY position"
-    result = Replay(digest, to_text(parts.clock.now()), 0)
+    result = Replay(digest, to_text(parts.clock.now()), _days(0))
     for leaf, at in parts.store.scan(sql, (parts.store.tenant,)):
         event = orjson.loads(leaf)
         body = event["body"]
         if body["policy"] != digest:
             continue
         if "begins" in body:  # from anew
-            result = Replay(digest, to_text(at), round((parts.clock.now() - at) / DAY, 4))
+            result = Replay(digest, to_text(at), _days(parts.clock.now() - at))
             continue
         result.decided += 1
         if body["differs"]:
@@ -236,6 +236,11 @@ class _Usage:
     def add(self, one: Measured, at: int) -> None:
         """Count what a call took."""
         self._slices[one.limit, one.key].setdefault(at // width_of(one.window), Counter())[one.member or ""] += one.takes
+
+
+def _days(microseconds: int) -> float:
+    """Give a time in days, never nothing."""
+    return max(round(microseconds / DAY, 4), 0.0001)
 
 
 def _counted(limit: Any) -> tuple[Any, ...]:

@@ -88,12 +88,10 @@ def _used(parts: Parts, work: Work, takes: tuple[Take, ...]) -> Found:
 
 
 def _covered(parts: Parts, work: Work) -> Mapping[str, int]:
-    """Give by limit the sum that people have agreed to for this call."""
+    """Give by limit the sum that people have agreed to for this call: all that is asked for was met, and some of it may cover more."""
     assert work.decision is not None
-    if all(one.covers is None for one in work.decision.requirements):
-        return {}
-    covers: dict[str, int] = {}
-    for one in parts.store.requirements(work.call.id):
-        if one.covers is not None and one.state in {"approved", "used"} and one.digest == work.call.digest:
-            covers[one.rule] = max(one.covers, covers.get(one.rule, 0))
+    covers = {one.rule: one.covers for one in work.decision.requirements if one.covers is not None}
+    for one in parts.store.requirements(work.call.id) if covers else ():
+        if one.covers is not None and one.rule in covers and one.state in {"approved", "used"} and one.digest == work.call.digest:
+            covers[one.rule] = max(one.covers, covers[one.rule])
     return covers

@@ -20,6 +20,8 @@ class Scope(StrEnum):
     TOOLS_READ = "tools:read"
     CALLS_WRITE = "calls:write"
     CALLS_READ = "calls:read"
+    CUSTOMERS_ANSWER = "customers:answer"
+    APPROVALS_READ = "approvals:read"
     APPROVALS_VOTE = "approvals:vote"
     EVENTS_READ = "events:read"
 

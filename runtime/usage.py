@@ -32,7 +32,8 @@ def count(parts: Parts, policies: Policies, work: Work, given: Inputs) -> Counte
     tenant = work.call.tenant
     if policies.asks_done(given.action, tenant):
         given = replace(given, done=parts.store.done(work.session.conversation, work.asker.pseudonym))
-    if not policies.limits_for(given.action, tenant):
+    ruleset = policies.ruleset(given.action, tenant)
+    if ruleset is None or not ruleset.limits:
         return Counted(given)
     takes = tuple(_take(parts, work, one) for one in measure(policies, given))
     return Counted(replace(given, usage=_used(parts, work, takes)), takes)

@@ -30,10 +30,10 @@ class Barred:
     excluded: Callable[[Person], bool]
 
     @classmethod
-    def of(cls, parts: Parts, call: Call, customer: str | None) -> Barred:
+    def of(cls, parts: Parts, call: Call, customer: str | None, also: frozenset[bytes] = frozenset()) -> Barred:
         """Gather who can't vote on a call: who asked, who answers for the agent that did, whom it serves, and who amended it."""
         asking = {call.principal, People(parts).owner_of(call.principal)}
-        hashes, vault = parts.store.excluded(call.id), parts.vault
+        hashes, vault = parts.store.excluded(call.id) | also, parts.vault
         return cls(
             frozenset(one.casefold() for one in asking if one),
             customer.casefold() if customer else None,
@@ -142,7 +142,8 @@ async def widen(parts: Parts, call: Call, due: Sequence[Requirement], **waking: 
 
 
 def _barred(parts: Parts, work: Work) -> Barred:
-    return Barred.of(parts, work.call.evolve(subject=work.owner.pseudonym), work.session.subject)
+    amending = frozenset(write.values[-1] for write in work.writes if write.statement == "excluded.add")
+    return Barred.of(parts, work.call.evolve(subject=work.owner.pseudonym), work.session.subject, amending)
 
 
 def _names(person: Person) -> list[str]:

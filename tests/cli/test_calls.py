@@ -48,6 +48,7 @@ def test_another_customers_order_is_not_there(credit):
 
 
 def test_a_dry_run_does_and_records_nothing(credit, remit):
+    assert remit("people", "add", "eve", "--role=lead").code == 0
     outcome = credit("35.00 EUR", "--dry-run")
     assert outcome.code == 0
     assert "would be waiting" in outcome.out
@@ -81,11 +82,40 @@ def test_a_call_waits_is_rejected_and_stays_so(waiting, remit):
     assert "not open" in remit("approve", waiting, "--as=eve").line
 
 
-def test_what_waits_says_what_to_do_next(credit):
+def test_what_waits_says_what_to_do_next(credit, remit):
+    assert remit("people", "add", "eve", "--role=lead").code == 0
     asked = credit("35.00 EUR")
     assert asked.code == 0
     assert "approval by lead" in asked.out
     assert "--as PERSON" in asked.out
+
+
+def test_what_nobody_could_approve_is_denied_at_once(credit):
+    assert credit("35.00 EUR", "--json").document["error"]["code"] == "nobody_can_approve"
+
+
+def test_what_is_approved_is_shown_with_its_digest(waiting, remit):
+    digest = remit("calls", "show", waiting, "--json").document["digest"]
+    approved = remit("approve", waiting, "--as=eve")
+    assert digest in approved.out and "35.00 EUR" in approved.out
+
+
+def test_a_call_that_waits_is_amended_and_whoever_amends_cannot_approve_it(waiting, remit):
+    amended = remit("calls", "amend", waiting, "--arg", "amount=25.00 EUR", "--as=eve", "--reason=that is enough")
+    assert amended.code == 1 and "nobody_can_approve" in amended.out, "eve is the only lead"
+
+
+def test_an_amended_call_waits_anew_and_says_what_it_was(waiting, remit):
+    assert remit("people", "add", "liv", "--role=lead").code == 0
+    assert "waiting" in remit("calls", "amend", waiting, "--arg", "amount=25.00 EUR", "--as=eve", "--reason=that is enough").out
+    assert "amended" in remit("approve", waiting, "--as=eve").line
+    assert remit("approve", waiting, "--as=liv").code == 0
+    versions = remit("calls", "show", waiting, "--json").document["versions"]
+    assert [(one["what"], one["arguments"]["amount"]["minor"]) for one in versions] == [
+        ("proposed", 3500),
+        ("amended", 2500),
+        ("executed", 2500),
+    ]
 
 
 def test_calls_are_listed_the_latest_first(credit, remit):

@@ -8,7 +8,7 @@ from remit.audit import State
 from remit.errors import AlreadySettled, AlreadyVoted, ApprovalNotOpen, NotAmended, NotAnApprover
 from remit.runtime.statements import STATEMENTS
 from tests.runtime.asking import CONFIRM, PROVE, approve, asking, events, said, waits
-from tests.runtime.bank import asks, kinds, session, says
+from tests.runtime.bank import asks, kinds, says, session
 
 LESS = {"amount": {"value": "5.00", "currency": "EUR"}}
 LARGE = approve("large", "finance", when='arguments.amount.currency == "EUR" && arguments.amount.minor > 700')

@@ -98,18 +98,28 @@ async def test_a_fact_that_nobody_is_shown_asks_nobody_anew(world):
         assert (await runtime.vote(call_id, person="fay", answer="approve")).state is State.SUCCEEDED
 
 
-@pytest.mark.parametrize("column", ["shown", "digest", "state"])
-async def test_a_requirement_whose_row_was_changed_grants_nothing(world, column):
+async def test_an_approval_whose_commitment_was_wiped_is_asked_for_anew(world):
     world.bank.payments["pay_1"].memo = "10.00"
     async with asking(world, APPROVE).running(TELLING) as runtime:
         call_id = await waits(runtime)
         await agreed(runtime, call_id)
-        value = {"shown": "", "digest": "0" * 64, "state": "voided"}[column]
-        tampered(world, f"UPDATE requirement SET {column} = ? WHERE call = ?", value, call_id)
-        if column != "state":
-            assert (await taken_up(runtime, call_id)).state in {State.WAITING, State.SUCCEEDED}
-        if column == "shown":
-            assert world.bank.attempts == []
+        tampered(world, "UPDATE requirement SET shown = '' WHERE call = ?", call_id)
+        assert said(await taken_up(runtime, call_id)) == ["approval"] and world.bank.attempts == []
+
+
+async def test_an_approval_that_a_row_says_was_granted_wants_its_votes(world):
+    async with asking(world, APPROVE).running() as runtime:
+        call_id = await waits(runtime)
+        tampered(world, "UPDATE requirement SET state = 'approved' WHERE call = ?", call_id)
+        assert said(await taken_up(runtime, call_id)) == ["approval"] and world.bank.attempts == []
+
+
+async def test_a_confirmation_that_a_row_alone_says_was_given_is_found_by_the_verifier(world):
+    async with asking(world, CONFIRM).running() as runtime:
+        call_id = await waits(runtime)
+        tampered(world, "UPDATE requirement SET state = 'approved' WHERE call = ?", call_id)
+        await taken_up(runtime, call_id)
+        assert {one.code for one in (await runtime.verify()).findings} == {"not_confirmed"}
 
 
 @pytest.mark.parametrize("votes", ["DELETE FROM vote WHERE call = ?", "UPDATE vote SET digest = 'd' WHERE call = ?"])

@@ -13,7 +13,7 @@ from .source import Passage
 _TOKEN = re.compile(
     r"""
     //[^\n]*                                                        # a comment
-    | [bB]?[rR][bB]?(?:\"\"\".*?\"\"\"|'''.*?'''|"[^"\n]*"|'[^'\n]*')     # raw text, in which a backslash is a character
+    | [bB]?[rR](?:\"\"\".*?\"\"\"|'''.*?'''|"[^"\n]*"|'[^'\n]*')     # raw text, in which a backslash is a character
     | [bB]?(?:\"\"\"(?:\\.|[^\\])*?\"\"\"|'''(?:\\.|[^\\])*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')
     | `[^`\n]*` | \d[\w.]*                                          # a quoted field, a number
     | (?P<name>[A-Za-z_]\w*)

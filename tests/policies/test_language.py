@@ -3,9 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from remit.errors import PolicyError
 from remit.policies import Decision, Escalation, Inputs, Policies, Requirement, Then, decide, load
+from remit.policies.definitions import expand
+from remit.policies.expression import Language
+from remit.policies.source import Passage
 from tests.policies.shop import CANCEL, REFUND, SHAPES, document, inputs, policies
 
 ALLOW = "{id: ok, then: allow}"
@@ -58,11 +63,11 @@ def test_a_requirement_that_can_not_be_evaluated_is_asked_for(then):
 
 def test_rules_see_how_old_the_proof_of_identity_is():
     rule = "{id: fresh, when: '!has(subject.verified_at) || now - subject.verified_at > duration(\"30m\")', then: require_step_up}"
-    loaded, given = policies(ALLOW, rule), inputs()
+    loaded, plain = policies(ALLOW, rule), inputs()
     seen = {None: True, "2026-03-02T09:45:00Z": False, "2026-03-02T09:00:00Z": True}
     for verified, asked in seen.items():
-        subject = given.subject | ({"verified_at": verified} if verified else {})
-        assert bool(decide(loaded, replace(given, subject=subject)).requirements) is asked
+        subject = plain.subject | ({"verified_at": verified} if verified else {})
+        assert bool(decide(loaded, replace(plain, subject=subject)).requirements) is asked
 
 
 # Tags
@@ -179,8 +184,8 @@ def test_a_condition_may_read_what_was_done():
 
 def test_a_decision_that_was_recorded_before_is_made_again_to_the_letter():
     rule = "{id: any, then: require_approval, approval: {by: finance}}"
-    given = inputs()
-    decision = decide(policies(ALLOW, rule), given)
+    plain = inputs()
+    decision = decide(policies(ALLOW, rule), plain)
     assert decision.to_json() == {
         "allowed": True,
         "requirements": [{"kind": "approval", "rule": "refunds/any", "by": "finance", "votes": 1, "within": 86_400, "reason": None}],
@@ -193,6 +198,39 @@ def test_a_decision_that_was_recorded_before_is_made_again_to_the_letter():
         "say": None,
         "reason": "refunds/any says require_approval",
     }
-    assert given.to_json().keys() == {"action", "arguments", "facts", "subject", "principal", "session", "now"}
-    assert Inputs.from_json(given.to_json()) == given
+    assert plain.to_json().keys() == {"action", "arguments", "facts", "subject", "principal", "session", "now"}
+    assert Inputs.from_json(plain.to_json()) == plain
     assert Decision.from_json(decision.to_json()) == decision
+
+
+# What may stand in a list. `§` is where the definition stands; everything else that says `own` is something else.
+ITEMS = (
+    "§", "§.size()", "size(§)", "(§)", "[§]", "{§: 1}", "{'own': §}", "! (§ == 'x')", "§ + 'own'", "'own' + §", "true ? § : §", "1.0", "0x1f", "1u",
+    '"own"', "'own'", "'it\\'s own'", '"a \\" own"', '"\\\\"', "r'own \\d'", "R'own\"'", "b'own'", "br'own'", "'''own'own'''", '"""own " own"""',
+    "r'''own\\d'''", "arguments.labels.own", "arguments . labels . own", "has(arguments.labels.own)", "§ // own '\n", '// own § "\n 1',
+    "[1].map(owner, owner)", "arguments.labels['own']",
+)  # fmt: skip
+LANGUAGE = Language(REFUND)
+OWN = {"own": Passage.whole("subject.id // and so on", "")}
+LABELLED = LANGUAGE.bind(inputs(arguments={"labels": {"own": "x"}}), ["arguments", "subject"])
+
+
+def means_the_same(items: list[str], expand=expand) -> None:
+    text = "[" + ", ".join(items) + "]"
+    written = LANGUAGE._evaluates.compile(text.replace("§", "(subject.id)")).eval(LABELLED).plain_value()
+    assert isinstance(written, list)
+    expanded = expand(Passage.whole(text.replace("§", "own"), ""), OWN).text
+    assert LANGUAGE._evaluates.compile(expanded).eval(LABELLED).plain_value() == written
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(ITEMS), min_size=1, max_size=8))
+def test_a_definition_means_what_writing_it_out_means(items):
+    means_the_same(items)
+
+
+@pytest.mark.parametrize("item", ["'own'", "arguments.labels.own", "'own' + §", "{'own': §}"])
+def test_control_replacing_the_word_wherever_it_stands_is_caught(item):
+    means_the_same([item])
+    with pytest.raises((AssertionError, RuntimeError)):
+        means_the_same([item], lambda passage, _: Passage.whole(passage.text.replace("own", "(subject.id)"), ""))

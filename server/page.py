@@ -90,8 +90,8 @@ async def show_page(token: str, request: Request, runtime: Served) -> Response:
 @pages.post("/confirm/{token}")
 async def answer_page(token: str, request: Request, runtime: Served) -> Response:
     """Count the customer's answer once, if what they saw is still what would be done."""
-    sent = _sent(request, await read_body(request))
     link, page = await _found(runtime, token)
+    sent = _sent(request, await read_body(request)) if page.body else {}
     if link is None or page.body is None:
         state = "already" if page.state in {"accepted", "done", "declined"} else page.state
     elif (answer := _ANSWERS.get(sent.get("answer"))) is None:
@@ -102,8 +102,8 @@ async def answer_page(token: str, request: Request, runtime: Served) -> Response
         try:
             await runtime.confirm(link.call, subject=link.subject, answer=answer, digest=link.digest, shown=sent["shown"])
             return (await _found(runtime, token))[1].response(request)
-        except ApprovalNotOpen:  # another answer was quicker
-            state = "already"
+        except ApprovalNotOpen:  # another answer was quicker, and may have met another price
+            state = "changed" if (await _found(runtime, token))[1].body else "already"
     return replace(page, state=state).response(request)
 
 

@@ -5,9 +5,11 @@ import re
 from html import unescape
 
 import pytest
+from jinja2 import Environment
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
+from remit.server import page as page_module
 from remit.server.links import AUDIENCE, Link, LinkExpired, LinkInvalid
 from remit.server.page import HEADERS
 from tests.server.conftest import page, part
@@ -89,6 +91,14 @@ async def test_the_page_shows_it_and_the_button_does_it_once(door):
         assert "already answered" in again.text
         assert "Done" in (await browser.get(path)).text
     assert door.desk.parts == ["wheel"]
+
+
+async def test_control_a_page_that_escapes_nothing_is_noticed(door, monkeypatch):
+    careless = Environment(loader=page_module._template.environment.loader, autoescape=False).get_template("confirm.html")
+    monkeypatch.setattr(page_module, "_template", careless)
+    path = await link_to(door, await ask(door, note='<script>alert("1")</script>'))
+    async with page(door) as browser:
+        assert "<script" in (await browser.get(path)).text
 
 
 async def test_a_mail_scanner_that_follows_the_link_does_nothing(door):

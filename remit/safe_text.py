@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from functools import lru_cache
 
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and marks that count as printable and show as nothing."""
@@ -28,6 +29,7 @@ def safe(text: str) -> str:
     return "".join(map(_shown, plain))
 
 
+@lru_cache(maxsize=4_096)
 def _shown(char: str) -> str:
     # `isprintable` is false for the categories Cc, Cf, Cs, Co, Cn, Zl, Zp, and Zs but the space. Variation selectors
     # are printable and can carry hidden text.
@@ -46,6 +48,7 @@ def _one_script(word: str) -> str:
     return "".join(char if script in {own, ""} else _escape(char) for char, script in zip(word, scripts, strict=True))
 
 
+@lru_cache(maxsize=4_096)
 def _script(char: str) -> str:
     """Name the script of a letter; "" for digits, marks and letters that modify others, which every script has."""
     if not char.isalpha() or char in _INVISIBLE or unicodedata.category(char) == "Lm":

@@ -7,7 +7,8 @@ is held. What is kept is one entry for each reservation.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -17,8 +18,8 @@ from .report import Finding
 SLICES = 60
 KINDS = frozenset(["limit.reserved", "limit.released"])
 
-_Held = tuple[str, str]
-"""A call and its series."""
+_Taken = tuple[str, str, str, str, int, str]
+"""What a call took: the call, the limit, its series and key, how much, and which value of a distinct count."""
 
 
 class Usage:
@@ -26,9 +27,9 @@ class Usage:
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str], _Series] = {}
-        self._intended: dict[_Held, set[tuple[Json, ...]]] = defaultdict(set)
-        self._reserved: dict[_Held, set[tuple[Json, ...]]] = defaultdict(set)
-        self._held: Counter[_Held] = Counter()
+        self._intended: set[_Taken] = set()
+        self._reserved: set[_Taken] = set()
+        self._held: Counter[tuple[str, str]] = Counter()  # by call and series
         self._agreed: dict[tuple[str, str], int] = {}  # by call and limit, the most that people were asked to agree to
         self._covers: dict[tuple[str, str], int] = {}  # and the most that was reserved by that
 
@@ -40,7 +41,7 @@ class Usage:
                 yield from self._changed(_Change(leaf, event.kind, body))
             elif event.kind == "call.intended":
                 for one in body.get("reservations", ()):
-                    self._intended[str(event.call), one["series"]].add(_what(one))
+                    self._intended.add(_taken(event.call, one))
             elif event.kind == "call.decided":
                 for one in body["decision"]["requirements"]:
                     if "covers" in one:
@@ -52,30 +53,30 @@ class Usage:
         """Report what is missing, and what does not fit the calls; `states` says how each of them stands."""
         for series in self._series.values():
             yield from series.finish()
-        for held in sorted(self._intended.keys() | self._reserved.keys()):
-            call, name = held
-            for _ in self._intended[held] - self._reserved[held]:
-                yield Finding("reservation_missing", f"its intent reserves of {name}, but that series does not have it", call=call)
-            for _ in self._reserved[held] - self._intended[held]:
-                yield Finding("reservation_unasked", f"{name} was reserved from for it, but no intent of it says so", call=call)
+        for call, _, name, *_ in sorted(self._intended - self._reserved):
+            yield Finding("reservation_missing", f"its intent reserves of {name}, but that series does not have it", call=call)
+        for call, _, name, *_ in sorted(self._reserved - self._intended):
+            yield Finding("reservation_unasked", f"{name} was reserved from for it, but no intent of it says so", call=call)
+        for (call, name), held in self._held.items():
             state = states.get(call, State.NEW)
             ended = state in FINAL and state is not State.SUCCEEDED
-            if ended and self._held[held] > 0:
+            if ended and held > 0:
                 yield Finding("release_missing", f"it ended {state} and still holds what it took of {name}", call=call)
-            if not ended and held in self._held and self._held[held] < 1:
+            if not ended and held < 1:
                 yield Finding("release_unfounded", f"what it took of {name} was released, though it is {state}", call=call)
         for (call, limit), covers in self._covers.items():
             if covers > self._agreed.get((call, limit), 0):
                 yield Finding("limit_uncovered", f"it was let pass {limit} up to {covers}, which nobody was asked to agree to", call=call)
 
     def _changed(self, change: _Change) -> Iterator[Finding]:
-        body, held = change.body, (str(change.body["call"]), str(change.body["series"]))
+        body = change.body
+        taken = _taken(body["call"], body)
+        held, place = (taken[0], taken[2]), taken[2:4]
         if change.reserves:
-            self._reserved[held].add(_what(body))
+            self._reserved.add(taken)
             if "covers" in body:
                 _raise(self._covers, (held[0], body["limit"]), body["covers"])
         self._held[held] += 1 if change.reserves else -1
-        place = body["series"], body["key"]
         series = self._series.get(place) or self._series.setdefault(place, _Series(held[1]))
         yield from series.add(change)
 
@@ -180,8 +181,10 @@ class _Series:
         return sum(count > 0 for count in self.total.values()) if self._distinct else self.total[""]
 
 
-def _what(reservation: Mapping[str, Json]) -> tuple[Json, ...]:
-    return reservation["limit"], reservation["key"], reservation["takes"], reservation.get("member")
+def _taken(call: Json, told: Mapping[str, Json]) -> _Taken:
+    """Read what was taken; its words are kept once, however many calls say them."""
+    limit, series, key = (sys.intern(told[name]) for name in ("limit", "series", "key"))
+    return sys.intern(call), limit, series, key, int(told["takes"]), str(told.get("member", ""))
 
 
 def _raise(most: dict[tuple[str, str], int], place: tuple[str, str], value: int) -> None:

@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from remit.audit import Event, State, verify
 from remit.audit.series import Usage
@@ -138,3 +140,19 @@ def test_an_intent_reserves_what_its_decision_counted():
     assert codes(call().intended().succeeded()) == {"limit_unreserved"}
     assert codes(call().intended(reservations=[{**reserved[0], "takes": 1}]).succeeded()) == {"limit_unreserved", "reservation_missing"}
     assert codes(call().intended(reservations=reserved).succeeded()) == {"reservation_missing"}, "and the series must have it"
+
+
+_anything = st.none() | st.booleans() | st.integers(-2, 2) | st.text(max_size=2) | st.lists(st.integers(), max_size=1) | st.just({})
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 5), st.dictionaries(st.sampled_from([*honest().body(4), "at_most", "covers", "member"]), _anything)))
+)
+def test_no_body_makes_the_verifier_fail(changes):
+    kept = honest()
+    for number, changed in changes:
+        told = kept.tell("limit.reserved" if number % 2 else "limit.released")
+        told.body.update({**kept.body(number), "number": 6, **changed})
+        kept.tell("call.intended", "x", reservations=[changed])
+        kept.tell("call.decided", "x", decision={"requirements": [{"rule": LIMIT, **changed}]})
+    kept.codes()

@@ -253,7 +253,7 @@ class Runtime:
 
     @property
     def link_key(self) -> bytes:
-        """Give the key (32 bytes) that signs links to a confirmation; it can be had once the runtime has started."""
+        """Give the key (32 bytes) that seals links to a confirmation; it can be had once the runtime has started."""
         return self.parts.vault.hash("key", "link")
 
     async def cancel(self, call_id: str, *, by: str, reason: str = "") -> Outcome:
@@ -305,7 +305,7 @@ class Runtime:
     async def replay(self, candidate: Mapping[str, str] | str | Path, *, since: timedelta, progress: Progress | None = None) -> Replay:
         """Decide what was decided since then again, by a bundle that need not be in force: a folder, sources, or a kept one by digest.
 
-        Many are decided in processes of their own, so a script that asks for it guards its `__main__`. Raises `PolicyError` and `UnknownBundle`.
+        Raises `PolicyError` and `UnknownBundle`.
         """
         await self.start()
         policies, begun = self.bundles.read(candidate), self.parts.clock.now() - since // timedelta(microseconds=1)

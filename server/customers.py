@@ -58,5 +58,5 @@ async def make_link(call_id: CallId, sent: Annotated[LinkWanted, Body()], runtim
         raise ApprovalNotOpen(f"this confirmation is {asked.state}")
     now, until = runtime.parts.clock.now() // SECOND, int(datetime.fromisoformat(asked.until).timestamp())
     expires = min(now + sent.within, until)
-    token = Link(asked.call, sent.subject, asked.digest, expires).sign(runtime.link_key)
+    token = Link(asked.call, sent.subject, asked.digest, expires).seal(runtime.link_key)
     return LinkBody(path=f"/confirm/{token}", until=to_text(expires * SECOND))

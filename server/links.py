@@ -1,6 +1,7 @@
-"""The link that a customer confirms by: a signed token, good for one call, one digest, one customer, and a short time.
+"""The link that a customer confirms by: a sealed token, good for one call, one digest, one customer, and a short time.
 
-A token says who asks and what was shown; whether the call still waits for that answer, only the runtime knows.
+A token says who asks and what was shown, to nobody but us: addresses end up in logs. Whether the call still waits for that answer,
+only the runtime knows.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from dataclasses import dataclass
 
 from joserfc import jwt
 from joserfc.errors import ExpiredTokenError, JoseError
+from joserfc.jwe import JWERegistry
 from joserfc.jwk import OctKey
 
 from .problems import RequestRefused
 
 AUDIENCE = "remit:customer"
 _LONGEST = 4_096
-_ALGORITHM = "HS256"
+_SEALED = {"alg": "dir", "enc": "A256GCM"}
 
 
 class LinkInvalid(RequestRefused):
@@ -41,10 +43,10 @@ class Link:
     digest: str
     expires: int
 
-    def sign(self, key: bytes) -> str:
+    def seal(self, key: bytes) -> str:
         """Give the token."""
         claims = {"aud": AUDIENCE, "call": self.call, "sub": self.subject, "digest": self.digest, "exp": self.expires}
-        return jwt.encode({"alg": _ALGORITHM}, claims, OctKey.import_key(key))
+        return jwt.encode(_SEALED, claims, OctKey.import_key(key), list(_SEALED.values()), JWERegistry())
 
     @classmethod
     def read(cls, token: str, key: bytes, now: int) -> Link:
@@ -52,7 +54,7 @@ class Link:
         if len(token) > _LONGEST:
             raise LinkInvalid
         try:
-            claims = jwt.decode(token, OctKey.import_key(key), algorithms=[_ALGORITHM]).claims
+            claims = jwt.decode(token, OctKey.import_key(key), list(_SEALED.values()), JWERegistry()).claims
             essential = {name: {"essential": True} for name in ("call", "sub", "digest", "exp")}
             jwt.JWTClaimsRegistry(now=now, **essential, aud={"essential": True, "value": AUDIENCE}).validate(claims)  # type: ignore[arg-type]
         except ExpiredTokenError:

@@ -1,12 +1,15 @@
 """The customer's link: one call, one digest, one answer, a short time; looking changes nothing, and nothing on the page runs."""
 
 import asyncio
+import base64
 import re
 from html import unescape
+from types import MappingProxyType
 
 import pytest
 from jinja2 import Environment
 from joserfc import jwt
+from joserfc.jwe import JWERegistry
 from joserfc.jwk import OctKey
 
 from remit.server import page as page_module
@@ -20,16 +23,23 @@ LINK = Link("call_1", "cus_1", "d" * 64, 2_000)
 
 
 def test_a_link_says_what_it_was_made_for():
-    assert Link.read(LINK.sign(KEY), KEY, 1_999) == LINK
+    assert Link.read(LINK.seal(KEY), KEY, 1_999) == LINK
 
 
-def forged(**changed):
+def test_a_link_tells_nobody_whose_it_is():
+    parts = [base64.urlsafe_b64decode(part + "==") for part in LINK.seal(KEY).split(".")]
+    assert not any(word in part for part in parts for word in (b"cus_1", b"call_1", b"sub"))
+
+
+def forged(header=MappingProxyType({"alg": "dir", "enc": "A256GCM"}), **changed):
     claims = {"aud": AUDIENCE, "call": "call_1", "sub": "cus_1", "digest": "d", "exp": 2_000} | changed
-    return jwt.encode({"alg": "HS256"}, {name: value for name, value in claims.items() if value is not None}, OctKey.import_key(KEY))
+    kept = {name: value for name, value in claims.items() if value is not None}
+    registry = JWERegistry(algorithms=[*header.values()]) if "enc" in header else None
+    return jwt.encode(dict(header), kept, OctKey.import_key(KEY), registry=registry)
 
 
 FORGED = {
-    "another key": LINK.sign(OTHER),
+    "another key": LINK.seal(OTHER),
     "another audience": forged(aud="remit:step-up"),
     "no audience": forged(aud=None),
     "no end": forged(exp=None),
@@ -38,8 +48,10 @@ FORGED = {
     "no call": forged(call=None),
     "a number for a call": forged(call=5),
     "a list for a subject": forged(sub=["cus_1"]),
-    "cut off": LINK.sign(KEY)[:-2],
-    "unsigned": "eyJhbGciOiJub25lIn0." + LINK.sign(KEY).split(".")[1] + ".",
+    "cut off": LINK.seal(KEY)[:-2],
+    "signed only": forged(header={"alg": "HS256"}),
+    "another cipher": forged(header={"alg": "dir", "enc": "A128CBC-HS256"}),
+    "unsigned": "eyJhbGciOiJub25lIn0." + forged(header={"alg": "HS256"}).split(".")[1] + ".",
     "nothing": "",
     "rubbish": "..",
     "long": "x" * 100_000,
@@ -59,7 +71,7 @@ def test_control_the_forger_makes_good_links_too():
 
 def test_a_link_ends():
     with pytest.raises(LinkExpired):
-        Link.read(LINK.sign(KEY), KEY, 2_001)
+        Link.read(LINK.seal(KEY), KEY, 2_001)
 
 
 async def link_to(door, call, subject="cus_1", **more):
@@ -174,8 +186,8 @@ async def test_of_two_clicks_at_once_one_counts_and_not_for_the_new_price(door):
 async def test_a_link_is_for_the_form_that_it_was_made_for(door):
     call = await ask(door)
     path = await link_to(door, call)
-    wrong = Link(call, "cus_1", "0" * 64, 4_000_000_000).sign(door.runtime.link_key)
-    other = Link(call, "cus_9", "0" * 64, 4_000_000_000).sign(door.runtime.link_key)
+    wrong = Link(call, "cus_1", "0" * 64, 4_000_000_000).seal(door.runtime.link_key)
+    other = Link(call, "cus_9", "0" * 64, 4_000_000_000).seal(door.runtime.link_key)
     async with page(door) as browser:
         shown = await browser.get(path)
         for token, status in ((wrong, 200), (other, 404), ("rubbish", 404)):

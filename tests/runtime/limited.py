@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from remit.runtime import Runtime
 
 CAP = "{id: budget, measure: arguments.amount, currency: EUR, window: 1h, at_most: 10000, say: That is enough for now.}"
@@ -24,7 +26,5 @@ def held(runtime: Runtime) -> dict[str, int]:
 
 def told(runtime: Runtime, kind: str) -> list[dict[str, Any]]:
     """The bodies of the events of a kind, in the order of their numbers where they have some."""
-    import orjson
-
     rows = runtime.parts.store.rows("SELECT leaf FROM event WHERE kind = ? ORDER BY position", (kind,))
     return [orjson.loads(leaf)["body"] for (leaf,) in rows]

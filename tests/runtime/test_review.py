@@ -1,0 +1,34 @@
+"""What an approver is told before answering: what will run, why it stopped, and what was done for the same person before."""
+
+from tests.runtime.asking import TELLING, approve, asking, waits
+from tests.runtime.bank import asks, session
+
+
+async def test_an_approver_sees_what_will_run_why_it_stopped_and_what_was_before(world):
+    world.bank.payments["pay_1"].memo = "lamp"
+    because = "  - {id: large, then: require_approval, approval: {by: finance, escalate: {after: 1h, to: support}}, reason: It is much.}\n"
+    cheap = because.replace("then:", "when: 'arguments.amount.currency != \"EUR\" || arguments.amount.minor > 700', then:", 1)
+    async with asking(world, cheap).running(TELLING) as runtime:
+        for number in range(2, 14):
+            await runtime.submit(asks("transfer", f"pay_{number}", "5.00"), session())
+        world.bank.payments["pay_20"].customer = "zoe"
+        await runtime.submit(asks("transfer", "pay_20", "5.00"), session(subject="zoe"))
+        review = await runtime.review(await waits(runtime))
+        assert "lamp" in review.summary.sentence
+        assert ("payments/large", "It is much.") in [(one["rule"], one["reason"]) for one in review.matched]
+        assert review.errors == () and len(review.earlier) == 10
+        assert all(one["state"] == "succeeded" and one["action"] == "transfer" for one in review.earlier)
+        [asked] = review.call.requirements
+        assert (asked["can"], asked["answers"], asked["escalates"]["to"]) == (["fay", "finn"], [], "support")
+
+
+async def test_an_inbox_says_who_has_answered_and_who_still_can(world):
+    async with asking(world, approve("a", "finance", 2), approve("b", "support")).running() as runtime:
+        call_id = await waits(runtime)
+        await runtime.vote(call_id, person="fay", answer="approve")
+        [view] = await runtime.inbox()
+        by_role = {one["by"]: one for one in view.requirements}
+        assert [one["person"] for one in by_role["finance"]["answers"]] == ["fay"]
+        assert (by_role["finance"]["can"], by_role["support"]["can"]) == (["finn"], ["sam"])
+        await runtime.vote(call_id, person="finn", answer="approve")
+        assert [one["for"] for one in (await runtime.get(call_id)).waiting] == ["approval by support"]

@@ -8,7 +8,9 @@ refusal proves anything: only a replay under the same key, or a look-up.
 from __future__ import annotations
 
 import inspect
+import logging
 import random
+import traceback
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -21,6 +23,8 @@ from .outcome import problem
 from .phases import context, provider_key
 from .recorded import parted_result, plain
 from .work import Lingering, Parts, Work
+
+log = logging.getLogger("remit.execution")
 
 SECOND = 1_000_000
 KEY_LIFE_USED = 0.8
@@ -91,6 +95,9 @@ def _meaning(work: Work, error: Exception, told: Context) -> Settlement:
         case Unsure():
             return Unknown("the handler is not sure", said=plain(error.message))
         case _:
+            # Its message may be about the customer; its place is the developer's.
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            log.error("call %s: the handler raised %s at %s:%s", work.call.id, type(error).__name__, at.filename, at.lineno)
             return Unknown(f"the handler raised {type(error).__name__}")
 
 

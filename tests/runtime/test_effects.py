@@ -66,6 +66,13 @@ async def test_whatever_is_not_known_to_be_harmless_is_unknown(runtime, world, n
     assert kinds(await runtime.view(outcome.call_id))[-2:] == ["call.intended", "call.became_unknown"]
 
 
+async def test_a_bug_in_a_handler_is_logged_with_its_place_and_without_its_words(runtime, world, caplog):
+    world.bank.plan.append(raising(TypeError("Ada Lovelace is no number")))
+    outcome = await runtime.submit(asks(ONCE), session())
+    (told,) = [one.getMessage() for one in caplog.records if one.name == "remit.execution"]
+    assert outcome.call_id in told and "TypeError" in told and "bank.py:" in told and "Ada" not in caplog.text
+
+
 @pytest.mark.parametrize("name", ALL)
 async def test_a_handler_that_hangs_is_unknown_at_its_deadline(world, name):
     async with world.running(hasty()) as runtime:

@@ -74,8 +74,8 @@ async def confirm(parts: Parts, call_id: str, *, subject: str, answer: Answer, d
         asked = open_for(parts, call, "confirmation", digest=digest)
         if shown is not None and any(one.shown != shown for one in asked):
             raise ApprovalNotOpen("what was shown has changed since; look at it again")
-        shown = {"shown": asked[0].shown} if asked[0].shown else {}  # what was asked by an earlier version kept none
-        said = Draft("call.confirmed", {"digest": call.digest, "answer": answer, **shown})
+        told = {"shown": asked[0].shown} if asked[0].shown else {}  # what was asked by an earlier version kept none
+        said = Draft("call.confirmed", {"digest": call.digest, "answer": answer, **told})
         try:
             return await (grant(parts, call, said, asked) if answer == "approve" else decline(parts, call, said, asked[0]))
         except Conflict:

@@ -32,7 +32,7 @@ from .effects import claim_writes
 from .journal import Conflict
 from .outcome import WORDS, problem
 from .recorded import parted_arguments, without_secrets
-from .requirements import ask, keep, needs_of, rests, standing, voided
+from .requirements import Standing, ask, keep, needs_of, rests, standing, voided
 from .shadow import beside
 from .statements import Write
 from .step_up import impossible
@@ -119,17 +119,26 @@ async def hold(parts: Parts, work: Work) -> Work:
     if not work.stored and not needs_of(work):
         return work
     stands = standing(parts, work)
-    work = voided(work, stands)
+    if stands.ask and (refused := await _unmeetable(parts, work, stands)):
+        return refused
+    work, granted = keep(parts, voided(work, stands), stands)
     if not stands.unmet:
-        work, granted = keep(parts, work, stands)
         return work.evolve(granted=granted)
-    for need in stands.unmet if stands.ask else ():
-        if need.kind == "step_up" and (why := await impossible(parts, work.session, need.assurance)):
-            return deny(work, "step_up_impossible", why=why)
-    if stands.ask and (why := nobody_can(parts, work, [need.seats for need in needs_of(work) if need.kind == "approval"])):
-        return deny(work, "nobody_can_approve", why=why)
-    work = keep(parts, work, stands)[0]
     return claim_writes(ask(parts, work, stands) if stands.ask else rests(work, stands.already))
+
+
+async def _unmeetable(parts: Parts, work: Work, stands: Standing) -> Work | None:
+    """Refuse what nobody could ever agree to, or what can't be asked for just now."""
+    assurance = max((need.assurance for need in stands.unmet if need.kind == "step_up"), default=None)
+    if assurance is not None:
+        try:
+            why = await within(work.action.deadline, impossible(parts, work.session, assurance))
+        except Exception:  # noqa: BLE001 - the developer's code, or the network behind it
+            return _without_facts(parts, work)
+        if why:
+            return deny(work, "step_up_impossible", why=why)
+    why = nobody_can(parts, work, [need.seats for need in needs_of(work) if need.kind == "approval"])
+    return deny(work, "nobody_can_approve", why=why) if why else None
 
 
 async def intend(parts: Parts, work: Work) -> Work:

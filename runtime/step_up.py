@@ -61,18 +61,22 @@ async def send_code(parts: Parts, call_id: str, *, subject: str) -> CodeSent:
     anybody but the customer; `ApprovalNotOpen` and `CallNotFound`.
     """
     call, asked = _open(parts, call_id, subject)
-    asked_first, codes = asked[0], parts.step_up.codes if parts.step_up else None
-    if codes is None or (to := await codes.reached(subject)) is None:
+    first, codes = asked[0], parts.step_up.codes if parts.step_up else None
+    try:
+        to = await codes.reached(subject) if codes else None
+    except Exception as error:  # the developer's code, or the network behind it
+        raise CodeNotSent("the code could not be sent") from error
+    if codes is None or to is None:
         raise CodeNotSent("there is no address to which a code could be sent")
-    last, now = parts.store.code(asked_first.id), parts.clock.now()
+    last, now = parts.store.code(first.id), parts.clock.now()
     sent = last.sent if last else 0
     if sent >= MOST_CODES:
         raise CodeNotSent("no more codes are sent for this")
     if last is not None and now < last.sent_at + PAUSE:
         raise CodeNotSent("a code was sent a moment ago; wait half a minute before asking for another")
     code = f"{secrets.randbelow(1_000_000):06d}"
-    until = min(now + CODE_LIFE, asked_first.deadline_at)
-    row = (call.tenant, asked_first.id, sent + 1, _hash(parts, asked_first, sent + 1, code), 0, now, until, 0)
+    until = min(now + CODE_LIFE, first.deadline_at)
+    row = (call.tenant, first.id, sent + 1, _hash(parts, first, sent + 1, code), 0, now, until, 0)
     try:
         await parts.store.commit([Write("code.put", row)])  # counted before it leaves
     except Conflict:

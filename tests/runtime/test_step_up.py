@@ -302,6 +302,19 @@ async def test_what_nobody_could_prove_is_refused_at_the_call(world, pigeons, wh
         assert event["body"]["why"] and (await runtime.verify()).ok
 
 
+async def test_where_codes_go_cannot_be_looked_up_for_a_moment(world, pigeons, monkeypatch):
+    async def down(subject: str) -> str | None:
+        raise ConnectionError("down")
+
+    async with asking(world, PROVE).running(step_up=StepUp(codes=pigeons)) as runtime:
+        call_id = await waits(runtime)
+        monkeypatch.setattr(pigeons, "reached", down)
+        with pytest.raises(CodeNotSent):
+            await runtime.send_code(call_id, subject="kay")
+        denied = await runtime.submit(asks("transfer", "pay_2"), session())
+        assert (denied.state, denied.error.code, denied.error.retry) == (State.DENIED, "facts_unavailable", "later")
+
+
 @pytest.mark.parametrize(("locale", "word"), [("de-AT", "Ihr Code"), ("en", "Your code"), (None, "Your code"), ("fr", "Your code")])
 async def test_the_mail_goes_to_the_address_on_file_in_the_customers_language(world, locale, word):
     async def address_of(subject: str) -> str | None:

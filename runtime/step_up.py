@@ -118,7 +118,8 @@ async def _proof(parts: Parts, call: Call, asked: Requirement, subject: str, cod
     if code is not None:
         return Proof("code", ways.assurance, await _tried(parts, asked, code))
     now, since = parts.clock.now() // SECOND, asked.created_at // SECOND
-    if (assurance := ways.proved(token or "", subject=subject, call=call.id, now=now, asked=since)) is None:
+    assurance = ways.tokens.proved(token or "", subject=subject, call=call.id, now=now, asked=since) if ways.tokens else None
+    if assurance is None:
         raise CodeNotAccepted
     return Proof("token", assurance)
 

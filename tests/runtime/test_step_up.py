@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import warnings
 from dataclasses import dataclass, field
 
 import pytest
@@ -281,6 +282,14 @@ async def test_keys_of_other_types_as_pem(world, key, algorithm):
         call_id = await waits(runtime)
         signed = token(world, call_id, key=key, algorithm=algorithm)
         assert (await runtime.step_up(call_id, subject="kay", token=signed)).state is State.SUCCEEDED
+
+
+async def test_the_older_name_of_the_algorithm_is_understood(proving, world):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        call_id = await waits(proving)
+        signed = token(world, call_id, algorithm="EdDSA")
+    assert (await proving.step_up(call_id, subject="kay", token=signed)).state is State.SUCCEEDED
 
 
 @pytest.mark.parametrize("key", ["no key", {"kty": "oct", "k": "c2VjcmV0"}, b""], ids=str)

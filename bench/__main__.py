@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from . import commits, decisions, history, limits, one_caller, starting, throughput, verifying
+from . import commits, decisions, history, limits, one_caller, replay, starting, throughput, verifying
 from .machine import facts
 from .report import page, show
 from .sampling import FULL, QUICK, Measurement, Sizes
@@ -36,6 +36,7 @@ MEASUREMENTS: dict[str, Callable[[Sizes, Path], Awaitable[Measurement]]] = {
     "starting": starting.measure,
     "history": history.measure,
     "verifying": verifying.measure,
+    "replay": replay.measure,
 }
 
 

@@ -164,7 +164,7 @@ def _show_replay(found: Replay, most: int, as_json: bool, what: str) -> None:
         "decided again": f"{found.decided:,} calls, {what}",
         "decided otherwise": f"{len(found.flips):,}",
         **{f"  {way}": _way(found, way, number) for way, number in found.ways.items()},
-        "approvals a day": f"{before:.1f} -> {after:.1f}" if before or after else "",
+        "approvals a day": f"{before:.2f} -> {after:.2f}" if before or after else "",
         "by rule": [f"{name} {number}" for name, number in found.rules.items()],
         "sealed for good": found.sealed or "",
         **dict(sorted(found.undecided.items())),

@@ -15,7 +15,6 @@ from .values import moment, shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.text import Text
 
     from ..policies import EvaluationError, Explained, Headroom
     from ..runtime.decided import Explained as ExplainedCall
@@ -43,7 +42,7 @@ def explain(
 def _shown(found: ExplainedCall, every: bool) -> Iterator[RenderableType]:
     explanation, decision = found.explanation, found.explanation.decision
     fields = {
-        "call": found.call,
+        "call": f"{found.call}, now {found.state}",
         "decided (UTC)": moment(found.at),
         "by bundle": f"{found.bundle.digest[:12]}, written by {found.bundle.author}",
         "because": decision.reason,
@@ -51,7 +50,7 @@ def _shown(found: ExplainedCall, every: bool) -> Iterator[RenderableType]:
         "the same again": "yes" if found.reproduced else "NO: this is not what was recorded",
     }
     style = "green" if decision.allowed and found.reproduced else "red"
-    yield panel("allowed" if decision.allowed else "denied", fields, style=style)
+    yield panel(f"{found.action}: {'allowed' if decision.allowed else 'denied'}", fields, style=style)
     counted = {one.rule for one in decision.matched}
     yield from _rules("What counted", (one for one in explanation.rules if one.rule in counted), counted=True)
     if every:
@@ -73,7 +72,7 @@ def _rules(title: str, rules: Iterable[Explained], *, counted: bool) -> Iterator
         yield from _rule(one, counted)
 
 
-def _rule(one: Explained, counted: bool) -> Iterator[Text]:
+def _rule(one: Explained, counted: bool) -> Iterator[RenderableType]:
     from rich.text import Text
 
     mark, style = ("●", _STYLES.get(one.then, "yellow")) if counted else ("○", "dim")
@@ -81,13 +80,13 @@ def _rule(one: Explained, counted: bool) -> Iterator[Text]:
     head.append(one.rule, style="bold").append(f"  {one.then}", style=style).append(f"  {one.path}:{one.line}", style="dim")
     yield head
     if not isinstance(one.result, bool):
-        yield _text(f"  can't be evaluated: {safe(one.result.message)}", style="red")
+        yield _text(f"can't be evaluated: {safe(one.result.message)}", style="red", indent=2)
     if one.condition != "true":
-        yield _text(f"  {_line(one.condition)}")
+        yield _text(_line(one.condition), indent=2)
     for text, result in one.parts if not counted else ():
-        yield _text(f"  {_sign(result)} {_line(text)}", style="dim" if result is True else "")
+        yield _text(f"{_sign(result)} {_line(text)}", style="dim" if result is True else "", indent=4)
     for path, value in one.values.items():
-        yield _text(f"    {path} = {shown(value) if value is not None else 'missing'}", style="cyan")
+        yield _text(f"{path} = {shown(value) if value is not None else 'missing'}", style="cyan", indent=4)
 
 
 def _limit(name: str, where: str, one: Headroom | EvaluationError) -> tuple[Any, ...]:
@@ -113,7 +112,8 @@ def _line(condition: str) -> str:
     return safe(" ".join(condition.split()))
 
 
-def _text(text: str, style: str = "") -> Text:
+def _text(text: str, style: str = "", indent: int = 0) -> RenderableType:
+    from rich.padding import Padding
     from rich.text import Text
 
-    return Text(text, style=style)
+    return Padding(Text(text, style=style), (0, 0, 0, indent), expand=False)

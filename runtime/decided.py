@@ -47,6 +47,8 @@ class Explained:
     """Why a call was decided as it was, by the bundle of then; `reproduced` says that this gives the recorded decision again."""
 
     call: str
+    action: str
+    state: str
     at: str
     bundle: Bundle
     explanation: Explanation
@@ -54,7 +56,14 @@ class Explained:
 
     def to_json(self) -> dict[str, Any]:
         """Give a JSON value."""
-        told = {"call": self.call, "at": self.at, "policy": self.bundle.digest, "author": self.bundle.author}
+        told = {
+            "call": self.call,
+            "action": self.action,
+            "state": self.state,
+            "at": self.at,
+            "policy": self.bundle.digest,
+            "author": self.bundle.author,
+        }
         return told | {"reproduced": self.reproduced, **self.explanation.to_json()}
 
 
@@ -77,7 +86,7 @@ def explain_call(parts: Parts, bundles: Bundles, call_id: str) -> Explained:
         raise AuditError(f"what {call_id} was decided by is sealed for good, so it can't be explained any more")
     explanation = explain(bundles.get(found.policy), Inputs.from_json(found.inputs))
     same = explanation.decision.to_json() == found.decision
-    return Explained(call_id, to_text(found.at), bundles.find(found.policy), explanation, same)
+    return Explained(call_id, found.action, call.state.value, to_text(found.at), bundles.find(found.policy), explanation, same)
 
 
 def _decided(parts: Parts, row: Any) -> Decided:

@@ -1,48 +1,28 @@
-"""Decide recorded calls again under another bundle, and say what differs: in this process, or in workers that load it themselves."""
+"""Decide many recorded calls again, in two processes that have the policies only."""
 
 from __future__ import annotations
 
+import os
+import pickle
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import get_context
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from queue import SimpleQueue
+from subprocess import PIPE, Popen
 
 import orjson
 
-from ..policies import ActionShape, Decision, Inputs, Policies, decide, load
+from ..policies import ActionShape, Policies
+from ..policies.again import Again, Asked, decide_again
 
-CHUNK = 500
+CHUNK = 2_000
 WORKERS = 2
 IN_FLIGHT = 3 * WORKERS
-FEW = 4 * CHUNK
+FEW = CHUNK
 """Fewer are decided here: to start workers takes longer."""
-
-DENIED, ALLOWED, MORE, LESS, OTHERWISE = "allowed -> denied", "denied -> allowed", "asks more", "asks less", "asks otherwise"
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """A call decided again: the approvals that it asks for now, and if it flips, which way, by which rules, and why."""
-
-    approvals: int
-    way: str = ""
-    rules: tuple[str, ...] = ()
-    reason: str = ""
-
-
-Asked = tuple[Mapping[str, Any], Mapping[str, Any]]
-"""Recorded inputs, and the recorded decision."""
-
-
-def decide_again(policies: Policies, inputs: Mapping[str, Any], before: Mapping[str, Any]) -> Again:
-    """Decide once more, and compare."""
-    now = decide(policies, Inputs.from_json(inputs))
-    approvals = sum(one.kind == "approval" for one in now.requirements)
-    then = Decision.from_json(before)
-    flips = way(then, now)
-    return Again(approvals, flips, differing(then, now), now.reason) if flips else Again(approvals)
+_SERVE = f"from {decide_again.__module__} import serve; serve()"
 
 
 def all_again(policies: Policies, known: Mapping[str, ActionShape], asked: Iterator[Asked]) -> Iterator[Again]:
@@ -51,16 +31,51 @@ def all_again(policies: Policies, known: Mapping[str, ActionShape], asked: Itera
     if len(first) < FEW:
         yield from (decide_again(policies, *one) for one in first)
         return
-    shapes = {name: known[name] for name in known}
-    with ProcessPoolExecutor(WORKERS, get_context("spawn"), _prepare, (dict(policies.sources), shapes)) as workers:
+    with ExitStack() as stack:
+        free: SimpleQueue[_Worker] = SimpleQueue()
+        for _ in range(WORKERS):
+            free.put(stack.enter_context(closing(_Worker(policies.sources, known))))
+        threads = stack.enter_context(ThreadPoolExecutor(WORKERS))
         under_way: deque[Future[list[Again]]] = deque()
-        chunks = (first[start : start + CHUNK] for start in range(0, FEW, CHUNK))
-        for chunk in _then(chunks, asked):
-            under_way.append(workers.submit(_work, orjson.dumps(chunk)))
+        for chunk in _then((first[start : start + CHUNK] for start in range(0, FEW, CHUNK)), asked):
+            under_way.append(threads.submit(_asked, free, chunk))
             if len(under_way) >= IN_FLIGHT:
                 yield from under_way.popleft().result()
         while under_way:
             yield from under_way.popleft().result()
+
+
+class _Worker:
+    """A process that decides; a plain one, because those of `multiprocessing` would run the caller's own script again."""
+
+    def __init__(self, sources: Mapping[str, str], known: Mapping[str, ActionShape]) -> None:
+        command, path = [sys.executable, "-c", _SERVE], os.pathsep.join(sys.path)
+        self._process = Popen(command, stdin=PIPE, stdout=PIPE, env={**os.environ, "PYTHONPATH": path})  # noqa: S603 - this very package
+        self._tell((dict(sources), dict(known)))
+
+    def ask(self, chunk: list[Asked]) -> list[Again]:
+        """Let it decide, and wait for that."""
+        self._tell(orjson.dumps(chunk))
+        assert self._process.stdout is not None
+        answers: list[Again] = pickle.load(self._process.stdout)  # noqa: S301 - what our own process says
+        return answers
+
+    def close(self) -> None:
+        """Let it end."""
+        self._process.communicate()
+
+    def _tell(self, what: object) -> None:
+        assert self._process.stdin is not None
+        pickle.dump(what, self._process.stdin)
+        self._process.stdin.flush()
+
+
+def _asked(free: SimpleQueue[_Worker], chunk: list[Asked]) -> list[Again]:
+    worker = free.get()
+    try:
+        return worker.ask(chunk)
+    finally:
+        free.put(worker)
 
 
 def _then(chunks: Iterable[list[Asked]], more: Iterator[Asked]) -> Iterator[list[Asked]]:
@@ -71,40 +86,3 @@ def _then(chunks: Iterable[list[Asked]], more: Iterator[Asked]) -> Iterator[list
 
 def _take(asked: Iterator[Asked], most: int) -> list[Asked]:
     return [one for _, one in zip(range(most), asked, strict=False)]
-
-
-_loaded: list[Policies] = []
-"""What this worker process decides by."""
-
-
-def _prepare(sources: Mapping[str, str], known: Mapping[str, ActionShape]) -> None:
-    _loaded.append(load(sources, known))
-
-
-def _work(chunk: bytes) -> list[Again]:
-    return [decide_again(_loaded[0], *one) for one in orjson.loads(chunk)]
-
-
-def way(then: Decision, now: Decision) -> str | None:
-    """Say which way a decision flips; None where it does not."""
-    if then.allowed != now.allowed:
-        return ALLOWED if now.allowed else DENIED
-    before, after = _asks(then), _asks(now)
-    if before == after:
-        return None
-    return MORE if before < after else LESS if after < before else OTHERWISE
-
-
-def differing(then: Decision, now: Decision) -> tuple[str, ...]:
-    """Name the rules, limits and prerequisites that counted in one of two decisions only."""
-    return tuple(sorted(_counted(then) ^ _counted(now)))
-
-
-def _asks(decision: Decision) -> frozenset[tuple[Any, ...]]:
-    """Give what is asked for, whatever rule it is asked by; of equal ones, how many."""
-    asked = [(one.kind, one.by, one.votes, one.assurance) for one in decision.requirements]
-    return frozenset((*one, number) for place, one in enumerate(asked) for number in [asked[:place].count(one)])
-
-
-def _counted(decision: Decision) -> set[str]:
-    return {one.rule for one in decision.matched} | {one.limit for one in decision.limits if one.exceeded} | set(decision.missing)

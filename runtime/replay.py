@@ -15,11 +15,12 @@ import orjson
 
 from ..errors import RemitError
 from ..policies import Inputs, Measured, Policies, measure
+from ..policies.again import Asked
 from .bundles import Bundles
 from .clock import to_text
 from .control import known_shapes
 from .decided import Decided, decided_since
-from .flips import Asked, all_again
+from .flips import all_again
 from .series import SLICES, width_of
 from .work import Parts
 
@@ -139,16 +140,25 @@ def shadowed(parts: Parts, digest: str) -> Replay:
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanting:
+    """What a candidate looks at and the bundle of then did not: facts, limits, or something without which nothing can be said."""
+
+    why: str | None
+    facts: frozenset[str]
+    limits: frozenset[str]
+
+
 class _Source:
     """Give what is to be decided again, completed by what was used of limits that were not in force then."""
 
     def __init__(self, parts: Parts, bundles: Bundles, candidate: Policies, since: int) -> None:
         self._parts, self._bundles, self._candidate, self._since = parts, bundles, candidate, since
         self._then: dict[str, Policies | None] = {}
-        self._new: dict[tuple[str, str, str], frozenset[str]] = {}
+        self._known: dict[tuple[str, str], _Wanting] = {}
         self._usage = _Usage()
         self.under_way: deque[Decided] = deque()
-        sql = "SELECT count(DISTINCT call) FROM event WHERE tenant = ? AND kind = 'call.decided' AND at >= ?"
+        sql = "SELECT count(*) FROM event WHERE tenant = ? AND kind = 'call.decided' AND at >= ?"
         self.total: int = next(parts.store.scan(sql, (parts.store.tenant, since)))[0]
 
     def asked(self, result: Replay) -> Iterator[Asked]:
@@ -170,7 +180,7 @@ class _Source:
     def _completed(self, one: Decided) -> Mapping[str, Any]:
         """Add what was used of each new limit, and then what this call took of it, if it was done."""
         assert one.inputs is not None
-        if not (new := self._new_limits(one)):
+        if not (new := self._wanting(one.policy, one.action).limits):
             return one.inputs
         takes = [each for each in measure(self._candidate, Inputs.from_json(one.inputs)) if each.limit in new]
         usage = {**one.inputs.get("usage", {}), **{each.limit: self._usage.before(each, one.at) for each in takes}}
@@ -181,27 +191,25 @@ class _Source:
     def _why_not(self, one: Decided) -> str | None:
         """Say what is not known; None where nothing is missing."""
         assert one.inputs is not None
-        tenant, guard, then = self._parts.store.tenant, self._parts.guards.get(one.action), self._policies(one.policy)
-        if guard is None:
-            return f"the action {one.action} is not there any more"
-        loaded = one.inputs["facts"].keys() | (then.facts_for(one.action, tenant) | guard.facts if then else frozenset())
-        if missing := sorted(self._candidate.facts_for(one.action, tenant) - loaded):
-            return f"the fact {missing[0]} of {one.action} was not loaded then"
-        if self._candidate.asks_done(one.action, tenant) and not (then and then.asks_done(one.action, tenant)):
-            return f"what came before {one.action} in its conversation was not looked at then"
+        wanting = self._wanting(one.policy, one.action)
+        if wanting.why or not wanting.facts <= one.inputs["facts"].keys():
+            return wanting.why or f"the fact {min(wanting.facts - one.inputs['facts'].keys())} of {one.action} was not loaded then"
         return None
 
-    def _new_limits(self, one: Decided) -> frozenset[str]:
-        """Name the limits of the candidate that were not in force, or counted otherwise, when this was decided."""
-        tenant = self._parts.store.tenant
-        place = (one.policy, one.action, tenant)
-        if place not in self._new:
-            then = self._policies(one.policy)
-            known = {_counted(each) for each in then.limits_for(one.action, tenant)} if then else set()
-            self._new[place] = frozenset(
-                each.name for each in self._candidate.limits_for(one.action, tenant) if _counted(each) not in known
-            )
-        return self._new[place]
+    def _wanting(self, policy: str, action: str) -> _Wanting:
+        """Compare what the candidate looks at with what was looked at under the bundle of then; said once for each action."""
+        if found := self._known.get((policy, action)):
+            return found
+        tenant, guard, then = self._parts.store.tenant, self._parts.guards.get(action), self._policies(policy)
+        why, loaded = None, (then.facts_for(action, tenant) | guard.facts) if then and guard else frozenset()
+        if guard is None:
+            why = f"the action {action} is not there any more"
+        elif self._candidate.asks_done(action, tenant) and not (then and then.asks_done(action, tenant)):
+            why = f"what came before {action} in its conversation was not looked at then"
+        counted = {_counted(each) for each in then.limits_for(action, tenant)} if then else set()
+        limits = frozenset(each.name for each in self._candidate.limits_for(action, tenant) if _counted(each) not in counted)
+        found = self._known[policy, action] = _Wanting(why, self._candidate.facts_for(action, tenant) - loaded, limits)
+        return found
 
     def _policies(self, digest: str) -> Policies | None:
         """Give the bundle of then; None where it can't be loaded any more."""

@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from ..policies import Decision, Inputs, Policies, decide
+from ..policies.again import differing, way
 from .deadline import within
-from .flips import differing, way
 from .usage import count
 from .work import Parts, Work
 

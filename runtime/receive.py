@@ -53,7 +53,7 @@ async def receive(parts: Parts, submission: Submission, action: Action, argument
     effect_key = parts.vault.hash("effect", effect_text) if effect_text else None
     call = Call(
         tenant=session.tenant,
-        id=new_id("call"),
+        id=new_id("call", now),
         version=0,
         state=State.NEW,
         action=action.name,

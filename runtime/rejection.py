@@ -87,7 +87,7 @@ class Rejections:
     async def _write(self, submission: Submission, problem: Problem, now: int) -> str:
         parts, session = self._parts, submission.session
         owner = await parts.vault.subject(session.subject)
-        call_id, name = new_id("call"), readable_name(submission.tool_call.name) or ""
+        call_id, name = new_id("call", now), readable_name(submission.tool_call.name) or ""
         action = parts.catalog.get(name)
         call = Call(
             tenant=session.tenant,

@@ -215,7 +215,7 @@ def _unmet(parts: Parts, work: Work, found: Mapping[Need, Requirement | None], *
 def _row(work: Work, need: Need, now: int, shown: str, *, state: str = "open") -> Requirement:
     return Requirement(
         tenant=work.call.tenant,
-        id=new_id("req"),
+        id=new_id("req", now),
         call=work.call.id,
         kind=need.kind,
         rule=need.rule,

@@ -169,9 +169,12 @@ class Work:
         return evolved(self, {"at_rest": True})
 
 
-def new_id(kind: str) -> str:
-    """Make an id: 80 random bits, told apart by kind (`call`, `evt`, `req`)."""
-    return f"{kind}_{os.urandom(10).hex()}"
+def new_id(kind: str, now: int) -> str:
+    """Make an id: the millisecond and 56 random bits, told apart by kind (`call`, `evt`, `req`).
+
+    Ids of one time lie side by side in an index, so a group of commits touches few of its pages.
+    """
+    return f"{kind}_{now // 1_000:011x}{os.urandom(7).hex()}"
 
 
 async def commit(parts: Parts, work: Work) -> Work:
@@ -247,7 +250,7 @@ def ending(call: Call) -> list[Write]:
 def record(parts: Parts, call: Call, drafts: tuple[Draft, ...], owner: SubjectKey) -> tuple[Call, list[Write]]:
     """Build the leaves of the drafts, chained to the call's events before, and the call's next version."""
     now = parts.clock.now()
-    sequence, previous = call.sequence, call.last_leaf
+    at, sequence, previous = to_text(now), call.sequence, call.last_leaf
     # What an attempt has taken of limits is given back with any end but success.
     writes = [give_back(parts, call.id)] if call.attempt and call.final and call.state is not State.SUCCEEDED else []
     head = {
@@ -262,8 +265,8 @@ def record(parts: Parts, call: Call, drafts: tuple[Draft, ...], owner: SubjectKe
         sequence += 1
         event = Event(
             kind=draft.kind,
-            at=to_text(now),
-            id=new_id("evt"),
+            at=at,
+            id=new_id("evt", now),
             sequence=sequence,
             previous=previous.hex() if previous else None,
             change=(draft.change[0].value, draft.change[1].value) if draft.change else None,
@@ -295,7 +298,7 @@ def apart(
     event = Event(
         kind=kind,
         at=to_text(now),
-        id=new_id("evt"),
+        id=new_id("evt", now),
         tenant=parts.store.tenant,
         principal=principal,
         subject=owner.pseudonym if owner else None,

@@ -17,8 +17,6 @@ from ..application import Unusable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .story import Teller
-
 
 def play(*, as_json: bool, keep: Path | None = None) -> int:
     """Play the story in `keep`, else in a folder that goes afterwards; give 0 if all is as it must be, else 1.
@@ -42,22 +40,20 @@ def _play(folder: Path, key: str | None, *, as_json: bool, kept: Path | None) ->
     from ..output import show_json
     from .closing import close
     from .story import SCENES, tell
-    from .telling import Silence, Telling, terminal
+    from .telling import Telling, terminal
 
-    console, began = terminal(), time.monotonic()
-    teller: Teller = Silence() if as_json else Telling(console)
+    console, began = terminal(quiet=as_json), time.monotonic()
     try:
-        story = asyncio.run(tell(folder, key, teller, SCENES))
+        story = asyncio.run(tell(folder, key, Telling(console), SCENES))
     except httpx.HTTPStatusError as error:
         raise Unusable(
             f"{error.request.url.host} answered {error.response.status_code} to {error.request.url.path}: is the key right?"
         ) from error
     except httpx.HTTPError as error:
         raise Unusable(f"the payment provider can't be reached: {error}") from error
+    close(console, story, kept, time.monotonic() - began)
     if as_json:
         show_json(story.to_json())
-    else:
-        close(console, story, kept, time.monotonic() - began)
     return 0 if story.ok else 1
 
 

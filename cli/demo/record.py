@@ -77,6 +77,15 @@ class Happened:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What a customer is shown, word for word, in the language `locale` and safe to show."""
+
+    locale: str
+    sentence: str
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Expected:
     """What had to be so, and whether it was; `found` says what was there instead."""
 
@@ -85,7 +94,7 @@ class Expected:
     found: str = ""
 
 
-Line = Said | Asked | Answered | Moved | Happened | Expected
+Line = Said | Asked | Answered | Moved | Happened | Shown | Expected
 
 
 @dataclass(slots=True)

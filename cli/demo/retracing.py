@@ -25,19 +25,23 @@ def _why(event: Mapping[str, Any]) -> str:
         case "call.intended" if body["attempt"] > 1:
             return f"attempt {body['attempt']}, under the same key"
         case "call.held":
-            return ", ".join(f"{one['kind']} by {one['by']}" for one in body["requirements"])
+            return ", ".join(f"{one['kind']} by {one['by'] or 'the customer'}" for one in body["requirements"])
         case _:
             return ""
 
 
 def reasons(view: CallView, outcome: Outcome, action: Action | None) -> tuple[Reason, ...]:
-    """Say what decided: the call that was there first, the ownership check, or the rules that counted."""
+    """Say what decided: the call that was there first, a switch, the ownership check, or the rules and limits that counted."""
     if outcome.repeated:
         return (Reason("repeat", view.effect_key or "", "the first call holds this effect key, and asked for the same"),)
     if outcome.error is not None and outcome.error.code == "not_found" and action is not None:
         return (Reason("deny", "ownership", f"{action.owns} does not hold"),)
+    for switch in (event["body"]["switch"] for event in view.events if "switch" in event["body"]):
+        return (Reason("deny", f"the switch {switch}", ""),)
     decided = [event["body"]["decision"] for event in view.events if event["kind"] == "call.decided"]
     if not decided:
         return ()
-    counted = [match for match in decided[-1]["matched"] if decided[-1]["allowed"] or match["then"] == "deny"]
-    return tuple(Reason(match["then"], match["rule"], match["reason"] or "") for match in sorted(counted, key=lambda match: match["then"]))
+    last, settled = decided[-1], "allow" if decided[-1]["allowed"] else "deny"
+    counted = [(settled, match) for match in last["matched"] if match["then"] == settled]
+    counted += [(f"require_{one['kind']}", one) for one in last["requirements"]]  # of rules, and of limits that it goes beyond
+    return tuple(Reason(then, one["rule"], one["reason"] or "") for then, one in counted)

@@ -9,10 +9,10 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import stripe
 
@@ -22,33 +22,38 @@ from ...sandbox.directory import DirectoryServer, Person
 from ...sandbox.mail import MailServer
 from ...sandbox.payments import PaymentSandbox
 from .provider import Account
-from .record import Answered, Asked, Handled, Step
+from .record import Answered, Asked, Handled, Moved, Step
 from .retracing import moves, reasons
 from .wire import message
 
 DESK = Path(__file__).parent / "desk"
 """The example in examples/support/: its app and its policies are what is played with."""
-APPROVER = "fay"
+APPROVER, OPERATOR, AGENT = "fay", "olga", "support-agent"
+SOLD = {
+    "ada": {"lamp": "49.00", "shade": "30.00", "sofa": "120.00", "mirror": "30.00"},
+    "bo": {"coat": "60.00", "vase": "25.00", "rug": "40.00"},
+}
+"""Customer -> what they bought, and what they paid in euro."""
 PREFIXES = {"anthropic": "toolu", "openai": "call", "gemini": "fc"}
 """Dialect -> how its provider's ids of tool calls begin."""
 
 
-@dataclass(frozen=True, slots=True)
-class Goods:
-    """What there is to act on. Payments belong to Ada, the coat to Bo; the subscription is Ada's."""
+class Goods(NamedTuple):
+    """What there is to act on: the payments for what was sold, and Cara's subscription."""
 
     lamp: str
     shade: str
     sofa: str
+    mirror: str
+    coat: str
     vase: str
     rug: str
-    coat: str
     subscription: str
 
     @property
     def payments(self) -> list[str]:
         """Give every payment of the story."""
-        return [self.lamp, self.shade, self.sofa, self.vase, self.rug, self.coat]
+        return list(self[:-1])
 
 
 @dataclass(slots=True)
@@ -62,6 +67,7 @@ class Stage:
     goods: Goods
     ada: Session
     bo: Session
+    cara: Session
     nobody: Session
     kept: dict[str, str] = field(default_factory=dict)
     """What a scene leaves for a later one, such as the id of an appointment."""
@@ -96,6 +102,11 @@ class Stage:
         """Tell the model what became of its calls, and the reader why."""
         answer = self.runtime.answer(dialect, [(call, outcome) for call, outcome, _ in outcomes])
         step.lines.append(Answered(dialect, tuple(answer), tuple([await self._handled(*one) for one in outcomes])))
+
+    async def moved(self, step: Step, outcome: Outcome, known: int) -> None:
+        """Tell what became of a call after its first `known` events, by something outside of the conversation."""
+        view = await self.runtime.view(outcome.call_id or "")
+        step.lines.append(Moved(outcome.to_json(), moves(view.events[known:])))
 
     async def _submit(self, call: ToolCall, session: Session) -> tuple[Outcome, int]:
         began = time.monotonic()
@@ -134,24 +145,16 @@ async def stage(folder: Path, key: str | None) -> AsyncIterator[Stage]:
 
 
 async def _peopled(folder: Path, app: ModuleType, account: Account, mail: MailServer) -> Stage:
-    ada, bo = account.customer("Ada", "ada@example.org"), account.customer("Bo", "bo@example.org")
-    prices = {"lamp": "49.00", "shade": "30.00", "sofa": "180.00", "vase": "25.00", "rug": "40.00"}
-    bought = {what: account.payment(ada, Money.of(price, "EUR"), what) for what, price in prices.items()}
-    goods = Goods(
-        **bought, coat=account.payment(bo, Money.of("60.00", "EUR"), "coat"), subscription=account.subscription(ada, "basic_monthly")
-    )
+    ids = {name: account.customer(name.title(), f"{name}@example.org") for name in ("ada", "bo", "cara")}
+    bought = {what: account.payment(ids[who], Money.of(price, "EUR"), what) for who in SOLD for what, price in SOLD[who].items()}
+    goods = Goods(**bought, subscription=account.subscription(ids["cara"], "basic_monthly"))
     await app.runtime.start()
     await app.runtime.people.add(APPROVER, name="Fay", email="fay@example.org", roles=["finance"])
-    await app.runtime.people.add("olga", name="Olga", email="olga@example.org")
-    await app.runtime.people.add_agent("support-agent", owner="olga")
-    return Stage(folder, app, account, mail, goods, _session("ada", ada), _session("bo", bo), _session("nobody"))
-
-
-def _session(name: str, subject: str = "anonymous") -> Session:
-    known = subject != "anonymous"
-    return Session(
-        principal="support-agent", subject=subject, conversation=f"chat-{name}", channel="chat", model="demo", assurance=2 if known else 0
-    )
+    await app.runtime.people.add(OPERATOR, name="Olga", email="olga@example.org")
+    await app.runtime.people.add_agent(AGENT, owner=OPERATOR)
+    here = Session(principal=AGENT, conversation="chat-nobody", channel="chat", model="demo")
+    ada, bo, cara = (replace(here, subject=ids[name], conversation=f"chat-{name}", assurance=2) for name in ids)
+    return Stage(folder, app, account, mail, goods, ada, bo, replace(cara, locale="de"), nobody=here)
 
 
 def load(folder: Path) -> ModuleType:

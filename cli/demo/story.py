@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ...audit import Report
 from .agreement import Row, compare, in_calendar, in_mailbox, logged
@@ -15,36 +14,27 @@ from .scenes import Scene
 from .scenes.accounts import password_reset, plan_change
 from .scenes.appointments import booked_and_moved, double_booked
 from .scenes.failures import answer_lost, killed
-from .scenes.refunds import allowed_at_once, asked_again, over_the_limit, repaired, somebody_elses
+from .scenes.refunds import allowed_at_once, asked_again, beyond_the_month, large, repaired, somebody_elses
+from .scenes.switches import switched_off
 from .stage import Stage, stage
+from .telling import Telling
 
 SCENES = (
     Scene("A refund, allowed at once", allowed_at_once),
     Scene("The same asked again", asked_again),
     Scene("Wrong arguments, and the call repaired", repaired),
     Scene("Somebody else's payment", somebody_elses),
-    Scene("A refund over the limit", over_the_limit),
+    Scene("A large refund", large),
+    Scene("More than a month's refunds", beyond_the_month),
+    Scene("Refunds, switched off", switched_off),
     Scene("An appointment, booked and moved", booked_and_moved),
     Scene("Two customers, one slot", double_booked),
     Scene("A password reset", password_reset),
-    Scene("A change of plan, with its preview", plan_change),
+    Scene("A change of plan, confirmed by the customer", plan_change),
     Scene("An answer lost at the provider", answer_lost, faults=True),
     Scene("A kill in the middle", killed, faults=True),
 )
 SKIPPED = "this needs faults to order, and Stripe takes none; without STRIPE_API_KEY the sandbox plays it"
-
-
-class Teller(Protocol):
-    """Whoever tells the story while it is played."""
-
-    def begins(self, stage: Stage) -> None:
-        """Say what is played with."""
-
-    def playing(self, title: str) -> AbstractContextManager[object]:
-        """Say that a step is being played."""
-
-    def played(self, number: int, step: Step) -> None:
-        """Tell a step that was played."""
 
 
 @dataclass(slots=True)
@@ -90,7 +80,7 @@ class Story:
         }
 
 
-async def tell(folder: Path, key: str | None, teller: Teller, scenes: Sequence[Scene]) -> Story:
+async def tell(folder: Path, key: str | None, teller: Telling, scenes: Sequence[Scene]) -> Story:
     """Play the scenes with a database in `folder`, at the sandbox or, with a test key, at Stripe; then draw the sum."""
     async with stage(folder, key) as set_stage:
         story = Story("Stripe's test mode" if key else "the sandbox")

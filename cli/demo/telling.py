@@ -19,13 +19,15 @@ from rich.text import Text
 from ...safe_text import safe
 from ..output import state_style
 from ..values import shown
-from .record import Answered, Asked, Expected, Handled, Happened, Line, Move, Moved, Reason, Said, Step
+from .record import Answered, Asked, Expected, Handled, Happened, Line, Move, Moved, Reason, Said, Shown, Step
 from .stage import Stage
 
 WIDEST = 120
 _THEN = {
     "allow": ("allowed by", "green"),
     "deny": ("denied by", "red"),
+    "require_step_up": ("held by", "yellow"),
+    "require_confirmation": ("held by", "yellow"),
     "require_approval": ("held by", "yellow"),
     "repeat": ("answered by", "cyan"),
 }
@@ -34,11 +36,11 @@ _NO_HELP = {"", "a value", "nothing here"}
 Row = tuple[Text, Text]
 
 
-def terminal() -> Console:
-    """Make the console: no wider than reads well, and plain where nobody looks."""
+def terminal(*, quiet: bool) -> Console:
+    """Make the console: no wider than reads well, and plain where nobody looks. A `quiet` one prints nothing."""
     if not (sys.stdout.encoding or "").lower().startswith("utf"):
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-    console = Console(markup=False, emoji=False, highlight=False)
+    console = Console(markup=False, emoji=False, highlight=False, quiet=quiet)
     console.width = min(console.width, WIDEST)
     return console
 
@@ -61,7 +63,11 @@ class Telling:
 
     def playing(self, title: str) -> AbstractContextManager[object]:
         """Say that a step is being played."""
-        return self._console.status(Text(f"{title} …", style="dim")) if self._console.is_terminal else nullcontext()
+        return (
+            self._console.status(Text(f"{title} …", style="dim"))
+            if self._console.is_terminal and not self._console.quiet
+            else nullcontext()
+        )
 
     def played(self, number: int, step: Step) -> None:
         """Tell a step that was played."""
@@ -75,23 +81,6 @@ class Telling:
             grid.add_row(Text("skipped", style="yellow"), step.skipped)
         self._console.print(Rule(Text(f"{number:>2}  {step.title}", style="bold"), align="left", style="dim"))
         self._console.print(grid, "")
-
-
-class Silence:
-    """Tell nothing: what was played is printed at the end, as JSON."""
-
-    def begins(self, stage: Stage) -> None:
-        """Say nothing."""
-        del stage
-
-    def playing(self, title: str) -> AbstractContextManager[object]:
-        """Say nothing."""
-        del title
-        return nullcontext()
-
-    def played(self, number: int, step: Step) -> None:
-        """Say nothing."""
-        del number, step
 
 
 def rows(line: Line) -> Iterator[Row]:
@@ -109,6 +98,9 @@ def rows(line: Line) -> Iterator[Row]:
             yield Text("Remit", style="bold"), _way("…", moves, outcome)
         case Happened(where, text):
             yield Text(safe(where), style="bold cyan"), Text(safe(text))
+        case Shown(locale, sentence, lines):
+            yield Text(f"page {locale}", style="bold cyan"), Text(sentence, style="bold")
+            yield from ((Text(), Text.assemble((f"{label}: ", "dim"), value)) for label, value in lines)
         case Expected(text, held, found):
             yield Text(), Text(f"✓ {text}", style="green") if held else Text(f"✗ {text}: found {safe(found)}", style="bold red")
         case _:

@@ -32,6 +32,7 @@ def decided(policies, action, arguments, facts, anonymous=False):
         principal={"id": "agent_1", "kind": "agent"},
         session={"tenant": "default", "conversation": "c1", "channel": "chat", "model": "m"},
         now="2026-06-01T12:00:00.000000Z",
+        usage={limit.name: {"used": 0} for limit in policies.limits_for(action)},
     )
     decision = decide(policies, inputs)
     return decision.allowed, [requirement.rule.rpartition("/")[2] for requirement in decision.requirements]
@@ -46,7 +47,7 @@ def decided(policies, action, arguments, facts, anonymous=False):
         (eur(100, "JPY"), {}, (False, [])),
         (eur(100), {"disputed": True}, (False, [])),
         (eur(100), {"created": "2026-01-01T00:00:00Z"}, (False, [])),
-        (eur(100, "JPY"), {"amount": eur(9000, "JPY"), "refundable": eur(8000, "JPY")}, (True, ["foreign"])),
+        (eur(100, "JPY"), {"amount": eur(9000, "JPY"), "refundable": eur(8000, "JPY")}, (False, [])),
     ],
 )
 def test_refunds(policies, asked, changes, decision):
@@ -60,8 +61,8 @@ def test_refunds(policies, asked, changes, decision):
 @pytest.mark.parametrize(
     ("plan", "due", "decision"),
     [
-        ("pro_monthly", 900, (True, [])),
-        ("pro_yearly", 20_000, (True, ["expensive"])),
+        ("pro_monthly", 900, (True, ["customer_confirms"])),
+        ("pro_yearly", 20_000, (True, ["customer_confirms", "expensive"])),
         ("basic_monthly", 0, (False, [])),
         ("staff_free", 0, (False, [])),
     ],
@@ -79,7 +80,7 @@ def test_a_plan_that_does_not_exist_has_no_preview_and_is_not_changed_to_without
     subscription = {"id": "sub_1", "customer": "cus_1", "plan": "basic_monthly", "status": "active"}
     facts = {"subscription": subscription, "preview": None}
     allowed, required = decided(policies, "change_plan", {"subscription_id": "sub_1", "plan": "pro_monthly"}, facts)
-    assert not allowed or required == ["expensive"]
+    assert not allowed or "expensive" in required
 
 
 @pytest.mark.parametrize("anonymous", [True, False])

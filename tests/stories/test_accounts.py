@@ -49,13 +49,17 @@ async def test_who_asks_first_does_not_hold_a_reset_against_others(shop):
     assert [mail["To"] for mail in shop.mail.messages] == ["ada@example.org"] * 2
 
 
-async def test_a_plan_is_changed_for_what_the_preview_said(shop):
+async def test_a_plan_is_changed_for_what_the_customer_was_shown_and_confirmed(shop):
     subscription = shop.subscribed(shop.ada)
 
-    changed = await shop.ask(shop.ada, "change_plan", "openai", subscription_id=subscription, plan="pro_monthly")
+    waiting = await shop.ask(shop.ada, "change_plan", "openai", subscription_id=subscription, plan="pro_monthly")
+    asked = await shop.runtime.confirmation(waiting.call_id, subject=shop.ada.subject)
 
+    assert (waiting.state, shop.provider.ledger()) == ("waiting", [])
+    assert "€10.00 at once, then €19.00 each period" in asked.summary.sentence
+    changed = await shop.runtime.confirm(waiting.call_id, subject=shop.ada.subject, digest=asked.digest, shown=asked.shown)
     assert (changed.ok, changed.result["plan"]) == (True, "pro_monthly")
-    [decided] = [event for event in (await shop.runtime.view(changed.call_id)).events if event["kind"] == "call.decided"]
+    *_, decided = [event for event in (await shop.runtime.view(changed.call_id)).events if event["kind"] == "call.decided"]
     preview = decided["personal"]["/inputs/facts/preview"]
     [entry] = shop.provider.ledger()
     assert (entry.amount, entry.call) == (preview["due"]["minor"], changed.call_id)

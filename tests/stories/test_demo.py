@@ -67,7 +67,7 @@ def test_each_effect_at_a_provider_is_one_in_the_log(whole):
     told = [(one["kind"], one["call"], one["reference"], json.dumps(one["amount"])) for one in document["log"]]
     done = [(one["kind"], one["call"], one["reference"], json.dumps(one["amount"])) for one in document["ledger"]]
     assert sorted(told, key=str) == sorted(done, key=str)
-    assert [kind for kind, *_ in done].count("refund") == 5
+    assert [kind for kind, *_ in done].count("refund") == 7
     assert {"plan change", "booked", "moved", "mail"} < {kind for kind, *_ in done}
 
 
@@ -212,7 +212,7 @@ def test_a_provider_that_can_not_be_reached_leaves_nothing_behind(tmp_path, monk
 async def test_it_fits_the_terminal_and_is_plain_where_nobody_looks(tmp_path, width):
     output = io.StringIO()
     console = Console(file=output, width=width)
-    told = await tell(tmp_path / "desk", None, Telling(console), SCENES[:5])
+    told = await tell(tmp_path / "desk", None, Telling(console), (*SCENES[:7], SCENES[10]))
     close(console, told, tmp_path, 1.0)
     printed = output.getvalue()
     assert max(map(len, printed.splitlines())) <= width

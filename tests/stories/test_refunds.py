@@ -127,7 +127,7 @@ async def test_control_without_the_rule_the_same_refund_does_not_wait(tmp_path):
     shutil.copytree(POLICIES, policies)
     rules = policies / "refunds.yaml"
     text = rules.read_text()
-    rules.write_text(text[: text.index("  - id: large")] + text[text.index("  - id: foreign") :])
+    rules.write_text(text[: text.index("  - id: large")] + text[text.index("  - id: not_in_euro") :])
     async with opened(tmp_path, policies) as shop:
         sofa = shop.bought(shop.ada, 18000)
         assert (await shop.refund(shop.ada, sofa, "180.00")).ok

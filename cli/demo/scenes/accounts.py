@@ -6,8 +6,9 @@ import re
 
 from ....actions import Money
 from ..agreement import preview
-from ..record import Step
+from ..record import Shown, Step
 from ..stage import Stage
+from .refunds import refusal
 
 
 async def password_reset(stage: Stage, step: Step) -> None:
@@ -30,14 +31,23 @@ async def password_reset(stage: Stage, step: Step) -> None:
 
 
 async def plan_change(stage: Stage, step: Step) -> None:
-    """A change of plan is previewed at the provider, decided by that, and charged as previewed."""
-    step.says("Ada", "And put me on the pro plan, please.")
+    """A change of plan waits until the customer has seen what it costs, in her language, and agreed; that is then charged."""
+    step.says("Cara", "Ich möchte bitte in den Pro-Tarif wechseln.")
     change = ("change_plan", {"subscription_id": stage.goods.subscription, "plan": "pro_monthly"})
-    (outcome,) = await stage.ask(step, stage.ada, change, dialect="openai")
-    shown = preview(await stage.runtime.view(outcome.call_id or ""))
-    due = Money(shown["due"]["minor"], shown["due"]["currency"])
-    lines = "; ".join(f"{line['description']} {line['amount']['minor'] / 100:+.2f}" for line in shown["lines"])
-    step.happens("preview", f"what the decision looked at: {lines}; due now {due}")
+    (waiting,) = await stage.ask(step, stage.cara, change, dialect="openai")
+    view = await stage.runtime.view(waiting.call_id or "")
+    asked = await stage.runtime.confirmation(view.id, subject=stage.cara.subject)
+    step.lines.append(Shown(asked.summary.locale, asked.summary.sentence, asked.summary.lines))
+    due = Money(preview(view)["due"]["minor"], preview(view)["due"]["currency"])
+    step.expect("what is due now is what she is shown", f"sofort {due.value.replace('.', ',')}" in asked.summary.sentence)
+    other = await refusal(stage.runtime.confirm(view.id, subject=stage.ada.subject))
+    step.expect("nobody else can confirm it, and nothing is charged yet", (other, _charged(stage)), ("not_an_approver", []))
+    step.says("Cara", "Zustimmen")
+    outcome = await stage.runtime.confirm(view.id, subject=stage.cara.subject, digest=asked.digest, shown=asked.shown)
+    await stage.moved(step, outcome, len(view.events))
     step.expect("the plan is changed", (outcome.state, outcome.result["plan"]), ("succeeded", "pro_monthly"))
-    charged = [one.amount for one in stage.account.effects([], [stage.goods.subscription]) if one.kind == "plan change"]
-    step.expect("what was charged is what was previewed", charged, [due])
+    step.expect("what was charged is what she was shown", _charged(stage), [due])
+
+
+def _charged(stage: Stage) -> list[Money | None]:
+    return [one.amount for one in stage.account.effects([], [stage.goods.subscription]) if one.kind == "plan change"]

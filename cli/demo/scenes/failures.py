@@ -7,8 +7,7 @@ from datetime import timedelta
 
 from ....sandbox.faults import Fault
 from .. import life
-from ..record import Moved, Step
-from ..retracing import moves
+from ..record import Step
 from ..stage import Stage
 from .refunds import euro, refund
 
@@ -17,15 +16,14 @@ PATIENCE = 20.0
 
 async def answer_lost(stage: Stage, step: Step) -> None:
     """The provider pays and its answer is lost: unknown is said, and the same key settles it."""
-    step.says("Ada", "The vase is chipped as well. That was 25.00.")
+    step.says("Bo", "The vase is chipped. That was 25.00.")
     stage.account.order(Fault.ANSWER_LOST)
-    (unknown,) = await stage.ask(step, stage.ada, refund(stage.goods.vase, "25.00"))
+    (unknown,) = await stage.ask(step, stage.bo, refund(stage.goods.vase, "25.00"))
     call = unknown.call_id or ""
     step.expect("it is said to be unknown", (unknown.state, unknown.error is None), ("unknown", True))
     known = len((await stage.runtime.view(call)).events)
     outcome = await stage.runtime.wait(call, PATIENCE)
-    view = await stage.runtime.view(call)
-    step.lines.append(Moved(outcome.to_json(), moves(view.events[known:])))
+    await stage.moved(step, outcome, known)
     step.expect("it settles itself", outcome.state, "succeeded")
     requests = stage.account.requests_of(call)
     step.happens("provider", f"{len(requests)} requests under one key; the second got the first one's answer again")
@@ -35,18 +33,18 @@ async def answer_lost(stage: Stage, step: Step) -> None:
 
 async def killed(stage: Stage, step: Step) -> None:
     """The process is killed between intent and answer; the next one finds out what happened, and pays nothing twice."""
-    step.says("Ada", "Last one: the rug has a hole. 40.00, please.")
+    step.says("Bo", "Last one: the rug has a hole. 40.00, please.")
     sent = stage.says(step, refund(stage.goods.rug, "40.00"))
     await stage.runtime.close()
     stage.account.order(Fault.SLOW, seconds=30)
-    async with life.begun(stage.folder, "anthropic", sent, stage.ada) as process:
+    async with life.begun(stage.folder, "anthropic", sent, stage.bo) as process:
         await _paid(stage)
         process.kill()
     step.happens("process", f"{process.pid} has written its intent and sent the refund; it is killed before the answer comes")
     dead = process.returncode is not None and process.returncode < 0
     step.expect("it is dead, and the provider has paid", (dead, stage.account.refunded(stage.goods.rug)), (True, euro("40.00")))
     stage.account.later(timedelta(seconds=30))
-    async with asyncio.timeout(PATIENCE), life.begun(stage.folder, "anthropic", sent, stage.ada) as process:
+    async with asyncio.timeout(PATIENCE), life.begun(stage.folder, "anthropic", sent, stage.bo) as process:
         step.happens("process", f"{process.pid} starts on the same database, and is handed the same message")
         [settled] = await life.end_of(process)
     await stage.runtime.start()

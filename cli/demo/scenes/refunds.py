@@ -1,14 +1,14 @@
-"""Refunds: allowed, asked again, repaired, somebody else's, and one that a person has to look at."""
+"""Refunds: allowed, asked again, repaired, somebody else's, and two that a person has to look at."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from ....actions import Money
 from ....errors import CallError
-from ....runtime import Outcome
-from ..record import Moved, Step
-from ..retracing import moves
+from ....runtime import CallView, Outcome
+from ..record import Step
 from ..stage import APPROVER, Stage
 
 
@@ -63,28 +63,57 @@ async def somebody_elses(stage: Stage, step: Step) -> None:
     step.expect("nothing was refunded of Bo's coat", stage.account.refunded(stage.goods.coat), [])
 
 
-async def over_the_limit(stage: Stage, step: Step) -> None:
-    """What is over the limit waits for a person, and then runs once."""
-    step.says("Ada", "The sofa never arrived. I want the 180.00 back.")
-    (waiting,) = await stage.ask(step, stage.ada, refund(stage.goods.sofa, "180.00"))
+async def large(stage: Stage, step: Step) -> None:
+    """What is large waits for a person, and then runs once."""
+    step.says("Ada", "The sofa never arrived. I want the 120.00 back.")
+    shown = await _waits_for_finance(stage, step, refund(stage.goods.sofa, "120.00"))
+    await _approved(stage, step, shown, "The carrier lost it. Approved.")
+    second = await refusal(stage.runtime.vote(shown.id, person=APPROVER, answer="approve"))
+    step.expect("a second vote is refused", second, "approval_not_open")
+    step.expect("the provider made one refund of 120.00 EUR", stage.account.refunded(stage.goods.sofa), euro("120.00"))
+
+
+async def beyond_the_month(stage: Stage, step: Step) -> None:
+    """What is small waits as well, where the customer has had too much in a month; who approves sees how much."""
+    step.says("Ada", "And the mirror is blind. That is another 30.00.")
+    shown = await _waits_for_finance(stage, step, refund(stage.goods.mirror, "30.00"))
+    used = [one["used"] for one in shown.limits if one["limit"] == "refunds/customer_month"]
+    paid = [amount.minor for payment in stage.goods.payments for amount in stage.account.refunded(payment)]
+    step.expect("what counts as used is what the provider has paid back to Ada", used, [sum(paid)])
+    await _approved(stage, step, shown, "All of one delivery. Approved.")
+    step.expect("the provider made one refund of 30.00 EUR", stage.account.refunded(stage.goods.mirror), euro("30.00"))
+
+
+async def refusal(attempt: Awaitable[object]) -> str | None:
+    """Give the code with which something is refused; None where it is not."""
+    try:
+        await attempt
+    except CallError as refused:
+        return refused.code
+    return None
+
+
+async def _waits_for_finance(stage: Stage, step: Step, call: tuple[str, dict[str, Any]]) -> CallView:
+    """Let Ada's model ask, and give what finance then has in its inbox."""
+    (waiting,) = await stage.ask(step, stage.ada, call)
     step.expect("it waits for finance", [waiting.state, [one["for"] for one in waiting.waiting]], ["waiting", ["approval by finance"]])
-    step.expect("nothing is refunded while it waits", stage.account.refunded(stage.goods.sofa), [])
-    [shown] = await stage.runtime.inbox()
+    step.expect("nothing is refunded while it waits", stage.account.refunded(call[1]["payment_id"]), [])
+    [shown] = await stage.runtime.inbox(person=APPROVER)
     [asked] = shown.requirements
     step.happens("inbox", f"{shown.action}, {Money(shown.arguments['amount']['minor'], 'EUR')} of {shown.arguments['payment_id']}")
     step.happens("inbox", f"stopped by {asked['rule']}: {asked['reason']}")
-    step.says("Fay", "The carrier lost it. Approved.")
-    outcome = await stage.runtime.vote(shown.id, person=APPROVER, answer="approve", reason="The carrier lost it.", digest=shown.digest)
-    view = await stage.runtime.view(shown.id)
-    step.lines.append(Moved(outcome.to_json(), moves(view.events[len(shown.events) :])))
+    for one in shown.limits:
+        used, takes, most = (Money(one[name], one["currency"]) for name in ("used", "takes", "at_most"))
+        then = f"leaves {most - used - takes} of" if used + takes <= most else f"is {used + takes - most} beyond"
+        step.happens("inbox", f"{one['limit']}: {used} used, {takes} more {then} {most}")
+    return shown
+
+
+async def _approved(stage: Stage, step: Step, shown: CallView, words: str) -> None:
+    step.says("Fay", words)
+    outcome = await stage.runtime.vote(shown.id, person=APPROVER, answer="approve", reason=words, digest=shown.digest)
+    await stage.moved(step, outcome, len(shown.events))
     step.expect("it is done as soon as Fay approves", outcome.state, "succeeded")
-    try:
-        await stage.runtime.vote(shown.id, person=APPROVER, answer="approve")
-        second = "counted"
-    except CallError as refused:
-        second = refused.code
-    step.expect("a second vote is refused", second, "approval_not_open")
-    step.expect("the provider made one refund of 180.00 EUR", stage.account.refunded(stage.goods.sofa), euro("180.00"))
 
 
 def _code(outcome: Outcome) -> str | None:

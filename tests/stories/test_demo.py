@@ -4,6 +4,7 @@ import functools
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from remit.actions import Money
 from remit.cli.application import Unusable
-from remit.cli.demo import play, story
+from remit.cli.demo import play, stage, story
 from remit.cli.demo.agreement import Effect, compare
 from remit.cli.demo.closing import close
 from remit.cli.demo.record import Asked, Expected, Said
@@ -20,6 +21,7 @@ from remit.cli.demo.scenes import Scene
 from remit.cli.demo.scenes.refunds import allowed_at_once, repaired
 from remit.cli.demo.story import SCENES, Story, tell
 from remit.cli.demo.telling import Telling, rows
+from remit.runtime.switches import Switches
 from remit.sandbox.charging import Charging
 from remit.sandbox.payments import PaymentSandbox
 
@@ -142,6 +144,37 @@ async def test_an_expectation_that_is_not_met_fails_the_demo_and_is_named(tmp_pa
     assert "In vain: two refunds were made; found 1, not 2" in printed
     assert "LookupError: nothing there" in printed
     assert "Not as it must be" in printed
+
+
+@pytest.mark.parametrize(
+    ("file", "rule", "loosened", "scenes"),
+    [
+        ("refunds.yaml", "at_most: 20000", "at_most: 50000", (0, 4, 5)),
+        ("plans.yaml", "then: require_confirmation\n    confirmation: {within: 2h}", "then: allow", (10,)),
+    ],
+)
+async def test_control_without_its_rule_a_scene_fails(tmp_path, monkeypatch, file, rule, loosened, scenes):
+    desk = tmp_path / "loose"
+    shutil.copytree(stage.DESK, desk)
+    written = (desk / "policies" / file).read_text()
+    assert rule in written
+    (desk / "policies" / file).write_text(written.replace(rule, loosened))
+    monkeypatch.setattr(stage, "DESK", desk)
+
+    told = await tell(tmp_path / "desk", None, Telling(Console(quiet=True)), [SCENES[number] for number in scenes])
+
+    assert {title for title, _ in told.failed} == {SCENES[scenes[-1]].title}
+
+
+async def test_control_a_switch_that_stops_nothing_fails_its_scene(tmp_path, monkeypatch):
+    async def nothing(*_args, **_given):
+        return None
+
+    monkeypatch.setattr(Switches, "throw", nothing)
+
+    told = await tell(tmp_path / "desk", None, Telling(Console(quiet=True)), [SCENES[6]])
+
+    assert (told.agree, "it is refused" in [wrong.text for _, wrong in told.failed]) == (True, True)
 
 
 EURO = Money.of("5.00", "EUR")

@@ -52,7 +52,7 @@ class Barred:
             return f"{person.id} asked for this, or answers for the agent that did, so somebody else must approve it"
         if self.serves(person):
             return f"this is done for {person.id}, so somebody else must approve it"
-        return f"{person.id} amended this, or it is done for them, so somebody else must approve it" if self.excluded(person) else None
+        return f"{person.id} wrote or amended this, or it is done for them, so somebody else must approve it" if self.excluded(person) else None
 
 
 def customer_of(parts: Parts, call: Call) -> str | None:

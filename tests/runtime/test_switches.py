@@ -130,6 +130,20 @@ async def test_a_switch_outlives_the_process_and_reaches_another_without_a_call_
         assert (await later.submit(look(), session())).error.code == "switched_off"
 
 
+async def test_all_stops_every_tenant_of_the_database_and_a_tenant_only_itself(world, monkeypatch):
+    monkeypatch.setattr("remit.runtime.wakeups.POLL", 3_600)  # the other tenant hears of it by the epoch alone
+    async with world.running() as one, world.running(tenant="other") as other:
+        theirs = session(tenant="other")
+        await one.switches.throw("tenant", by="fay", reason="Stop.")
+        assert (await other.submit(asks(), theirs)).ok
+        await one.switches.throw("all", by="fay", reason="Stop.")
+        assert (await other.submit(asks(payment="pay_2"), theirs)).error.code == "switched_off"
+        assert [one.kind for one in other.switches.list()] == ["all"]
+        assert await other.switches.lift("all", person="fay", reason="Go.")
+        assert (await other.submit(asks(payment="pay_3"), theirs)).ok
+        assert (await one.submit(asks(payment="pay_4"), session())).error.code == "switched_off", "its own still stands"
+
+
 def recorded(runtime, *wanted) -> list[str]:
     return [kind for (kind,) in runtime.parts.store.rows("SELECT kind FROM event ORDER BY position") if kind in wanted]
 

@@ -67,7 +67,7 @@ def _cells(row: Row, *, wide: bool) -> Iterator[list[Text]]:
 
 
 def _id(text: str, *, wide: bool) -> str:
-    return text if wide or len(text) <= 14 else f"{text[:13]}…"
+    return text if wide or len(text) <= 14 else f"{text[:5]}…{text[-8:]}"  # ids begin with their time, so their ends differ
 
 
 def _verdict(story: Story, seconds: float) -> Iterator[Text]:

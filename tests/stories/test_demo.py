@@ -73,6 +73,14 @@ def test_each_effect_at_a_provider_is_one_in_the_log(whole):
     assert {"plan change", "booked", "moved", "mail"} < {kind for kind, *_ in done}
 
 
+def test_the_customer_is_shown_the_price_in_her_own_language(whole):
+    _, document = whole
+    [page] = lines(document, "shown")
+    assert page["locale"] == "de"
+    assert "sofort 10,00\N{NO-BREAK SPACE}€" in page["sentence"]
+    assert page["lines"][-1] == ["Tarif", "pro_monthly"]
+
+
 def test_what_it_keeps_can_be_looked_at_and_verified(whole):
     folder, _ = whole
     for command in (["audit", "verify"], ["calls", "list", "--json"]):

@@ -75,7 +75,7 @@ async def large(stage: Stage, step: Step) -> None:
 
 async def beyond_the_month(stage: Stage, step: Step) -> None:
     """What is small waits as well, where the customer has had too much in a month; who approves sees how much."""
-    step.says("Ada", "And the mirror is blind. That is another 30.00.")
+    step.says("Ada", "And the mirror is scratched. That is another 30.00.")
     shown = await _waits_for_finance(stage, step, refund(stage.goods.mirror, "30.00"))
     used = [one["used"] for one in shown.limits if one["limit"] == "refunds/customer_month"]
     paid = [amount.minor for payment in stage.goods.payments for amount in stage.account.refunded(payment)]

@@ -37,7 +37,7 @@ async def fill(runtime: Runtime, calls: int) -> None:
             key, now = os.urandom(32), parts.clock.now()
             call = (
                 sample.evolve(owner=owner)
-                .on_call(id=new_id("call"), subject=owner.pseudonym, effect_key=key, idempotency=os.urandom(32), created_at=now)
+                .on_call(id=new_id("call", now), subject=owner.pseudonym, effect_key=key, idempotency=os.urandom(32), created_at=now)
                 .call
             )
             recorded, events = record(parts, call, sample.drafts, owner)

@@ -44,7 +44,7 @@ async def test_a_process_that_is_killed_between_intent_and_answer_is_recovered_b
         await set_stage.runtime.close()
         account.order(Fault.SLOW, seconds=30)
         asked = message("gemini", [("fc_1", *refund(rug, "40.00"))])
-        async with life.begun(set_stage.folder, "gemini", asked, set_stage.ada) as doomed, asyncio.timeout(30):
+        async with life.begun(set_stage.folder, "gemini", asked, set_stage.bo) as doomed, asyncio.timeout(30):
             while not account.refunded(rug):
                 await asyncio.sleep(0.02)
             doomed.kill()

@@ -6,7 +6,7 @@ import os
 import pickle
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from queue import SimpleQueue
@@ -25,11 +25,10 @@ FEW = CHUNK
 _SERVE = f"from {decide_again.__module__} import serve; serve()"
 
 
-def all_again(policies: Policies, known: Mapping[str, ActionShape], asked: Iterator[Asked]) -> Iterator[Again]:
-    """Decide all of them, in their order: many of them in two processes."""
-    first = _take(asked, FEW)
-    if len(first) < FEW:
-        yield from (decide_again(policies, *one) for one in first)
+def all_again(policies: Policies, known: Mapping[str, ActionShape], asked: Iterator[Asked], *, about: int) -> Iterator[Again]:
+    """Decide all of them, in their order; `about` so many: many of them in two processes."""
+    if about < FEW:
+        yield from (decide_again(policies, *one) for one in asked)
         return
     with ExitStack() as stack:
         free: SimpleQueue[_Worker] = SimpleQueue()
@@ -37,7 +36,7 @@ def all_again(policies: Policies, known: Mapping[str, ActionShape], asked: Itera
             free.put(stack.enter_context(closing(_Worker(policies.sources, known))))
         threads = stack.enter_context(ThreadPoolExecutor(WORKERS))
         under_way: deque[Future[list[Again]]] = deque()
-        for chunk in _then((first[start : start + CHUNK] for start in range(0, FEW, CHUNK)), asked):
+        while chunk := [one for _, one in zip(range(CHUNK), asked, strict=False)]:
             under_way.append(threads.submit(_asked, free, chunk))
             if len(under_way) >= IN_FLIGHT:
                 yield from under_way.popleft().result()
@@ -76,13 +75,3 @@ def _asked(free: SimpleQueue[_Worker], chunk: list[Asked]) -> list[Again]:
         return worker.ask(chunk)
     finally:
         free.put(worker)
-
-
-def _then(chunks: Iterable[list[Asked]], more: Iterator[Asked]) -> Iterator[list[Asked]]:
-    yield from chunks
-    while chunk := _take(more, CHUNK):
-        yield chunk
-
-
-def _take(asked: Iterator[Asked], most: int) -> list[Asked]:
-    return [one for _, one in zip(range(most), asked, strict=False)]

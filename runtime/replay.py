@@ -105,7 +105,7 @@ def replay(parts: Parts, bundles: Bundles, candidate: Policies, *, since: int, p
     now, source = parts.clock.now(), _Source(parts, bundles, candidate, since)
     result = Replay(candidate.digest, to_text(since), _days(now - since))
     before = after = 0
-    for again in all_again(candidate, known_shapes(parts), source.asked(result)):
+    for again in all_again(candidate, known_shapes(parts), source.asked(result), about=source.total):
         recorded = source.under_way.popleft()
         result.decided += 1
         before += sum(one["kind"] == "approval" for one in recorded.decision["requirements"])

@@ -178,7 +178,7 @@ class _Changes:
                     self._release(one, held)
                 continue
             own = held_by(self._connection, one.tenant, one.call).get(one.series) if one.again else None
-            if own is None or (own.key, own.member, own.amount) != (one.key, one.member, one.takes):
+            if own is None or not self._holds(own, one):
                 takes.append((one, own))
         if found := {take.limit: said for take, own in takes if (said := self._too_much(take, own))}:
             return found
@@ -199,6 +199,12 @@ class _Changes:
         for statement in sorted(self._writes, key=ORDER.__getitem__):
             self._connection.executemany(STATEMENTS[statement], self._writes[statement])
         self._writes.clear()
+
+    def _holds(self, own: Held, take: Take) -> bool:
+        """Say whether a call holds what it would take, in the present slice: an earlier attempt did nothing, so what counts is this one."""
+        now = max(take.at, self._of(take.place, take.width).at)
+        same = (own.key, own.member, own.amount) == (take.key, take.member, take.takes)
+        return same and own.at // take.width == now // take.width
 
     def _too_much(self, take: Take, own: Held | None) -> Mapping[str, Any] | None:
         series = self._of(take.place, take.width)

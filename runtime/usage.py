@@ -1,8 +1,9 @@
 """What limits have to do with a call: what was used when it is decided, what it takes at its intent, and what it gives back.
 
 Reserved in the intent's own transaction, not while the call waits; held while it executes and while its outcome is unknown; given
-back to the slice that took it when the call ends without effect. What is read for a decision may be a moment old: the transaction
-looks again, and a call that does not fit any more is decided once more, on what was found there.
+back to the slice that took it when the call ends without effect, and taken anew by a later attempt once that slice is over: a limit
+counts when things are done. What is read for a decision may be a moment old: the transaction looks again, and a call that does not
+fit any more is decided once more, on what was found there.
 """
 
 from __future__ import annotations

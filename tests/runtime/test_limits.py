@@ -111,6 +111,31 @@ async def test_it_is_held_between_attempts_and_taken_once(runtime, world):
     assert (await runtime.verify()).ok
 
 
+async def test_a_later_attempt_counts_when_it_is_made(runtime, world):
+    world.bank.plan += [raising(Retryable("busy", after=600))]
+    begun = await pays(runtime, 1)
+    world.time.pass_(seconds=601)
+    assert (await comes_to(runtime, begun.call_id, State.SUCCEEDED)).ok
+    first, second = told(runtime, "limit.reserved")
+    assert (second["slice"] - first["slice"], second["before"]) == (10, 0) and held(runtime) == {BUDGET: 6000}
+    world.time.pass_(minutes=55)  # an hour from the first attempt, and less from the effect
+    assert (await pays(runtime, 2)).state is State.DENIED
+    assert (await runtime.verify()).ok
+
+
+async def test_a_later_attempt_that_does_not_fit_any_more_is_denied(tmp_path):
+    world = World.make(tmp_path, payments=limited(CAP.replace("1h", "1m")), notes=NOTES)
+    async with world.running() as runtime:
+        world.bank.plan += [raising(Retryable("busy", after=120))]
+        begun = await pays(runtime, 1)
+        world.time.pass_(seconds=90)
+        assert (await pays(runtime, 2)).ok
+        world.time.pass_(seconds=31)
+        await comes_to(runtime, begun.call_id, State.DENIED)
+        assert world.bank.effects == ["pay_2"] and held(runtime) == {BUDGET: 6000}
+        assert (await runtime.verify()).ok
+
+
 async def test_what_a_later_attempt_takes_otherwise_is_released_and_taken_anew(tmp_path):
     world = World.make(tmp_path, payments=limited("{id: memos, distinct: facts.payment.memo, window: 1h, at_most: 1}"), notes=NOTES)
     world.bank.payments["pay_1"].memo = "red"

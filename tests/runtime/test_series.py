@@ -47,11 +47,13 @@ class Naive:
         known = self.distinct and any(one[2] == member and one[0] // width >= first for one in others.values())
         if self.used(at, width, call) + (0 if known else amount) > AT_MOST:
             return False
-        held = self.taken.get(call)
-        if held is None or held[1:] != (amount, member):
-            self.last = max(at, self.last)
-            self.taken[call] = self.last, amount, member
+        self.last = max(at, self.last)
+        self.taken[call] = self.last, amount, member
         return True
+
+    def holds(self, call: str, at: int, amount: int, member: str, width: int) -> bool:
+        held = self.taken[call]
+        return held[1:] == (amount, member) and held[0] // width == max(at, self.last) // width
 
 
 @dataclass
@@ -128,8 +130,8 @@ def play(distinct: bool, plan) -> Real:
                     own = series.held_by(real.connection, "default", call).get(wanted.series)
                     assert used(real.connection, wanted, own)["used"] == naive.used(now, width, call)
                     group.append(wanted)
-                    held = naive.taken[call][1:] == (amount, member if distinct else "")
-                    expected.append(held or naive.take(call, now, amount, member if distinct else "", width))
+                    wants = call, now, amount, member if distinct else "", width
+                    expected.append(naive.holds(*wants) or naive.take(*wants))
             case "release", (which,) if calls:
                 commit()
                 call = calls[which % len(calls)]

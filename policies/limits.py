@@ -9,6 +9,8 @@ from typing import Any
 from .decision import EvaluationError, Headroom, Requirement, Then
 from .expression import Expression
 
+_LARGEST = 2**53 - 1  # what every JSON reader keeps exactly (RFC 8259, section 6)
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -84,6 +86,8 @@ class Limit:
         used, known = (found.get("used"), found.get("known")) if isinstance(found, Mapping) else (None, None)
         if type(used) is not int or used < 0 or (self.distinct and type(known) is not bool):
             return EvaluationError(self.name, "what was used of it is not known")
+        if used + measured.takes > _LARGEST:
+            return EvaluationError(self.name, "what would be used of it is too large to count")
         return Headroom(self.name, used, 0 if self.distinct and known else measured.takes, self.at_most, self.currency)
 
 
@@ -96,6 +100,8 @@ def _amount(measure: Any, currency: str | None) -> int | str:
             return f"the amount is not in {currency}"
     if type(amount) is not int:
         return "the amount is not a whole number"
+    if amount > _LARGEST:
+        return "the amount is too large to count"
     return "the amount is negative" if amount < 0 else amount
 
 

@@ -348,6 +348,12 @@ class TestBeyond:
         report = await runtime.verify()
         assert report.ok, report.findings
 
+    async def test_a_sum_that_no_event_could_hold_is_denied(self, runtime):
+        assert (await pays(runtime, 1)).ok
+        outcome = await pays(runtime, 2, "90071992547409.91")
+        assert (outcome.state, outcome.error.code) == (State.DENIED, "denied")
+        assert (await runtime.verify()).ok
+
     async def test_below_the_sum_shown_it_is_not(self, runtime, world):
         world.bank.plan.append(raising(Retryable("busy", after=600)))
         first = await pays(runtime, 1)

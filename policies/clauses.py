@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
 
 from .decision import Escalation, Requirement, Then
 
@@ -31,9 +31,16 @@ Duration = Annotated[str, AfterValidator(_deadline), WithJsonSchema({"type": "st
 
 
 class Written(BaseModel):
-    """Be strict with what people write: no other keys, no other types."""
+    """Be strict with what people write: no other keys, no other types, and no key that is left empty, as if it had not been meant."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_empty(cls, value: object) -> object:
+        if value is None:
+            raise ValueError("nothing stands here: write a value, or leave the key out")
+        return value
 
 
 class EscalationClause(Written):

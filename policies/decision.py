@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
 
 
 class Then(StrEnum):
@@ -70,11 +73,6 @@ class Requirement:
             value["assurance"] = self.assurance
         return value if self.covers is None else value | {"covers": self.covers}
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Make the requirement that `to_json` gave; raises TypeError for anything else."""
-        return cls(**{**value, "escalate": Escalation(**value["escalate"]) if "escalate" in value else None})
-
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
@@ -137,19 +135,16 @@ class Decision:
             value["limits"] = [one.to_json() for one in self.limits]
         return value | {"missing": list(self.missing)} if self.missing else value
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Make the decision that `to_json` gave; raises KeyError, TypeError or ValueError for anything else."""
-        return cls(
-            **{
-                **value,
-                "requirements": tuple(Requirement.from_json(item) for item in value["requirements"]),
-                "matched": tuple(Match(**item | {"then": Then(item["then"])}) for item in value["matched"]),
-                "errors": tuple(EvaluationError(**item) for item in value["errors"]),
-                "limits": tuple(Headroom(**item) for item in value.get("limits", ())),
-                "missing": tuple(value.get("missing", ())),
-            }
-        )
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Decision:
+        """Make the decision that `to_json` gave; raises TypeError or ValueError for anything else."""
+        made = _DECISION.validate_json(orjson.dumps(value), strict=True)
+        if made.to_json() != value:
+            raise ValueError("this is no recorded decision: it has other keys")
+        return made
+
+
+_DECISION = TypeAdapter(Decision)
 
 
 def _plain(value: Match | EvaluationError) -> dict[str, Any]:

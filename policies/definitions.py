@@ -17,11 +17,12 @@ _TOKEN = re.compile(
     | [bB]?(?:\"\"\"(?:\\.|[^\\])*?\"\"\"|'''(?:\\.|[^\\])*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')
     | `[^`\n]*` | \d[\w.]*                                          # a quoted field, a number
     | (?P<name>[A-Za-z_]\w*)
-    | (?P<mark>&&|\|\||\S)
+    | (?P<mark>&&|\|\||["'`].*|\S)                                  # a text that is not closed goes on to the end
     """,
     re.VERBOSE | re.DOTALL,
 )
 _OPENING = re.compile(r"\s*\(")
+_PAIRS = {")": "(", "]": "[", "}": "{"}
 _WORDS = (
     "as break const continue else false for function if import in let loop package namespace null return true var void while "
     "bool bytes double dyn duration int list map null_type string timestamp type uint"
@@ -42,12 +43,26 @@ def tokens(text: str) -> Iterator[re.Match[str]]:
         yield token
 
 
+def loose_end(text: str) -> int | None:
+    """Say where an expression closes what it did not open, or leaves a bracket or a text open; None where it stands by itself."""
+    opened: list[re.Match[str]] = []
+    for token in tokens(text):
+        mark = token["mark"] or ""
+        if mark in _PAIRS.values():
+            opened.append(token)
+        elif mark[:1] in {"'", '"', "`"} or (mark in _PAIRS and (not opened or opened.pop()[0] != _PAIRS[mark])):
+            return token.start()
+    return opened[-1].start() if opened else None
+
+
 def expand(passage: Passage, scope: Mapping[str, Passage]) -> Passage:
     """Put what its definitions stand for into an expression, in parentheses.
 
     A place within what was put in is one in the definition; the parentheses stand where the name stood. Raises PolicyError where the
     whole is too long: definitions of definitions could make it so beyond measure.
     """
+    if len(passage.text) > MAX_LENGTH:
+        raise passage.error(f"longer than {MAX_LENGTH:,} characters: split it")
     text, places, inserted, at = "", list[int](), list[tuple[int, Passage]](), 0
     for token in tokens(passage.text) if scope else ():
         if token["name"] in scope:

@@ -68,8 +68,14 @@ _AS_WRITTEN: dict[tuple[str, str], dict[str, Any]] = {
 """What YAML makes of an expression such as `true`, which the model takes as text."""
 
 
-class _Untitled(GenerateJsonSchema):
-    """Leave out titles that only repeat a key."""
+class _AsWritten(GenerateJsonSchema):
+    """Leave out titles that only repeat a key, and null, which no key may have."""
+
+    def nullable_schema(self, schema: Any) -> Any:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: Any) -> Any:
+        return self.generate_inner(schema["schema"]) if schema.get("default", ...) is None else super().default_schema(schema)
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
@@ -92,4 +98,4 @@ def cases_schema() -> dict[str, Any]:
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    return {"$schema": _Untitled.schema_dialect, **model.model_json_schema(schema_generator=_Untitled)}
+    return {"$schema": _AsWritten.schema_dialect, **model.model_json_schema(schema_generator=_AsWritten)}

@@ -59,8 +59,8 @@ class Result(Enum):
 
     BOOL = "bool", (cel.Type.BOOL,), (bool,)
     TEXT = "string", (cel.Type.STRING,), (str,)
-    INTEGER = "int", (cel.Type.INT,), (int,)
-    VALUE = "a text, an int or a bool", (cel.Type.STRING, cel.Type.INT, cel.Type.BOOL), (str, int, bool)
+    INTEGER = "int", (cel.Type.INT, cel.Type.UINT), (int,)
+    VALUE = "a text, an int or a bool", (cel.Type.STRING, cel.Type.INT, cel.Type.UINT, cel.Type.BOOL), (str, int, bool)
     MONEY = "money", (), (dict,)
 
     def __init__(self, words: str, types: tuple[cel.Type, ...], classes: tuple[type, ...]) -> None:
@@ -92,6 +92,7 @@ class Language:
         try:
             checked = self._checks.compile(passage.text)
             compiled = self._evaluates.compile(passage.text)
+            syntax = Syntax(checked.serialize())
         except Exception as error:  # noqa: BLE001 - CEL raises bare RuntimeErrors, and what it can't take must never pass
             raise passage.error(*self._explain(str(error), passage.text, defined)) from None
         given = checked.return_type()
@@ -99,7 +100,6 @@ class Language:
         if given != cel.Type.DYN and not (is_money if result is Result.MONEY else given in result.types):
             shown = "money" if is_money else _name(given.name())
             raise passage.error(f"must give {result.words}, not {shown}{_NO_CURRENCY.get((result, shown), '')}")
-        syntax = Syntax(checked.serialize())
         for message, at in misreadings(syntax, self.kind):
             raise passage.error(message, at)
         return Expression(name, passage.text, passage.written, syntax.paths, result, self, compiled)
@@ -110,8 +110,9 @@ class Language:
             # CEL takes no tuple, which `done` may be.
             values = {name: list(value) if type(value := getattr(inputs, name)) is tuple else value for name in names}
             # CEL follows values to any depth, and would crash the process; orjson stops, at what JSON can't hold as well.
-            orjson.dumps(values)
-            return self._evaluates.Activation({name: _present(self.kind.fields[name].adapt(value)) for name, value in values.items()})
+            if b"null" in orjson.dumps(values):
+                values = _present(values)
+            return self._evaluates.Activation({name: self.kind.fields[name].adapt(value) for name, value in values.items()})
         except Exception:  # noqa: BLE001 - whatever is wrong with the inputs, a decision is a value
             return None
 
@@ -265,10 +266,10 @@ def _comparison(name: str, stem: str) -> cel.FunctionDecl:
 
 
 def _present(value: Any) -> Any:
-    """Leave out what is null, so that has() says of it what it says of what is missing."""
-    return (
-        {name: inner for name, inner in value.items() if inner is not None} if isinstance(value, dict) and None in value.values() else value
-    )
+    """Leave out what is null, however deep, so that has() says of it what it says of what is missing."""
+    if isinstance(value, dict):
+        return {name: _present(inner) for name, inner in value.items() if inner is not None}
+    return [_present(item) for item in value] if isinstance(value, list) else value
 
 
 def _name(types: str) -> str:

@@ -75,4 +75,5 @@ class Inputs:
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> Self:
         """Make the inputs that `to_json` gave; raises TypeError for other keys."""
-        return cls(**{**value, "done": tuple(value.get("done", ()))})
+        done = value.get("done", [])
+        return cls(**{**value, "done": tuple(done) if isinstance(done, list) else done})  # the keys of a mapping are nothing done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,8 @@ _LARGEST = 2**53 - 1  # what every JSON reader keeps exactly (RFC 8259, section 
 class Measured:
     """Say what one call would take of one limit: `takes` (minor units of money, a number, one call or one distinct value).
 
-    `unit` is the currency, "units", "calls" or "distinct"; `key` is what the limit is per, as text; `member` is the distinct value;
-    `window` is in seconds.
+    `unit` is the currency, "units", "calls" or "distinct"; `key` is what the limit is per, `member` the distinct value, both as JSON, so
+    that the text "1" is not the number; the key is empty where the limit is for everybody. `window` is in seconds.
     """
 
     limit: str
@@ -76,8 +77,8 @@ class Limit:
         takes = _amount(left.pop(0), self.currency) if self.measure else 1
         if isinstance(takes, str):
             return EvaluationError(self.name, takes)
-        member = _text(left.pop(0)) if self.distinct else None
-        key = _text(left.pop(0)) if self.per else ""
+        member = json.dumps(left.pop(0)) if self.distinct else None
+        key = json.dumps(left.pop(0)) if self.per else ""
         return Measured(self.name, self.unit, key, takes, member, self.window, self.at_most)
 
     def headroom(self, measured: Measured, usage: Any) -> Headroom | EvaluationError:
@@ -103,7 +104,3 @@ def _amount(measure: Any, currency: str | None) -> int | str:
     if amount > _LARGEST:
         return "the amount is too large to count"
     return "the amount is negative" if amount < 0 else amount
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

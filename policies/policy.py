@@ -30,6 +30,12 @@ def _window(text: str) -> str:
     return text
 
 
+def _tenant(name: str) -> str:
+    if name != name.strip() or not name.isprintable():
+        raise ValueError("a tenant's name has no blanks around it and no line breaks: it would count for nobody")
+    return name
+
+
 def _currency(code: str) -> str:
     if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
         raise ValueError("write the three letters of a currency, such as EUR")
@@ -103,7 +109,7 @@ class PolicyFile(Written):
     policy: Name
     actions: Annotated[list[str], Field(min_length=1)] | None = None
     include: list[Name] = Field(default=[], min_length=1)
-    tenant: Words | None = None
+    tenant: Annotated[Words, AfterValidator(_tenant)] | None = None
     requires: list[str] = Field(default=[], min_length=1)
     define: dict[Definition, Annotated[str, BeforeValidator(_constant)]] = Field(default={})
     rules: list[RuleClause] = Field(default=[], min_length=1)

@@ -9,7 +9,7 @@ from itertools import islice
 from pydantic import ValidationError
 
 from ..errors import PolicyError
-from .definitions import RESERVED, expand, tokens
+from .definitions import RESERVED, expand, loose_end, tokens
 from .document import MAX_PROBLEMS, Document, Loc, read_document, translate
 from .facts import ActionShape
 from .policy import KEYS, PolicyFile
@@ -132,7 +132,10 @@ class Reading:
         if word in file.scope:
             raise file.document.error(f"`{word}` is defined in a file that is included: take another name", loc, key=True)
         passage = file.document.passage(loc, "")
+        meant = expand(passage, file.scope)
+        if (at := loose_end(passage.text)) is not None:
+            raise passage.error(f"`{word}` is no expression by itself: a bracket or a quote has no other side", at)
         for token in tokens(passage.text):
             if (used := token["name"]) in file.written.define and used not in file.scope:
                 raise passage.error(f"`{used}` is not defined above: a definition may use only those before it", token.start())
-        return expand(passage, file.scope)
+        return meant

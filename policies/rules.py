@@ -115,8 +115,10 @@ class Policies:
         """Name the files, in order."""
         return tuple(sorted(self.sources))
 
-    def ruleset(self, action: str, tenant: object = "") -> Ruleset | None:
+    def ruleset(self, action: object, tenant: object = "") -> Ruleset | None:
         """Give what is in force for an action of a tenant; None if no policy names it, or an overlay may apply and the tenant is unknown."""
+        if not isinstance(action, str):
+            return None
         if overlays := self.overlays.get(action):
             if not isinstance(tenant, str):
                 return None

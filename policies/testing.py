@@ -29,6 +29,8 @@ _DEFAULTS: Values = {
     "usage": {},
     "done": [],
 }
+_OF_ACTIONS = {"arguments", "facts", "usage"}
+"""What is given under names that one action has and another has not."""
 _TYPES: Mapping[str, type] = {"text": str, "integer": int, "boolean": bool, "timestamp": str, "list": list, "object": dict}
 _A_TIME = "a time with its zone, such as 2026-03-01T10:00:00Z"
 
@@ -124,6 +126,7 @@ class _Tests:
                 for loc, message in _misfits(given[name], kind.fields[name], (name,)):
                     yield self.document.error(message, self._loc(place, loc), key=True)
             yield from self._strange_names(place, case, given)
+        yield from self._shared_by_none()
 
     def run(self) -> Iterator[tuple[Result, Decision]]:
         """Decide each case."""
@@ -149,6 +152,23 @@ class _Tests:
             if name not in self.actions:
                 yield self._unknown("action", name, self.actions, ("cases", place, "expect", "missing", at))
 
+    def _shared_by_none(self) -> Iterator[PolicyError]:
+        """Find what the file gives to every case and none takes: it would be left out, and nobody would notice."""
+        for name in _OF_ACTIONS:
+            takes = [self._keys(case.action, name) for case in self.written.cases if case.action in self.actions]
+            known = {key for keys in takes for key in keys or ()}
+            for key in self.document.value.get("given", {}).get(name, {}):
+                if None not in takes and key not in known:
+                    message = f"no action that is tested here has `{key}` among its {name}{hint(key, known)}"
+                    yield self.document.error(message, ("given", name, key), key=True)
+
+    def _keys(self, action: str, name: str) -> Collection[str] | None:
+        """Name the arguments, the facts or the limits of an action; None where any key may stand."""
+        kind = self._kind(action).fields.get(name)
+        if kind is None:
+            return self.names.get(action, ())
+        return kind.fields.keys() if kind.what == "object" else None
+
     def _kind(self, action: str) -> Kind:
         if action not in self._kinds:
             self._kinds[action] = inputs_kind(self.actions[action])
@@ -164,12 +184,10 @@ class _Tests:
 
     def _given(self, place: int, case: Case) -> Values:
         """Merge what the case gives over what the file gives, of which the parts of other actions are left out."""
-        fields = self._kind(case.action).fields
-        fitting = {"arguments": fields["arguments"].fields, "facts": fields["facts"].fields, "usage": self.names.get(case.action, ())}
-        shared = {
-            name: {key: inner for key, inner in value.items() if key in fitting[name]} if name in fitting else value
-            for name, value in self.document.value.get("given", {}).items()
-        }
+        shared = dict(self.document.value.get("given", {}))
+        for name in _OF_ACTIONS & shared.keys():
+            if (keys := self._keys(case.action, name)) is not None:
+                shared[name] = {key: value for key, value in shared[name].items() if key in keys}
         return _merged(_merged(_DEFAULTS, shared), self.document.value["cases"][place].get("given", {}))
 
     def _inputs(self, place: int, case: Case) -> Inputs:
@@ -184,7 +202,7 @@ def _merged(under: Values, over: Values) -> Values:
     merged = dict(under)
     for name, value in over.items():
         before = merged.get(name)
-        merged[name] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+        merged[name] = _merged(before if isinstance(before, dict) else {}, value) if isinstance(value, dict) else value
     return {name: value for name, value in merged.items() if value is not None}
 
 

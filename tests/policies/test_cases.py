@@ -3,7 +3,7 @@
 import pytest
 
 from remit.errors import PolicyError
-from remit.policies import load, read_tests, run_cases
+from remit.policies import ActionShape, load, read_tests, run_cases
 from tests.policies.shop import SHAPES, document
 
 POLICIES = {
@@ -125,6 +125,8 @@ def test_what_the_file_gives_of_other_actions_is_left_out():
     [
         ("expect: {decison: deny}", "unknown key `decison`; did you mean `decision`?", "decison"),
         ("expect: {}", "expect something", "{}"),
+        ("expect: {decision: null}", "nothing stands here", "null"),
+        ("expect: {decision: deny, say: ~}", "nothing stands here", "~"),
         ("expect: {rules: []}", "`rules`", "[]"),
         ("expect: {requirements: [confirm]}", "`requirements`: Input should be 'confirmation' or 'step_up'", "confirm"),
         ("expect: {requirements: [{aproval: x}]}", "`approval` is missing", "{aproval"),
@@ -151,6 +153,39 @@ def test_a_case_that_shows_nothing_is_refused_at_its_place(written, says, excerp
     line, caret = error.excerpt.split("\n")
     assert (error.path, error.line) == ("refunds_test.yaml", 9)
     assert line[caret.index("^") :].startswith(excerpt)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        ("disputed: false}}", "disputed: false}, paymnt: {}}", "has `paymnt` among its facts; did you mean `payment`?"),
+        ("reason: fraud}", "reason: fraud, rason: fraud}", "has `rason` among its arguments; did you mean `reason`?"),
+        ("  done:", "  usage: {refunds/mnth: 20000}\n  done:", "has `refunds/mnth` among its usage; did you mean `refunds/month`?"),
+    ],
+)
+def test_what_the_file_gives_and_no_case_takes_is_refused(right, wrong, says):
+    text = cases("expect: {decision: allow}").replace(right, wrong)
+    with pytest.raises(PolicyError) as raised:
+        run_cases(load(POLICIES, SHAPES), {"x_test.yaml": text}, SHAPES)
+    assert raised.value.message.endswith(says)
+    line, caret = raised.value.excerpt.split("\n")
+    assert line[caret.index("^") :].startswith(says.split("`")[1])
+
+
+def test_what_the_file_gives_reaches_arguments_without_a_schema():
+    free = ActionShape("free", {"type": "object"}, {})
+    policies = load({"a.yaml": "policy: a\nactions: [free]\nrules: [{id: ok, when: arguments.yes, then: allow}]\n"}, {"free": free})
+    text = "tests: a\ngiven: {arguments: {yes: true}}\ncases: [{name: one, action: free, expect: {decision: allow}}]\n"
+    assert run_cases(policies, {"a_test.yaml": text}, {"free": free}).failed == ()
+
+
+def test_null_takes_away_also_what_nothing_was_merged_over():
+    policies = load(
+        POLICIES | {"other.yaml": document("{id: held, when: has(facts.profile.held), then: deny}").replace("refunds", "b")}, SHAPES
+    )
+    for given in ("profile: {held: null}", "profile: {}, payment: {replaces: {disputed: null}}"):
+        text = cases(f"given: {{facts: {{{given}}}}}, expect: {{decision: allow, not_rules: [held]}}")
+        assert run_cases(policies, {"a_test.yaml": text}, SHAPES).failed == ()
 
 
 def test_an_action_that_is_not_there_is_refused():

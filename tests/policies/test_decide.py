@@ -2,11 +2,12 @@
 
 import copy
 import json
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
 
-from remit.policies import Decision, EvaluationError, Inputs, Match, Requirement, Then, decide
+from remit.policies import Decision, EvaluationError, Inputs, Match, Requirement, Then, decide, explain, measure
 from tests.policies.shop import inputs, policies
 
 ALLOW = "{id: own, when: facts.payment.customer == subject.id, then: allow, reason: It is their own payment.}"
@@ -104,6 +105,7 @@ def test_the_truthy_trap_would_be_caught(monkeypatch):
         {"facts": {"payment": {"customer": 2**70}}},
         {"facts": {"payment": [[[]]]}},
         {"facts": None},
+        {"facts": {"payment": {"customer": None}}},
         {"subject": {}},
         {"now": "soon"},
         {"now": None},
@@ -117,6 +119,24 @@ def test_inputs_that_fit_no_schema_deny_and_never_raise(broken):
     assert not decision.allowed
     assert [error.rule for error in decision.errors] == ["refunds/recent"]
     assert decide(policies(recent), inputs()).allowed
+
+
+@pytest.mark.parametrize("action", [None, [], {}, {"refund_payment": 1}, ("refund_payment",), 5])
+def test_an_action_of_any_shape_denies_and_never_raises(action):
+    odd, written = replace(inputs(), action=action), policies("{id: a, then: allow}")
+    assert not decide(written, odd).allowed
+    assert measure(written, odd) == ()
+    assert explain(written, odd).rules == ()
+
+
+def test_what_is_null_is_missing_however_deep():
+    # `profile` is untyped, so what its loader gives comes as it is.
+    cleared = policies("{id: a, when: 'has(facts.profile.checks.cleared)', then: allow}")
+    assert decide(cleared, inputs(profile={"checks": {"cleared": True}})).allowed
+    assert not decide(cleared, inputs(profile={"checks": {"cleared": None}})).allowed
+    listed = policies("{id: a, when: 'facts.profile.checks.exists(one, has(one.cleared))', then: allow}")
+    assert decide(listed, inputs(profile={"checks": [{"cleared": True}]})).allowed
+    assert not decide(listed, inputs(profile={"checks": [{"cleared": None}]})).allowed
 
 
 def test_a_value_nested_too_deep_for_cel_is_an_error_and_no_crash():

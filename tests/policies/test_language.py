@@ -234,3 +234,43 @@ def test_control_replacing_the_word_wherever_it_stands_is_caught(item):
     means_the_same([item])
     with pytest.raises((AssertionError, RuntimeError)):
         means_the_same([item], lambda passage, _: Passage.whole(passage.text.replace("own", "(subject.id)"), ""))
+
+
+@pytest.mark.parametrize(
+    "tampered",
+    [
+        {"allowed": "no"},
+        {"allowed": 1},
+        {"requirements": ""},
+        {"requirements": {}},
+        {"requirements": ["approval"]},
+        {"requirements": [{"kind": "approval"}]},
+        {"requirements": [{"kind": "approval", "rule": "a/b", "by": "x", "votes": "2", "within": 5, "reason": None}]},
+        {"matched": [{"rule": "a/b", "then": "permit", "reason": None}]},
+        {"matched": [["rule", "a/b"]]},
+        {"limits": {}},
+        {"missing": "cancel_order"},
+        {"missing": {"cancel_order": 1}},
+        {"limits": []},
+        {"policy_digest": None},
+        {"more": 1},
+    ],
+)
+def test_what_is_no_recorded_decision_is_refused(tampered):
+    whole = decide(policies(ALLOW, "{id: any, then: require_confirmation}"), inputs()).to_json()
+    assert Decision.from_json(whole).to_json() == whole
+    with pytest.raises((TypeError, ValueError)):
+        Decision.from_json(whole | tampered)
+    for missing in whole:
+        with pytest.raises((TypeError, ValueError)):
+            Decision.from_json({name: value for name, value in whole.items() if name != missing})
+    for other in (None, [], "allow", 1):
+        with pytest.raises((TypeError, ValueError)):
+            Decision.from_json(other)
+
+
+def test_the_names_of_a_mapping_are_nothing_that_was_done():
+    loaded = load({"a.yaml": LOOKED}, SHAPES)
+    recorded = replace(inputs(), done=("cancel_order",)).to_json()
+    assert decide(loaded, Inputs.from_json(recorded)).allowed
+    assert not decide(loaded, Inputs.from_json(recorded | {"done": {"cancel_order": 1}})).allowed

@@ -25,10 +25,10 @@ def used(given: Inputs, **usage) -> Inputs:
 @pytest.mark.parametrize(
     ("limit", "gives"),
     [
-        (MONTH, Measured("refunds/month", "EUR", "cus_kim", 4990, None, 30 * DAYS, 20_000)),
+        (MONTH, Measured("refunds/month", "EUR", '"cus_kim"', 4990, None, 30 * DAYS, 20_000)),
         ("{id: l, window: 1h, at_most: 3}", Measured("refunds/l", "calls", "", 1, None, 3_600, 3)),
         ("{id: l, measure: subject.assurance * 7, window: 15m, at_most: 3}", Measured("refunds/l", "units", "", 7, None, 900, 3)),
-        ("{id: l, distinct: arguments.payment_id, window: 1d, at_most: 3}", Measured("refunds/l", "distinct", "", 1, "pay_1", DAYS, 3)),
+        ("{id: l, distinct: arguments.payment_id, window: 1d, at_most: 3}", Measured("refunds/l", "distinct", "", 1, '"pay_1"', DAYS, 3)),
         ("{id: l, distinct: subject.anonymous, window: 1d, at_most: 3}", Measured("refunds/l", "distinct", "", 1, "false", DAYS, 3)),
         ("{id: l, per: subject.assurance, window: 1d, at_most: 3}", Measured("refunds/l", "calls", "1", 1, None, DAYS, 3)),
         ("{id: l, per: subject.anonymous, window: 1d, at_most: 3}", Measured("refunds/l", "calls", "false", 1, None, DAYS, 3)),
@@ -44,6 +44,25 @@ def used(given: Inputs, **usage) -> Inputs:
 )
 def test_what_a_call_takes(limit, gives):
     assert measure(limited(limit), inputs()) == (gives,)
+
+
+ODD = [1, "1", "true", True, "\u00e9", '"1"', "", 2**63, 2**63 - 1, -1]
+
+
+def test_values_of_several_types_are_never_taken_for_one_another():
+    # `profile` is untyped: what its loader gives may be of any type.
+    loaded = limited("{id: l, distinct: facts.profile.it, per: facts.profile.it, window: 1d, at_most: 3}")
+    taken = [measure(loaded, inputs(profile={"it": value}))[0] for value in ODD]
+    assert len({one.key for one in taken}) == len({one.member for one in taken}) == len(ODD)
+    assert "" not in {one.key for one in taken}  # that is everybody's
+
+
+def test_what_is_measured_does_not_depend_on_what_is_measured_with_it():
+    alone = limited("{id: l, per: facts.profile.it, window: 1d, at_most: 3}").limits_for("refund_payment")[0].per
+    together = limited("{id: l, per: facts.profile.it, window: 1d, at_most: 3}", "{id: m, per: subject.id, window: 1d, at_most: 3}")
+    for value in (*ODD, 1.5, None, [], {}, 2**64):
+        given = inputs(profile={"it": value})
+        assert isinstance(alone.evaluate(given), EvaluationError) == ("refunds/l" not in {one.limit for one in measure(together, given)})
 
 
 @pytest.mark.parametrize(("before", "allowed", "left"), [(0, True, 15_010), (15_010, True, 0), (15_011, False, -1)])
@@ -122,7 +141,7 @@ UNKNOWN = [
     (FREE, inputs(profile={"number": 1.0, "who": "kim"}), {"free": 0}, "gave double"),
     (FREE, inputs(profile={"number": 1, "who": [1]}), {"free": 0}, "gave list<dyn>"),
     (FREE, inputs(profile={"number": 1}), {"free": 0}, "`who` is missing: test it with has()"),
-    (FREE, inputs(profile={"number": 1, "who": None}), {"free": 0}, "gave null"),
+    (FREE, inputs(profile={"number": 1, "who": None}), {"free": 0}, "`who` is missing: test it with has()"),
     (FREE.replace("measure", "distinct"), inputs(profile={"number": 1, "who": 5}), {"free": 3}, "what was used of it is not known"),
     (
         FREE.replace("measure", "distinct"),

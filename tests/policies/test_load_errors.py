@@ -35,7 +35,15 @@ REPLACED = {
         HEAD + "  - {id: a, then: §permit}\n",
         "must be one of allow, deny, require_confirmation, require_step_up, require_approval",
     ),
-    "an empty condition": (HEAD + "  - id: a\n    when:§\n    then: allow\n", "`when`: Input should be a valid string"),
+    "an empty condition": (HEAD + "  - id: a\n    when:§\n    then: allow\n", "nothing stands here: write a value, or leave the key out"),
+    "an overlay for nobody yet": (RULE + "tenant:§\n", "nothing stands here"),
+    "a limit of nothing yet": (LIMIT + "measure: §, window: 1h, at_most: 5}]\n", "nothing stands here"),
+    "an overlay for a folded name": (RULE.replace("allow", "deny") + "tenant: §>\n  shop-b\n", "a tenant's name has no blanks around it"),
+    "an overlay for a blank": (RULE.replace("allow", "deny") + "tenant: §' shop-b'\n", "a tenant's name has no blanks around it"),
+    "a definition that closes what is around it": (RULE + "define: {a: true§) || (true}\n", "`a` is no expression by itself"),
+    "a definition that is not closed": (RULE + "define: {a: 'size§(subject.id'}\n", "`a` is no expression by itself"),
+    "a definition that closes another bracket": (RULE + "define: {a: '[1§)'}\n", "`a` is no expression by itself"),
+    "a text in a definition that is not closed": (RULE + "define: {a: 'subject.id == §\"x'}\n", "`a` is no expression by itself"),
     "a number for a condition": (HEAD + "  - {id: a, when: §1, then: allow}\n", "`when`: Input should be a valid string"),
     "an approval that nobody gives": (HEAD + "  - §id: a\n    then: require_approval\n", "`approval` says who approves"),
     "an approval of a deny": (HEAD + "  - §id: a\n    then: deny\n    approval: {by: finance}\n", "`approval` says who approves"),
@@ -326,6 +334,20 @@ def test_a_condition_a_hundred_deep_is_refused_at_its_place():
     for deep in ("(" * 100 + "true" + ")" * 100, "(true && " * 100 + "true" + ")" * 100, "[" * 100 + "]" * 100 + " == []"):
         with pytest.raises(PolicyError, match=r"^a\.yaml:4:20: too deep or too large: at most 32 levels"):
             load({"a.yaml": HEAD + f"  - {{id: a, when: '{deep}', then: allow}}\n"}, SHAPES)
+
+
+def test_what_cel_takes_but_can_not_be_read_back_is_refused_at_its_place():
+    deep = "[1].exists(a, " * 26 + "true" + ")" * 26
+    with pytest.raises(PolicyError, match=r"^a\.yaml:4:20: too deep or too large"):
+        load({"a.yaml": HEAD + f"  - {{id: a, when: '{deep}', then: allow}}\n"}, SHAPES)
+
+
+def test_quotes_that_never_end_are_read_once():
+    # Looked for anew behind each of them, they would take minutes; only that it ends is asserted.
+    endless = "'\"" + '\\"' * 250_000 + "'"
+    for text in (HEAD + f"  - {{id: a, when: {endless}, then: allow}}\ndefine: {{b: 'true'}}\n", RULE + f"define: {{b: {endless}}}\n"):
+        with pytest.raises(PolicyError, match="longer than 4,096 characters"):
+            load({"a.yaml": text}, SHAPES)
 
 
 def test_twenty_thousand_mistakes_are_told_a_hundred_at_a_time():

@@ -30,8 +30,8 @@ class Usage:
         self._intended: set[_Taken] = set()
         self._reserved: set[_Taken] = set()
         self._held: Counter[tuple[str, str]] = Counter()  # by call and series
-        self._agreed: dict[tuple[str, str], int] = {}  # by call and limit, the most that people were asked to agree to
-        self._covers: dict[tuple[str, str], int] = {}  # and the most that was reserved by that
+        self._bounds: dict[tuple[str, str], int] = {}  # by call and limit, the most that was decided, or that people were asked to agree to
+        self._passed: dict[tuple[str, str], int] = {}  # and the most up to which it was let pass
 
     def add(self, leaf: int | None, event: Event) -> Iterator[Finding]:
         """Take in an event that is about limits, or about a call that they count."""
@@ -43,9 +43,11 @@ class Usage:
                 for one in body.get("reservations", ()):
                     self._intended.add(_taken(event.call, one))
             elif event.kind == "call.decided":
+                for one in body["decision"].get("limits", ()):
+                    _raise(self._bounds, (str(event.call), one["limit"]), one["at_most"])
                 for one in body["decision"]["requirements"]:
                     if "covers" in one:
-                        _raise(self._agreed, (str(event.call), one["rule"]), one["covers"])
+                        _raise(self._bounds, (str(event.call), one["rule"]), one["covers"])
         except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:  # a body that its writer's code can't have made
             yield Finding("event_malformed", f"its body is not one of a {event.kind} event: {error!r}", leaf, event.call)
 
@@ -64,9 +66,10 @@ class Usage:
                 yield Finding("release_missing", f"it ended {state} and still holds what it took of {name}", call=call)
             if not ended and held < 1:
                 yield Finding("release_unfounded", f"what it took of {name} was released, though it is {state}", call=call)
-        for (call, limit), covers in self._covers.items():
-            if covers > self._agreed.get((call, limit), 0):
-                yield Finding("limit_uncovered", f"it was let pass {limit} up to {covers}, which nobody was asked to agree to", call=call)
+        for (call, limit), most in self._passed.items():
+            if most > self._bounds.get((call, limit), -1):
+                message = f"it was let pass {limit} up to {most}, which no decision says and nobody was asked to agree to"
+                yield Finding("limit_uncovered", message, call=call)
 
     def _changed(self, change: _Change) -> Iterator[Finding]:
         body = change.body
@@ -74,8 +77,7 @@ class Usage:
         held, place = (taken[0], taken[2]), taken[2:4]
         if change.reserves:
             self._reserved.add(taken)
-            if "covers" in body:
-                _raise(self._covers, (held[0], body["limit"]), body["covers"])
+            _raise(self._passed, (held[0], taken[1]), _most(body))
         self._held[held] += 1 if change.reserves else -1
         series = self._series.get(place) or self._series.setdefault(place, _Series(held[1]))
         yield from series.add(change)
@@ -136,7 +138,7 @@ class _Series:
         yield from self._placed(change)
         member = body.get("member", "")
         adds = 0 if self._distinct and self.total[member] > 0 else takes
-        most = max(body["at_most"], body.get("covers", 0))
+        most = _most(body)
         if takes < 0 or self._used + adds > most:
             yield change.found("limit_passed", f"{self._used} were used, and {takes} more are beyond {most}")
         self.held[body["call"]] = body["at"], member, takes
@@ -185,6 +187,10 @@ def _taken(call: Json, told: Mapping[str, Json]) -> _Taken:
     """Read what was taken; its words are kept once, however many calls say them."""
     limit, series, key = (sys.intern(told[name]) for name in ("limit", "series", "key"))
     return sys.intern(call), limit, series, key, int(told["takes"]), str(told.get("member", ""))
+
+
+def _most(body: Mapping[str, Json]) -> int:
+    return max(body["at_most"], body.get("covers", 0))
 
 
 def _raise(most: dict[tuple[str, str], int], place: tuple[str, str], value: int) -> None:

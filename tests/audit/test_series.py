@@ -35,6 +35,9 @@ class Kept:
 
     def take(self, call: str, at: int, takes: int, before: int, width: int = MINUTE, **more) -> "Kept":
         kept = {"member": more["member"]} if "member" in more else {}
+        self.tell(
+            "call.decided", call, decision={"requirements": [], "limits": [{"limit": LIMIT, "takes": takes, "at_most": self.at_most}]}
+        )
         self.tell("call.intended", call, reservations=[{"limit": LIMIT, "series": self.series, "key": KEY, "takes": takes, **kept}])
         self.change("limit.reserved", call, at, takes, before, width, at_most=self.at_most, **more)
         self.states[call] = State.SUCCEEDED
@@ -68,16 +71,17 @@ def test_an_honest_series_is_in_order_whatever_the_order_of_its_leaves():
 
 
 CHANGES = {
-    "a missing number": (lambda kept: kept.events.remove(kept.events[3]), {"series_gap", "reservation_missing"}),
-    "a doubled number": (lambda kept: kept.events.append(kept.events[1]), {"series_doubled"}),
+    "a missing number": (lambda kept: kept.events.remove(kept.events[5]), {"series_gap", "reservation_missing"}),
+    "a doubled number": (lambda kept: kept.events.append(kept.events[2]), {"series_doubled"}),
     "another sum": (lambda kept: kept.body(2).update(before=3_999), {"series_sum"}),
     "a smaller amount": (lambda kept: kept.body(2).update(takes=1), {"reservation_missing", "reservation_unasked", "series_sum", "release_unfounded"}),
     "a higher limit": (lambda kept: kept.body(5).update(takes=9_001), {"limit_passed", "reservation_missing", "reservation_unasked"}),
     "a sum that nobody agreed to": (lambda kept: kept.body(5).update(takes=9_001, covers=10_001), {"limit_uncovered", "reservation_missing", "reservation_unasked"}),
+    "a higher limit than was decided": (lambda kept: kept.body(5).update(at_most=10_001), {"limit_uncovered"}),
     "an earlier time": (lambda kept: kept.body(5).update(at=5 * MINUTE, slice=5), {"limit_passed", "series_time", "series_sum"}),
     "another slice": (lambda kept: kept.body(2).update(slice=7), {"series_slice"}),
     "a negative amount": (lambda kept: kept.body(3).update(takes=-1_000), {"limit_passed", "reservation_missing", "reservation_unasked", "series_sum"}),
-    "a reservation of no call": (lambda kept: kept.body(5).update(call="z"), {"reservation_missing", "reservation_unasked"}),
+    "a reservation of no call": (lambda kept: kept.body(5).update(call="z"), {"limit_uncovered", "reservation_missing", "reservation_unasked"}),
     "a release of what was not held": (lambda kept: kept.body(4).update(call="a"), {"release_unfounded", "release_missing", "series_sum", "limit_passed"}),
     "a release of more": (lambda kept: kept.body(4).update(takes=5_001), {"release_unfounded"}),
     "a release without a failure": (lambda kept: kept.states.update(b=State.SUCCEEDED), {"release_unfounded"}),

@@ -85,6 +85,8 @@ class Real:
             elif not refused:
                 reservation = {"limit": one.limit, "series": one.series, "key": one.key.hex(), "takes": one.takes}
                 reservation |= {"member": one.member.hex()} if one.member else {}
+                decision = {"requirements": [], "limits": [{"limit": one.limit, "at_most": one.at_most}]}
+                self.events.append(Event("call.decided", "", f"{told}d", "default", one.call, body={"decision": decision}))
                 self.events.append(Event("call.intended", "", str(told), "default", one.call, body={"reservations": [reservation]}))
         return [not refused for refused in found]
 

@@ -1,6 +1,8 @@
-"""What one person could answer now: approvals in which their vote would still fill a seat."""
+"""What people are asked now, or what one person could answer: approvals in which their vote would still fill a seat."""
 
 from __future__ import annotations
+
+from itertools import islice
 
 from ..audit import State
 from ..errors import NotAnApprover
@@ -10,11 +12,14 @@ from .people import People
 from .votes import entitled
 from .work import Parts
 
+MOST = 200
+"""Calls that are listed at once, the most urgent ones."""
 
-def answerable(parts: Parts, people: People, person: str) -> list[Call]:
-    """List the calls that wait for an approval by this person, the most urgent first."""
-    waiting = dict.fromkeys(one.call for one in parts.store.open_requirements() if one.kind == "approval")
-    return [call for call_id in waiting if _could_answer(parts, people, person, call := parts.store.get(call_id))]
+
+def most_urgent(parts: Parts, people: People, person: str | None) -> list[Call]:
+    """List the calls that wait for somebody, or for an approval by this person, whatever others are asked; the most urgent first."""
+    calls = (parts.store.get(call_id) for call_id in parts.store.asking(kind=None if person is None else "approval"))
+    return list(islice((call for call in calls if person is None or _could_answer(parts, people, person, call)), MOST))
 
 
 def _could_answer(parts: Parts, people: People, person: str, call: Call) -> bool:

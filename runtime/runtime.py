@@ -25,7 +25,7 @@ from .control import PolicyFolder, guard, nothing, put_in_force, put_nothing_in_
 from .database import open_database
 from .decided import Explained, explain_call
 from .identity import StepUp
-from .inbox import answerable
+from .inbox import most_urgent
 from .journeys import Journeys
 from .logs import DatabaseLog, Reproduction
 from .outcome import Outcome, problem
@@ -185,12 +185,9 @@ class Runtime:
         return self.parts.store.calls(state=state, action=action, before=before, most=most)
 
     async def inbox(self, *, person: str | None = None) -> list[CallView]:
-        """List the calls that somebody is asked about now, or that `person` could approve, the most urgent first."""
+        """List the calls that somebody is asked about now, or that `person` could approve: the 200 most urgent ones."""
         await self.start()
-        if person is not None:
-            return [view(self.parts, call) for call in answerable(self.parts, self.people, person)]
-        ids = dict.fromkeys(one.call for one in self.parts.store.open_requirements())
-        return [view(self.parts, self.parts.store.get(call_id)) for call_id in ids]
+        return [view(self.parts, call) for call in most_urgent(self.parts, self.people, person)]
 
     async def events(self, *, after: int = -1, most: int = 100) -> list[Mapping[str, Any]]:
         """List events in the log's order from behind place `after`: clear parts and commitments, no personal values."""

@@ -168,10 +168,10 @@ class Store:
         sql = f"SELECT {Requirement.columns()} FROM requirement WHERE tenant = ? AND call = ? ORDER BY created_at, id"  # noqa: S608
         return [_requirement(row) for row in self.rows(sql, (self.tenant, call_id))]
 
-    def open_requirements(self, *, most: int = 200) -> list[Requirement]:
-        """List everything that somebody is asked for now, the most urgent first."""
-        sql = f"SELECT {Requirement.columns()} FROM requirement WHERE tenant = ? AND state = 'open' ORDER BY deadline_at LIMIT ?"  # noqa: S608
-        return [_requirement(row) for row in self.rows(sql, (self.tenant, most))]
+    def asking(self, *, kind: str | None = None) -> list[str]:
+        """Name the calls of which somebody is asked something now, or something of one kind, the most urgent first."""
+        sql = "SELECT call FROM requirement WHERE tenant = ? AND state = 'open' AND kind = ifnull(?, kind) GROUP BY call ORDER BY min(deadline_at)"
+        return [call for (call,) in self.rows(sql, (self.tenant, kind))]
 
     def requirement(self, requirement_id: str) -> Requirement | None:
         """Give a requirement by id."""

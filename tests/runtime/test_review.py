@@ -32,3 +32,19 @@ async def test_an_inbox_says_who_has_answered_and_who_still_can(world):
         assert (by_role["finance"]["can"], by_role["support"]["can"]) == (["finn"], ["sam"])
         await runtime.vote(call_id, person="finn", answer="approve")
         assert [one["for"] for one in (await runtime.get(call_id)).waiting] == ["approval by support"]
+
+
+async def test_a_flood_of_other_questions_hides_nothing_from_an_approver(world, monkeypatch):
+    monkeypatch.setattr("remit.runtime.inbox.MOST", 3)
+    small, large = "'arguments.amount.currency == \"EUR\" && arguments.amount.minor < 500'", approve("large", "finance", within="9h")
+    lead = approve("lead", "lead", when='arguments.amount.currency == "EUR" && arguments.amount.minor == 600')
+    confirm = f"  - {{id: small, when: {small}, then: require_confirmation, confirmation: {{within: 1h}}}}\n"
+    cheap = large.replace("'true'", "'arguments.amount.currency != \"EUR\" || arguments.amount.minor > 700'")
+    async with asking(world, confirm, lead, cheap).running() as runtime:
+        await runtime.people.add("lena", roles=["lead"])
+        for number in range(2, 7):
+            await waits(runtime, payment=f"pay_{number}", euros="1.00")
+            await waits(runtime, payment=f"pay_{number + 10}", euros="6.00")
+        call_id = await waits(runtime, euros="9.00")
+        assert [view.id for view in await runtime.inbox(person="fay")] == [call_id]
+        assert len(await runtime.inbox(person="lena")) == len(await runtime.inbox()) == 3

@@ -190,7 +190,8 @@ def _taken(call: Json, told: Mapping[str, Json]) -> _Taken:
 
 
 def _most(body: Mapping[str, Json]) -> int:
-    return max(body["at_most"], body.get("covers", 0))
+    most: int = max(body["at_most"], body.get("covers", 0))
+    return most
 
 
 def _raise(most: dict[tuple[str, str], int], place: tuple[str, str], value: int) -> None:

@@ -87,7 +87,7 @@ class LimitClause(Asking):
     currency: Annotated[str, AfterValidator(_currency)] | None = None
     per: Expression | None = None
     window: Annotated[str, AfterValidator(_window), WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,8}[smhd]$"})]
-    at_most: Annotated[int, Field(ge=0)]
+    at_most: Annotated[int, Field(ge=0, le=2**53 - 1)]  # decisions say it, and what every JSON reader keeps exactly ends here
     beyond: Annotated[str, AfterValidator(_known_beyond), WithJsonSchema({"enum": list(BEYOND)})] = "deny"
 
     @model_validator(mode="after")

@@ -145,6 +145,7 @@ REPLACED = {
     "a window of a second": (LIMIT + "window: §59s, at_most: 5}]\n", "write a number and a unit, such as 15m, 24h or 30d, from 1m to 366d"),
     "a window of years": (LIMIT + "window: §367d, at_most: 5}]\n", "write a number and a unit"),
     "less than nothing": (LIMIT + "window: 1d, at_most: §-1}]\n", "`at_most`: Input should be greater than or equal to 0"),
+    "more than a decision could say": (LIMIT + f"window: 1d, at_most: §{2**53}}}]\n", "`at_most`: Input should be less than or equal to"),
     "a decimal": (LIMIT + "window: 1d, at_most: §5.5}]\n", "`at_most`: Input should be a valid integer"),
     "beyond a limit, allow": (
         LIMIT + "window: 1d, at_most: 5, beyond: §allow}]\n",

@@ -21,22 +21,24 @@ T = TypeVar("T")
 class Barred:
     """Say of people whether they may not vote on one call; ids and addresses are compared without case.
 
-    `customer` is in whose name it happens (None: erased), `about` says whether the data is a person's of that id.
+    `requesters` are the names of who asked, `served` of in whose name it happens and whose data it is, as far as they are known;
+    `about` says whether the data is a person's of that id.
     """
 
     requesters: frozenset[str]
-    customer: str | None
+    served: frozenset[str]
     about: Callable[[str], bool]
     excluded: Callable[[Person], bool]
 
     @classmethod
-    def of(cls, parts: Parts, call: Call, customer: str | None, also: frozenset[bytes] = frozenset()) -> Barred:
+    def of(cls, parts: Parts, call: Call, *served: str | None, also: frozenset[bytes] = frozenset()) -> Barred:
         """Gather who can't vote on a call: who asked, who answers for the agent that did, whom it serves, and who amended it."""
-        asking = {call.principal, People(parts).owner_of(call.principal)}
-        hashes, vault = parts.store.excluded(call.id) | also, parts.vault
+        people, hashes, vault = People(parts), parts.store.excluded(call.id) | also, parts.vault
+        asking = [one for one in (call.principal, people.owner_of(call.principal)) if one]
+        names = [name for one in asking if (person := people.get(one)) for name in _names(person)]
         return cls(
-            frozenset(one.casefold() for one in asking if one),
-            customer.casefold() if customer else None,
+            frozenset(one.casefold() for one in (*asking, *names)),
+            frozenset(one.casefold() for one in served if one),
             lambda named: vault.is_subject(named, call.subject),
             lambda person: vault.hash("person", person.id) in hashes,
         )
@@ -44,7 +46,7 @@ class Barred:
     def serves(self, person: Person) -> bool:
         """Say whether the call is done for this person."""
         names = _names(person)
-        return self.customer in {one.casefold() for one in names} or any(self.about(one) for one in names)
+        return bool(self.served & {one.casefold() for one in names}) or any(self.about(one) for one in names)
 
     def why(self, person: Person) -> str | None:
         """Say why a person may not vote; None where they may."""
@@ -52,7 +54,8 @@ class Barred:
             return f"{person.id} asked for this, or answers for the agent that did, so somebody else must approve it"
         if self.serves(person):
             return f"this is done for {person.id}, so somebody else must approve it"
-        return f"{person.id} wrote or amended this, or it is done for them, so somebody else must approve it" if self.excluded(person) else None
+        theirs = f"{person.id} asked for, wrote or amended this, or it is done for them, so somebody else must approve it"
+        return theirs if self.excluded(person) else None
 
 
 def customer_of(parts: Parts, call: Call) -> str | None:
@@ -119,10 +122,10 @@ def nobody_can(parts: Parts, work: Work, seats: Sequence[Seats]) -> str | None:
 
 
 def excluded_rows(parts: Parts, work: Work) -> list[Write]:
-    """Keep who can't vote on a call because it is done for them, for the database to refuse their votes."""
+    """Keep who can't vote on a call, for good and for the database to refuse: it stays theirs if its agent gets another owner."""
     barred = _barred(parts, work)
-    served = {work.session.subject, *(one.id for one in People(parts).everybody() if barred.serves(one))}
-    return [exclude(parts, work.call, one) for one in sorted(served)]
+    theirs = {work.session.subject, *(one.id for one in People(parts).everybody() if barred.why(one))}
+    return [exclude(parts, work.call, one) for one in sorted(theirs)]
 
 
 def exclude(parts: Parts, call: Call, person: str) -> Write:
@@ -143,7 +146,7 @@ async def widen(parts: Parts, call: Call, due: Sequence[Requirement], **waking: 
 
 def _barred(parts: Parts, work: Work) -> Barred:
     amending = frozenset(write.values[-1] for write in work.writes if write.statement == "excluded.add")
-    return Barred.of(parts, work.call.evolve(subject=work.owner.pseudonym), work.session.subject, amending)
+    return Barred.of(parts, work.call.evolve(subject=work.owner.pseudonym), work.session.subject, work.about, also=amending)
 
 
 def _names(person: Person) -> list[str]:

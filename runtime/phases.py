@@ -85,7 +85,8 @@ async def gather(parts: Parts, work: Work) -> Work:
     about = parts.guards[name].about
     whose = about.evaluate(inputs(parts, work)) if about else None
     if isinstance(whose, str) and whose:
-        return work.evolve(owner=await parts.vault.subject(whose, keep=not work.dry_run)) if work.stored == 0 else work
+        work = work.evolve(about=whose)
+        return work if work.stored else work.evolve(owner=await parts.vault.subject(whose, keep=not work.dry_run))
     return work
 
 

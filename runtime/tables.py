@@ -204,7 +204,7 @@ class VoteRow(SQLModel, table=True):
 
 
 class ExcludedRow(SQLModel, table=True):
-    """Whoever can't vote on a call, as a keyed hash: the customer, whose id is nobody's business, and who amended it."""
+    """Whoever can't vote on a call, as a keyed hash: who asked, the customer, whose id is nobody's business, and who amended it."""
 
     __tablename__ = "excluded"
     tenant: str = Field(primary_key=True)

@@ -105,10 +105,10 @@ class Work:
     """One call on its way.
 
     `stored` is the version that the database holds (0: none yet). `asker` is the subject's key; `owner` the key of the person
-    whose data it is (`about=`). `next_ordinal` is the place that the effect would take, and `confirm` the earlier call that
-    the customer must be shown before. `conflict` says that another subject holds the
-    effect key. `granted` names the approvals that the next intent uses, and `takes` what it
-    takes of limits. `found` is what was used of the limits that had no room, when the call tried to take from them.
+    whose data it is, and `about` names them where `about=` does. `next_ordinal` is the place that the effect would take, and
+    `confirm` the earlier call that the customer must be shown before. `conflict` says that another subject holds the effect key.
+    `granted` names the approvals that the next intent uses, and `takes` what it takes of limits. `found` is what was used of the
+    limits that had no room, when the call tried to take from them.
     """
 
     call: Call
@@ -124,6 +124,7 @@ class Work:
     confirm: str | None = None
     conflict: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    about: str | None = None
     decision: Decision | None = None
     granted: tuple[str, ...] = ()
     takes: tuple[Take, ...] = ()

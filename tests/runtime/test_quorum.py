@@ -134,6 +134,27 @@ async def test_whoever_asks_cannot_approve_under_another_name(world, principal):
             await yes(runtime, call_id, "ann")
 
 
+async def test_whoever_asks_cannot_approve_as_somebody_else_of_the_same_address(world):
+    async with asking(world, approve("large", "finance")).running() as runtime:
+        for person in ("ann", "ann2"):
+            await runtime.people.add(person, roles=["finance"], email=f"{person[:3].upper()}@example.org")
+        call_id = await waits(runtime, principal="ann", kind="person")
+        with pytest.raises(NotAnApprover):
+            await yes(runtime, call_id, "ann2")
+
+
+async def test_an_agent_that_gets_another_owner_meanwhile_does_not_let_the_first_approve_what_it_asked_for(world):
+    async with asking(world, approve("large", "finance")).running() as runtime:
+        call_id = await waits(runtime)
+        await runtime.people.add_agent("bot", owner="fay")
+        for person in ("boss", "fay"):
+            with pytest.raises(NotAnApprover):
+                await yes(runtime, call_id, person)
+        with pytest.raises(sqlite3.IntegrityError, match="can not vote"):
+            written(world, runtime, call_id, "boss")
+        assert (await yes(runtime, call_id, "finn")).state is State.SUCCEEDED
+
+
 def written(world, runtime, call_id: str, person: str) -> None:
     """Write a vote straight into the table."""
     asked = runtime.parts.store.requirements(call_id)[0]

@@ -297,13 +297,16 @@ async def test_who_asks_for_somebody_elses_data_cannot_approve_it_either(world):
     policy += "  - id: b\n    then: require_approval\n    approval: {by: finance, votes: 1, within: 1h}\n"
     (world.folder / "policies" / "payments.yaml").write_text(policy)
     (world.folder / "policies" / "notes.yaml").unlink()
-    world.bank.payments["pay_1"] = Payment(customer="owner")
+    world.bank.payments["pay_1"], world.bank.payments["pay_2"] = Payment(customer="owner"), Payment(customer="OTHER")
     async with world.running([tell]) as runtime:
-        for person in ("kay", "owner"):
+        for person in ("kay", "owner", "Owner", "other"):
             await runtime.people.add(person, roles=["finance"])
         call_id = (await runtime.submit({"name": "tell", "arguments": {"payment_id": "pay_1"}}, session())).call_id
-        for person in ("kay", "owner"):
+        for person in ("kay", "owner", "Owner"):
             with pytest.raises(NotAnApprover):
                 await runtime.vote(call_id, person=person, answer="approve")
+        await runtime.amend(call_id, by="finn", arguments={"payment_id": "pay_2"})
+        with pytest.raises(NotAnApprover):
+            await runtime.vote(call_id, person="other", answer="approve")
         assert (await runtime.vote(call_id, person="fay", answer="approve")).state is State.SUCCEEDED
         assert (await runtime.verify()).ok

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from .cases import CaseFile
+from .decision import Then
 from .policy import PolicyFile
 
 _EXPRESSION = "A CEL expression over arguments, facts, subject, principal, session, now, done and the definitions."
@@ -63,9 +64,17 @@ _DESCRIPTIONS = {
 _AS_WRITTEN: dict[tuple[str, str], dict[str, Any]] = {
     ("RuleClause", "when"): _CONDITION,
     ("LimitClause", "per"): _CONDITION,
-    ("PolicyFile", "define"): {"type": "object", "additionalProperties": {"type": ["string", "boolean", "integer"]}},
+    ("PolicyFile", "define"): {
+        "type": "object",
+        "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,63}$"},
+        "additionalProperties": {"type": ["string", "boolean", "integer"]},
+    },
 }
 """What YAML makes of an expression such as `true`, which the model takes as text."""
+
+
+_CLAUSES = {"approval": Then.REQUIRE_APPROVAL, "confirmation": Then.REQUIRE_CONFIRMATION, "step_up": Then.REQUIRE_STEP_UP}
+"""What a clause goes with."""
 
 
 class _AsWritten(GenerateJsonSchema):
@@ -89,12 +98,21 @@ def policy_schema() -> dict[str, Any]:
         for name, text in described.items():
             written = _AS_WRITTEN.get((model, name))
             properties[name] = (written or properties[name]) | {"description": text}
+    for model, key in (("RuleClause", "then"), ("LimitClause", "beyond")):
+        clauses = [clause for clause in _CLAUSES if clause in schema["$defs"][model]["properties"]]
+        schema["$defs"][model]["allOf"] = [_goes_with(clause, key) for clause in clauses]
     return schema
 
 
 def cases_schema() -> dict[str, Any]:
     """Give the JSON Schema of a file of test cases."""
     return _schema(CaseFile)
+
+
+def _goes_with(clause: str, key: str) -> dict[str, Any]:
+    """Take a clause only where it is asked for; and there, an approval must be written, because only people know who approves."""
+    asked = {"properties": {key: {"const": str(_CLAUSES[clause])}}, "required": [key]}
+    return {"if": asked, "then": {"required": ["approval"] if clause == "approval" else []}, "else": {"properties": {clause: False}}}
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:

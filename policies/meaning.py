@@ -7,8 +7,7 @@ from typing import Any
 
 import re2
 
-from .schema import Kind
-from .source import hint
+from .schema import QUIET, Kind
 from .syntax import Syntax, path_of, signature
 
 
@@ -38,23 +37,20 @@ def _amount_without_currency(node: Any, syntax: Syntax, root: Kind) -> Iterator[
 
 
 def _strangers(call: Any, syntax: Syntax, root: Kind) -> Iterator[tuple[str, int]]:
-    """Find constants that an enum on the other side can never equal."""
+    """Find constants that what is on the other side can never equal."""
     left, right = call.arguments
     for one, other in ((left, right), (right, left)):
         kind = root.at(path_of(one)) if path_of(one) else None
         for constant in (other, *other.list.items):
             text = constant.constant.text
-            if kind and kind.values and text and text not in kind.values:
-                meant = hint(text, kind.values) or f": it is one of {', '.join(sorted(kind.values))}"
-                yield f"`{'.'.join(path_of(one))}` is never `{text}`{meant}", syntax.offset(constant)
+            if kind and text and (why := kind.stranger(text)):
+                yield f"`{'.'.join(path_of(one))}` is never `{text}`{why}", syntax.offset(constant)
 
 
 def _unusable_pattern(call: Any, syntax: Syntax) -> Iterator[tuple[str, int]]:
     pattern = call.arguments[-1]
-    options = re2.Options()
-    options.log_errors = False
     try:
-        re2.compile(pattern.constant.text, options)
+        re2.compile(pattern.constant.text, QUIET)
     except re2.error as error:
         reason = error.args[0]
         shown = reason.decode() if isinstance(reason, bytes) else reason

@@ -84,7 +84,7 @@ class LimitClause(Asking):
     id: Name
     measure: ByAction | None = None
     distinct: ByAction | None = None
-    currency: Annotated[str, AfterValidator(_currency)] | None = None
+    currency: Annotated[str, AfterValidator(_currency), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"})] | None = None
     per: Expression | None = None
     window: Annotated[str, AfterValidator(_window), WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,8}[smhd]$"})]
     at_most: Annotated[int, Field(ge=0, le=2**53 - 1)]  # decisions say it, and what every JSON reader keeps exactly ends here

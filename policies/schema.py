@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import re2
 from google.protobuf import descriptor_pb2, descriptor_pool, struct_pb2, timestamp_pb2
 
 from .facts import SESSION_SCHEMAS, ActionShape
+from .source import hint
 
 PACKAGE = "shape"
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -22,6 +24,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Field = descriptor_pb2.FieldDescriptorProto
 _SIMPLE = {"string": "text", "integer": "integer", "boolean": "boolean"}
 _SCALARS = {"text": _Field.TYPE_STRING, "integer": _Field.TYPE_INT64, "boolean": _Field.TYPE_BOOL}
+QUIET = re2.Options()
+QUIET.log_errors = False
+"""RE2 prints what it can't compile, if it is not told."""
 _MESSAGES = {"timestamp": ".google.protobuf.Timestamp", "any": ".google.protobuf.Value", "list": ".google.protobuf.ListValue"}
 
 
@@ -34,6 +39,8 @@ class Kind:
     item: Kind | None = None
     values: frozenset[str] = frozenset()
     """The texts that an enum admits; empty where any text is."""
+    pattern: str = ""
+    """What is found in every text, as a regular expression; empty where any text is."""
     path: str = ""
     """Where an object was first met, for messages."""
     timed: bool = False
@@ -47,6 +54,12 @@ class Kind:
         for name in path:
             kind = kind.fields.get(name) if kind else None
         return kind
+
+    def stranger(self, text: str) -> str:
+        """Say why a text can never stand here, to end a message with; nothing where it may."""
+        if self.values and text not in self.values:
+            return hint(text, self.values) or f": it is one of {', '.join(sorted(self.values))}"
+        return f": it looks like {self.pattern}" if self.pattern and not _is_found(self.pattern, text) else ""
 
     def adapt(self, value: Any) -> Any:
         """Copy a value with its date-times as timestamps; raises ValueError, TypeError or AttributeError where it is not of this kind."""
@@ -123,6 +136,13 @@ def _mark_timed(root: Kind) -> None:
                 kind.timed = changed = True
 
 
+def _is_found(pattern: str, text: str) -> bool:
+    try:
+        return re2.search(pattern, text, QUIET) is not None
+    except re2.error:  # JSON Schema's patterns may say more than RE2 takes
+        return True
+
+
 def _timestamp(text: str) -> timestamp_pb2.Timestamp:
     since = datetime.fromisoformat(text) - _EPOCH
     return timestamp_pb2.Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
@@ -160,14 +180,14 @@ class _Reader:
             found = self.read(target, path)
             # Filled in place: a recursive schema already holds it.
             kind.what, kind.fields, kind.item, kind.values, kind.path = found.what, found.fields, found.item, found.values, found.path
-            kind.money = found.money
+            kind.money, kind.pattern = found.money, found.pattern
         return self._named[ref]
 
     def _typed(self, name: Any, schema: Mapping[str, Any], path: str) -> Kind:
         if name == "string" and schema.get("format") == "date-time":
             return Kind("timestamp")
         if name in _SIMPLE:
-            return Kind(_SIMPLE[name])
+            return Kind(_SIMPLE[name], pattern=schema.get("pattern", "") if name == "string" else "")
         if name == "array":
             return Kind("list", item=self.read(schema.get("items"), f"{path}[]"))
         properties = schema.get("properties")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,7 +92,8 @@ def run_cases(policies: Policies, files: Mapping[str, str], actions: Mapping[str
     for action, ruleset in every_ruleset(policies):
         clauses.setdefault(action, []).extend((*ruleset.rules, *ruleset.limits))
     names = {action: frozenset(clause.name for clause in found) for action, found in clauses.items()}
-    read = [_Tests(policies, actions, names, *parse(path, text, CaseFile), {}) for path, text in sorted(files.items())]
+    limits = {action: frozenset(clause.name for clause in found if isinstance(clause, Limit)) for action, found in clauses.items()}
+    read = [_Tests(policies, actions, names, limits, *parse(path, text, CaseFile), {}) for path, text in sorted(files.items())]
     if problems := {str(problem): problem for tests in read for problem in tests.problems()}:  # what a file gives is wrong only once
         first, *others = problems.values()
         first.others = tuple(others)
@@ -111,6 +113,8 @@ class _Tests:
     actions: Mapping[str, ActionShape]
     names: Mapping[str, frozenset[str]]
     """The rules and limits by action, of whichever tenant."""
+    limits: Mapping[str, frozenset[str]]
+    """The limits alone."""
     document: Document
     written: CaseFile
     _kinds: dict[str, Kind]
@@ -138,13 +142,18 @@ class _Tests:
 
     def _strange_names(self, place: int, case: Case, given: Values) -> Iterator[PolicyError]:
         names = self.names.get(case.action, frozenset())
-        known = names | {name.partition("/")[2] for name in names}
+        ids = Counter(name.partition("/")[2] for name in names)
+        known = names | ids.keys()
         for key in ("rules", "not_rules", "errors"):
             for at, name in enumerate(getattr(case.expect, key) or ()):
                 if name not in known:
                     yield self._unknown(f"rule or limit on {case.action}", name, known, ("cases", place, "expect", key, at))
-        for name in given["usage"].keys() - names:
-            yield self._unknown(f"limit on {case.action}", name, names, self._loc(place, ("usage", name)))
+                elif ids[name] > 1:
+                    message = f"several policies have a `{name}`, and either would do: write policy/{name}"
+                    yield self.document.error(message, ("cases", place, "expect", key, at))
+        limits = self.limits.get(case.action, frozenset())
+        for name in given["usage"].keys() - limits:
+            yield self._unknown(f"limit on {case.action}", name, limits, self._loc(place, ("usage", name)))
         for at, name in enumerate(given["done"]):
             if name not in self.actions:
                 yield self._unknown("action", name, self.actions, self._loc(place, ("done", at)))
@@ -166,7 +175,7 @@ class _Tests:
         """Name the arguments, the facts or the limits of an action; None where any key may stand."""
         kind = self._kind(action).fields.get(name)
         if kind is None:
-            return self.names.get(action, ())
+            return self.limits.get(action, ())
         return kind.fields.keys() if kind.what == "object" else None
 
     def _kind(self, action: str) -> Kind:
@@ -214,8 +223,8 @@ def _misfits(value: Any, kind: Kind, loc: Loc) -> Iterator[tuple[Loc, str]]:
         yield loc, f"`{shown}` must be {_A_TIME if kind.what == 'timestamp' else kind.what}"
     elif kind.what == "timestamp" and not _is_time(value):
         yield loc, f"`{shown}` must be {_A_TIME}"
-    elif kind.values and value not in kind.values:
-        yield loc, f"`{shown}` is never `{value}`{hint(value, kind.values) or ': it is one of ' + ', '.join(sorted(kind.values))}"
+    elif kind.what == "text" and (why := kind.stranger(value)):
+        yield loc, f"`{shown}` is never `{value}`{why}"
     elif kind.what == "list" and kind.item:
         for place, item in enumerate(value):
             yield from _misfits(item, kind.item, (*loc, place))

@@ -136,6 +136,7 @@ def test_what_the_file_gives_of_other_actions_is_left_out():
         ("expect: {missing: [nothing]}", "no action `nothing`", "nothing"),
         ("given: {done: [nothing]}, expect: {decision: deny}", "no action `nothing`", "nothing"),
         ("given: {usage: {refunds/mnth: 1}}, expect: {decision: deny}", "did you mean `refunds/month`", "1"),
+        ("given: {usage: {refunds/large: 1}}, expect: {decision: deny}", "no limit on refund_payment `refunds/large`", "1"),
         ("given: {facts: {payment: {dispued: true}}}, expect: {decision: deny}", "did you mean `disputed`", "dispued"),
         ("given: {facts: {payment: {disputed: yes}}}, expect: {decision: deny}", "must be boolean", "disputed"),
         ("given: {facts: {payment: {created: 2026-03-01}}}, expect: {decision: deny}", "a time with its zone", "created"),
@@ -170,6 +171,15 @@ def test_what_the_file_gives_and_no_case_takes_is_refused(right, wrong, says):
     assert raised.value.message.endswith(says)
     line, caret = raised.value.excerpt.split("\n")
     assert line[caret.index("^") :].startswith(says.split("`")[1])
+
+
+def test_an_id_that_several_policies_have_is_refused_because_either_would_do():
+    other = document("{id: large, when: 'false', then: deny}", "{id: own, then: allow}").replace("policy: refunds", "policy: other")
+    policies = load(POLICIES | {"other.yaml": other}, SHAPES)
+    for name in ("other/large", "own"):
+        run_cases(policies, {"a_test.yaml": cases(f"expect: {{not_rules: [{name}]}}")}, SHAPES)
+    with pytest.raises(PolicyError, match=r":8:.*several policies have a `large`, and either would do: write policy/large"):
+        run_cases(policies, {"a_test.yaml": cases("expect: {not_rules: [large]}")}, SHAPES)
 
 
 def test_what_the_file_gives_reaches_arguments_without_a_schema():

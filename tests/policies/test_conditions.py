@@ -142,6 +142,9 @@ def test_what_a_schema_leaves_open_is_free(schema):
         ({"enum": [True]}, 'facts.thing == "1"'),
         ({"enum": ["a", None]}, 'facts.thing == "b"'),
         ({"const": "a"}, 'facts.thing == "b"'),
+        ({"type": "string", "pattern": "^[A-Z]{3}$"}, 'facts.thing == "eur"'),
+        ({"type": "string", "pattern": "^[A-Z]{3}$"}, 'facts.thing in ["EUR", "usd"]'),
+        ({"$ref": "#/$defs/A", "$defs": {"A": {"type": "string", "pattern": "^[A-Z]{3}$"}}}, 'facts.thing != "eur"'),
         ({"type": ["string", "null"]}, "facts.thing == 1"),
         ({"allOf": [{"type": "integer"}]}, 'facts.thing == "1"'),
         ({"oneOf": [{"type": "boolean"}, {"type": "null"}]}, "facts.thing == 1"),
@@ -153,3 +156,9 @@ def test_what_a_schema_says_is_checked(schema, condition):
     shape = ActionShape("typed", SHAPES["cancel_order"].arguments, {"thing": schema})
     with pytest.raises(PolicyError):
         compile_expression(condition, shape)
+
+
+@pytest.mark.parametrize("pattern", ["^[A-Z]{3}$", "", "(?=E)[A-Z]+"])
+def test_a_pattern_refuses_only_what_never_is(pattern):
+    shape = ActionShape("typed", SHAPES["cancel_order"].arguments, {"thing": {"type": "string", "pattern": pattern}})
+    assert compile_expression('facts.thing == "EUR" || facts.thing in ["GBP"]', shape).text

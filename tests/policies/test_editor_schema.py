@@ -72,6 +72,14 @@ def test_the_whole_language_is_valid():
         ("beyond: require_step_up", "beyond: allow"),
         ("window: 30d, ", ""),
         ("policy: refunds", "policy: Refunds"),
+        (", approval: {by: finance, votes: 2, within: 4h, escalate: {after: 1h, to: boss}}", ""),
+        ("then: require_approval", "then: deny"),
+        ("beyond: require_step_up", "beyond: require_approval"),
+        ("beyond: require_step_up", "beyond: deny, step_up: {to: 2}"),
+        ("then: require_approval", "confirmation: {}, then: require_approval"),
+        ("currency: EUR", "currency: eur"),
+        ("always: true", "Always: true"),
+        ("tenant: shop-b", "tenant: null"),
     ],
 )
 def test_control_a_wrong_one_is_noticed(right, wrong):

@@ -36,10 +36,10 @@ def customers_call(parts: Parts, named: str, subject: str) -> Call:
     return call
 
 
-def open_for(parts: Parts, call: Call, kind: str, *, digest: str | None = None) -> list[Requirement]:
+def open_for(parts: Parts, call: Call, kind: str, *, digest: str | None = None, shown: str | None = None) -> list[Requirement]:
     """Give what a call asks for of one kind and what is still to be answered, the earliest first.
 
-    Raises `ApprovalNotOpen` where that is nothing, where its time is over, or where another digest was shown.
+    Raises `ApprovalNotOpen` where that is nothing, where its time is over, or where another digest or sight of it was shown.
     """
     words = kind.replace("_", "-")
     if not (asked := [one for one in parts.store.requirements(call.id) if one.kind == kind]):
@@ -51,6 +51,8 @@ def open_for(parts: Parts, call: Call, kind: str, *, digest: str | None = None) 
         raise ApprovalNotOpen(f"the time for this {words} is over")
     if digest is not None and digest != call.digest:
         raise ApprovalNotOpen(f"the call has changed since this {words} was shown; look at it again")
+    if shown is not None and any(one.shown != shown for one in found):
+        raise ApprovalNotOpen("what was shown has changed since; look at it again")
     return found
 
 

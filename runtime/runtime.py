@@ -206,11 +206,20 @@ class Runtime:
         await asyncio.to_thread(export, DatabaseLog(self.parts, sealed=not disclose), folder)
 
     async def vote(
-        self, approval: str, *, person: str, answer: Answer, reason: str = "", digest: str | None = None, via: str = "api"
+        self,
+        approval: str,
+        *,
+        person: str,
+        answer: Answer,
+        reason: str = "",
+        digest: str | None = None,
+        shown: str | None = None,
+        via: str = "api",
     ) -> Outcome:
         """Count a person's answer to an approval (its id, or its call's), and take the call on from there."""
         await self.start()
-        voted = await vote(self.parts, self.people, approval, person=person, answer=answer, reason=reason, digest=digest, via=via)
+        seen = {"digest": digest, "shown": shown}
+        voted = await vote(self.parts, self.people, approval, person=person, answer=answer, reason=reason, via=via, **seen)
         return outcome_of(self.parts, await self._journeys.advance(voted.id))
 
     async def confirm(

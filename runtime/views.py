@@ -198,6 +198,7 @@ def _requirements(parts: Parts, call: Call) -> list[Mapping[str, Any]]:
             "votes": one.votes,
             "state": one.state,
             "reason": one.reason,
+            "shown": one.shown,
             "until": to_text(one.deadline_at),
             "answers": [{"person": person, "answer": answer} for person, answer in parts.store.votes(one.id)],
             "can": sorted(electorate(parts, barred, seats_of(one).roles).keys() - ballots.keys()) if barred and one in wanting else [],

@@ -17,16 +17,26 @@ from .work import Draft, Parts, apart, ending, move
 
 
 async def vote(
-    parts: Parts, people: People, approval: str, *, person: str, answer: Answer, reason: str, digest: str | None, via: str
+    parts: Parts,
+    people: People,
+    approval: str,
+    *,
+    person: str,
+    answer: Answer,
+    reason: str,
+    digest: str | None,
+    via: str,
+    shown: str | None = None,
 ) -> Call:
     """Count one person's answer to an approval, named by its own id or its call's.
 
     A vote counts for whatever approval of the call it fills a seat of. Raises `NotAnApprover`, `AlreadyVoted`, `ApprovalNotOpen`
-    (answered, expired, or another digest than was shown) and `CallNotFound`. A reject is final for the request.
+    (answered, expired, or another digest or sight of it than was shown) and `CallNotFound`. A reject is final for the request.
     """
     for _ in range(TRIES):
         call = named_call(parts, approval)
-        asked, standing = open_for(parts, call, "approval", digest=digest), approvals_of(parts, call)
+        digest = call.digest if digest is None else digest  # a further try must not meet what it was amended to meanwhile
+        asked, standing = open_for(parts, call, "approval", digest=digest, shown=shown), approvals_of(parts, call)
         choice = standing if approval == call.id else [one for one in asked if one.id == approval]
         if not choice:
             raise ApprovalNotOpen("this approval is not open: it was answered, or asked for anew")

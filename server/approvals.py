@@ -32,7 +32,8 @@ async def get_inbox(runtime: Served, key: Reader) -> Approvals:
 async def get_approval(call_id: CallId, runtime: Served, key: Reader) -> ApprovalBody:
     """Give exactly what would run, and why it stopped, to whoever has a role that an approval of it names."""
     review, reader = await runtime.review(call_id), runtime.people.get(key.owner)
-    named = {one.get(role) for one in review.call.requirements if one["kind"] == "approval" for role in ("by", "escalate_to")}
+    asked = [one for one in review.call.requirements if one["kind"] == "approval"]
+    named = {role for one in asked for role in (one["by"], (one["escalates"] or {}).get("to"))}
     if reader is None or not named & reader.roles:
         raise NotAnApprover("This call asks for no approval by anybody with a role of yours.")
     brief = ApprovalBrief.model_validate(review.call).model_dump()
@@ -53,7 +54,7 @@ async def vote(
     key: Annotated[KeyOwner, Security(person, scopes=["approvals:vote"])],
 ) -> Response:
     """Count the answer of the person whose key this is, and take the call on from there."""
-    return answered(await runtime.vote(approval_id, person=key.owner, answer=sent.answer, reason=sent.reason, digest=sent.digest))
+    return answered(await runtime.vote(approval_id, person=key.owner, **sent.model_dump()))
 
 
 @approvals.post(

@@ -72,6 +72,9 @@ class Vote(Sent):
     digest: Annotated[
         str | None, Field(description="Of the request that was looked at, always best sent: a call that has changed since is not approved.")
     ] = None
+    shown: Annotated[
+        str | None, Field(description="Of the requirement that was looked at: where a fact that was shown has changed, it does not count.")
+    ] = None
 
 
 class Amendment(Sent):

@@ -6,7 +6,8 @@ import sqlite3
 import pytest
 
 from remit.audit import State
-from remit.errors import NotAnApprover
+from remit.errors import ApprovalNotOpen, NotAnApprover
+from remit.runtime import confirmation, votes
 from remit.runtime.votes import vote
 from tests.runtime.asking import CONFIRM, TELLING, approve, asking, events, said, told_transfer, waits
 from tests.runtime.bank import ACTIONS, asks, session, transfer
@@ -89,6 +90,43 @@ async def test_another_price_than_was_shown_asks_anew_and_says_why(world, kind):
             assert "99.00" in (await runtime.confirmation(call_id, subject="kay")).summary.sentence
         assert (await agrees(runtime, call_id)).state is State.SUCCEEDED, "and whoever had agreed may agree to that as well"
         assert (await runtime.verify()).ok
+
+
+async def test_a_vote_does_not_count_for_a_price_that_its_person_was_not_shown(world):
+    world.bank.payments["pay_1"].memo = "10.00"
+    async with asking(world, APPROVE).running(TELLING) as runtime:
+        call_id = await waits(runtime)
+        [asked] = (await runtime.review(call_id)).call.requirements
+        world.bank.payments["pay_1"].memo = "99.00"
+        assert (await runtime.vote(call_id, person="fay", answer="approve", shown=asked["shown"])).state is State.WAITING, "asked anew"
+        with pytest.raises(ApprovalNotOpen, match="shown has changed"):
+            await runtime.vote(call_id, person="finn", answer="approve", shown=asked["shown"])
+        asked = (await runtime.review(call_id)).call.requirements[-1]
+        assert (await runtime.vote(call_id, person="finn", answer="approve", shown=asked["shown"])).state is State.SUCCEEDED
+        assert (await runtime.verify()).ok
+
+
+@pytest.mark.parametrize("how", ["vote", "confirm"])
+async def test_an_answer_that_another_change_overtakes_is_not_one_to_what_came_of_that(world, how, monkeypatch):
+    """The first try meets an amendment that is quicker; without a digest it must still not count for the amended call."""
+    place, less = votes if how == "vote" else confirmation, {"amount": {"value": "5.00", "currency": "EUR"}}
+    async with asking(world, APPROVE if how == "vote" else CONFIRM).running() as runtime:
+        await runtime.people.add("olga", roles=["operator"])
+        call_id = await waits(runtime)
+        grants = place.grant
+
+        async def overtaken(*given, **more):
+            monkeypatch.setattr(place, "grant", grants)
+            await runtime.amend(call_id, by="olga", arguments=less)
+            return await grants(*given, **more)
+
+        monkeypatch.setattr(place, "grant", overtaken)
+        with pytest.raises(ApprovalNotOpen):
+            if how == "vote":
+                await runtime.vote(call_id, person="fay", answer="approve")
+            else:
+                await runtime.confirm(call_id, subject="kay")
+        assert (await runtime.get(call_id)).state is State.WAITING and world.bank.effects == []
 
 
 async def test_a_fact_that_nobody_is_shown_asks_nobody_anew(world):

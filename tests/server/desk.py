@@ -26,7 +26,7 @@ rules:
   - id: large
     when: arguments.amount.currency != "EUR" || arguments.amount.minor > 5000
     then: require_approval
-    approval: {by: finance, votes: 1, within: 4h}
+    approval: {by: finance, votes: 1, within: 4h, escalate: {after: 1h, to: leads}}
 """,
     "asking.yaml": """
 policy: asking

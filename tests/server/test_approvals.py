@@ -51,6 +51,24 @@ async def test_who_has_no_role_in_it_does_not_see_it(door):
         assert (await client.get(f"/v1/approvals/{call}")).status_code == 200
 
 
+async def test_whoever_it_will_be_widened_to_sees_it_too(door):
+    call = await ask(door)
+    await door.runtime.people.change_roles("ben", add=["leads"], remove=["finance"])
+    async with door.client("ben") as client:
+        assert (await client.get(f"/v1/approvals/{call}")).status_code == 200
+
+
+async def test_a_vote_is_on_what_was_shown(door):
+    call = await ask(door)
+    async with door.client("ana") as client:
+        seen = (await client.get(f"/v1/approvals/{call}")).json()
+        shown = seen["requirements"][0]["shown"]
+        other = await client.post(f"/v1/approvals/{call}/votes", json={"answer": "approve", "shown": shown[::-1]})
+        assert (other.status_code, other.json()["code"]) == (409, "approval_not_open")
+        voted = await client.post(f"/v1/approvals/{call}/votes", json={"answer": "approve", "digest": seen["digest"], "shown": shown})
+        assert voted.json()["state"] == "succeeded"
+
+
 async def test_who_amends_a_call_has_it_decided_anew_and_cannot_vote_on_it(door):
     call = await ask(door)
     async with door.client("ana") as client:

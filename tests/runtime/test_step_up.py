@@ -4,6 +4,7 @@ import asyncio
 import re
 import warnings
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from joserfc import jwt
@@ -248,7 +249,7 @@ async def test_the_hosts_token_proves_it(proving, world):
         {"key": OKPKey.generate_key("Ed25519")},
         {"key": OctKey.import_key(KEY.as_dict(private=False)["x"].encode()), "algorithm": "HS256"},
     ],
-    ids=str,
+    ids=lambda how: " ".join(f"{name}={value}" if isinstance(value, (str, int, tuple)) else name for name, value in how.items()),
 )
 async def test_any_other_token_does_not(proving, world, how):
     call_id = await waits(proving)
@@ -354,3 +355,40 @@ async def test_a_mail_that_is_refused_is_said_not_to_have_been_sent_and_one_whos
                 await runtime.send_code(call_id, subject="kay")
             world.time.pass_(seconds=31)
             assert (await runtime.send_code(call_id, subject="kay")).left == 1
+
+
+async def test_many_calls_are_not_many_more_guesses(proving, world, pigeons):
+    """A code is three guesses at a million; whoever has taken over a customer's session can let a model ask for any number of calls."""
+    calls = [await waits(proving, payment=f"pay_{number}", conversation=f"c{number}") for number in range(1, 31)]
+    await asyncio.gather(*(proving.send_code(call_id, subject="kay") for call_id in calls), return_exceptions=True)
+    assert len(pigeons.codes) == 12
+    world.time.pass_(minutes=30)
+    with pytest.raises(CodeNotSent):
+        await proving.send_code(calls[0], subject="kay")
+    world.bank.payments["pay_40"].customer = "zoe"
+    assert (await proving.send_code(await waits(proving, payment="pay_40", subject="zoe"), subject="zoe")).left == 2, "nobody else pays"
+    world.time.pass_(hours=24)
+    assert (await proving.send_code(await waits(proving, payment="pay_41"), subject="kay")).left == 2
+
+
+@pytest.mark.parametrize(("assurance", "minutes", "state"), [(1, 25, State.WAITING), (2, 25, State.SUCCEEDED), (1, 4, State.SUCCEEDED)])
+async def test_a_login_of_just_now_does_not_make_an_older_proof_of_more_a_recent_one(world, pigeons, assurance, minutes, state):
+    old = "  - {id: old, when: '!has(subject.verified_at) || now - subject.verified_at > duration(\"5m\")', then: require_step_up}\n"
+    async with asking(world, PROVE, old).running(step_up=StepUp(codes=pigeons)) as runtime:
+        call_id = await waits(runtime, assurance=1)
+        await runtime.send_code(call_id, subject="kay")
+        assert (await runtime.step_up(call_id, subject="kay", code=pigeons.codes[0])).state is State.SUCCEEDED
+        world.time.pass_(minutes=minutes)
+        here = session(assurance=assurance, verified_at=datetime.fromtimestamp(world.time.nanos // 10**9, UTC))
+        assert (await runtime.submit(asks("transfer", "pay_2"), here)).state is state
+
+
+async def test_proving_less_than_is_known_makes_that_no_more_recent(world, pigeons):
+    old = "  - {id: old, when: '!has(subject.verified_at) || now - subject.verified_at > duration(\"5m\")', then: require_step_up}\n"
+    async with asking(world, old).running(step_up=StepUp(codes=pigeons)) as runtime:
+        since = datetime.fromtimestamp(world.time.nanos // 10**9, UTC) - timedelta(hours=1)
+        call_id = await waits(runtime, assurance=3, verified_at=since)
+        await runtime.send_code(call_id, subject="kay")
+        assert (await runtime.step_up(call_id, subject="kay", code=pigeons.codes[0])).state is State.SUCCEEDED
+        subject = (await events(runtime, call_id, "call.decided"))[-1]["body"]["inputs"]["subject"]
+        assert (subject["assurance"], subject["verified_at"][:19]) == (3, since.isoformat()[:19])

@@ -98,8 +98,10 @@ def raised(parts: Parts, session: Session, pseudonym: str) -> Session:
     found = parts.store.raised(pseudonym, session.conversation, parts.clock.now())
     if found is None or found[0] < session.assurance:
         return session
+    # When it was proved belongs to how much was: a login of just now does not make an older proof of more a recent one.
+    known = session.verified_at if session.assurance == found[0] else None
     since = to_datetime(found[1])
-    return replace(session, assurance=found[0], verified_at=max(since, session.verified_at or since))
+    return replace(session, assurance=found[0], verified_at=max(since, known or since))
 
 
 def idempotency(parts: Parts, submission: Submission) -> bytes | None:

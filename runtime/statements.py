@@ -78,8 +78,11 @@ STATEMENTS: dict[str, str] = {
     "excluded.add": _insert("excluded", "tenant", "call", "who") + " ON CONFLICT DO NOTHING",
     "vote.void": "UPDATE vote SET void = 1 WHERE tenant = ? AND call = ? AND digest = ? AND void = 0",
     "vote.add": _insert("vote", "tenant", "requirement", "person", "answer", "role", "digest", "at", "call", "roles", "who"),
-    "code.put": _insert("code", "tenant", "requirement", "sent", "hash", "tries", "sent_at", "expires_at", "used")
-    + " ON CONFLICT (tenant, requirement) DO UPDATE SET sent = excluded.sent, hash = excluded.hash, tries = 0, sent_at = excluded.sent_at,"
+    # Only while few enough were sent about the same person lately: counted here, because many may be asked for at once.
+    "code.put": "INSERT INTO code (tenant, requirement, sent, hash, tries, sent_at, expires_at, used) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"
+    " WHERE (SELECT coalesce(sum(k.sent), 0) FROM call c JOIN requirement r ON r.tenant = c.tenant AND r.call = c.id"
+    " JOIN code k ON k.tenant = r.tenant AND k.requirement = r.id WHERE c.tenant = ?1 AND c.subject = ?9 AND k.sent_at > ?10) < ?11"
+    " ON CONFLICT (tenant, requirement) DO UPDATE SET sent = excluded.sent, hash = excluded.hash, tries = 0, sent_at = excluded.sent_at,"
     " expires_at = excluded.expires_at, used = 0 WHERE code.sent = excluded.sent - 1",
     "code.try": "UPDATE code SET tries = tries + 1 WHERE tenant = ? AND requirement = ? AND sent = ? AND tries = ? AND used = 0",
     "code.use": "UPDATE code SET used = 1 WHERE tenant = ? AND requirement = ? AND sent = ? AND used = 0",

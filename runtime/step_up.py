@@ -23,6 +23,9 @@ RAISED_FOR = 1800 * SECOND
 PAUSE = 30 * SECOND
 MOST_CODES = 3
 MOST_TRIES = 3
+MOST_A_DAY = 12
+"""Codes that are sent for all that one customer is asked to prove: each is three guesses, and a model can make any number of calls."""
+DAY = 86_400 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,8 @@ async def impossible(parts: Parts, session: Session, assurance: int) -> str | No
 async def send_code(parts: Parts, call_id: str, *, subject: str) -> CodeSent:
     """Send a new one-time code; the one before it is no longer good.
 
-    Raises `CodeNotSent` for the fourth, for one within 30 seconds of the last, and where it can't be sent; `NotAnApprover` for
-    anybody but the customer; `ApprovalNotOpen` and `CallNotFound`.
+    Raises `CodeNotSent` for the fourth, for one within 30 seconds of the last, for the thirteenth of a day to this customer, and
+    where it can't be sent; `NotAnApprover` for anybody but the customer; `ApprovalNotOpen` and `CallNotFound`.
     """
     call, asked = _open(parts, call_id, subject)
     first, codes = asked[0], parts.step_up.codes if parts.step_up else None
@@ -76,11 +79,11 @@ async def send_code(parts: Parts, call_id: str, *, subject: str) -> CodeSent:
         raise CodeNotSent("a code was sent a moment ago; wait half a minute before asking for another")
     code = f"{secrets.randbelow(1_000_000):06d}"
     until = min(now + CODE_LIFE, first.deadline_at)
-    row = (call.tenant, first.id, sent + 1, _hash(parts, first, sent + 1, code), 0, now, until, 0)
+    row = (call.tenant, first.id, sent + 1, _hash(parts, first, sent + 1, code), 0, now, until, 0, call.subject, now - DAY, MOST_A_DAY)
     try:
         await parts.store.commit([Write("code.put", row)])  # counted before it leaves
     except Conflict:
-        raise CodeNotSent("a code was sent a moment ago; wait half a minute before asking for another") from None
+        raise CodeNotSent(f"a code was sent a moment ago, or {MOST_A_DAY} within a day") from None
     try:
         await codes.send(subject, code, _locale(parts, call), to_datetime(until))
     except Unsure:
@@ -128,7 +131,8 @@ async def _raise(parts: Parts, call: Call, met: Sequence[Requirement], left: Seq
     now, owner = parts.clock.now(), parts.vault.by_pseudonym(call.subject)
     kept = owner.open(call.sealed, call.id)
     reached = max(proof.assurance, kept.get("assurance", call.assurance))
-    sealed = owner.seal({**kept, "assurance": reached, "verified_at": to_datetime(now).isoformat()}, call.id)
+    since = to_datetime(now).isoformat() if reached == proof.assurance else kept["verified_at"]
+    sealed = owner.seal({**kept, "assurance": reached, "verified_at": since}, call.id)
     said = Draft("call.stepped_up", {"requirement": met[0].id, "method": proof.method, "assurance": proof.assurance})
     writes = [proof.code] if proof.code else []
     if call.conversation:

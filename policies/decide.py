@@ -118,7 +118,8 @@ def _of_rule(rule: Rule, result: bool | EvaluationError) -> _Cause:
 
 def _of_limit(limit: Limit, headroom: Headroom | EvaluationError) -> _Cause:
     if isinstance(headroom, EvaluationError):
-        return _Cause(limit.name, _DENY, f"{limit.name} denies because it can't be evaluated: {headroom.message}", limit.say)
+        # What it would say is about what is used up, which is not why.
+        return _Cause(limit.name, _DENY, f"{limit.name} denies because it can't be evaluated: {headroom.message}", None)
     asked = limit.requirement and replace(limit.requirement, covers=headroom.used + headroom.takes)
     said = limit.reason or f"{headroom.used} used and {headroom.takes} more is beyond {headroom.at_most} {limit.counted}"
     return _Cause(limit.name, limit.beyond, f"{limit.name}: {said}", limit.say, asked)

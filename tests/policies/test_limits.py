@@ -155,13 +155,14 @@ UNKNOWN = [
 @pytest.mark.parametrize(("limit", "given", "usage", "says"), UNKNOWN)
 def test_a_limit_that_can_not_be_evaluated_denies(limit, given, usage, says):
     # What would be asked beyond it makes no difference: nobody can approve what nobody can measure.
-    asking = limit[:-1] + ", beyond: require_approval, approval: {by: finance}}"
+    asking = limit[:-1] + ", beyond: require_approval, approval: {by: finance}, say: Nothing more today.}"
     for written in (limit, asking):
         decision = decide(limited(written), used(given, **usage))
         assert (decision.allowed, decision.requirements, decision.limits) == (False, (), ())
         [error] = decision.errors
         assert error.message == says
         assert decision.reason == f"{error.rule} denies because it can't be evaluated: {says}"
+        assert decision.say is None  # its words are for whoever has used it up
 
 
 def test_control_the_same_limits_allow_what_can_be_evaluated():

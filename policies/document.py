@@ -28,6 +28,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 # libyaml's parser is ten times as fast; a build of PyYAML may lack it.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# YAML ends a line, and so a comment, at breaks that most editors don't show; and marks of direction show text in another order.
+_UNSEEN = re.compile("\r(?!\n)|[\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _CONSTANTS = {"true": True, "false": False, "null": None, "~": None, "": None}
 
@@ -69,6 +71,9 @@ def read_document(path: str, text: str) -> Document:
     source = Source(path, text.removeprefix("\ufeff"))
     if len(text) > MAX_FILE:
         raise source.error(f"the file is larger than {MAX_FILE:,} characters: split it")
+    if found := _UNSEEN.search(source.text):
+        message = f"the character U+{ord(found[0]):04X} makes the file read other than it looks: take it out, or write it as an escape"
+        raise source.error(message, found.start())
     try:
         _guard(source)
         root = yaml.compose(source.text, Loader=_Loader)

@@ -371,6 +371,16 @@ def test_what_editors_write_is_read(text):
     assert load({"a.yaml": text}, SHAPES).rules_for("refund_payment")
 
 
+HIDDEN = HEAD + "  - id: a\n    then: deny #§  - {id: z, then: allow}\n"
+
+
+@pytest.mark.parametrize("unseen", ["\r", "\x85", "\u2028", "\u2029", "\u202e", "\u2066"])
+def test_what_would_hide_a_rule_behind_a_comment_is_refused_at_its_place(unseen):
+    with pytest.raises(PolicyError, match=rf"^a\.yaml:5:17: the character U\+{ord(unseen):04X} makes the file read other than it looks"):
+        load({"a.yaml": HIDDEN.replace("§", unseen)}, SHAPES)
+    assert [rule.name for rule in load({"a.yaml": HIDDEN.replace("§", " ")}, SHAPES).rules_for("refund_payment")] == ["refunds/a"]
+
+
 def test_words_that_yaml_once_took_for_something_else_are_text():
     text = HEAD + "  - {id: no, then: deny, reason: on, say: 2026-01-01}\n  - {id: y, then: deny, say: 1:30, reason: 0x1f}\n"
     rules = load({"a.yaml": text}, SHAPES).rules_for("refund_payment")

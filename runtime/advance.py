@@ -102,6 +102,7 @@ async def restore(parts: Parts, call: Call, action: Action) -> Work:
         owner=owner,
         next_ordinal=call.ordinal,
         confirm=kept["after"],
+        proposed=kept.get("proposed", ""),
     )
 
 

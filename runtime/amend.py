@@ -78,7 +78,8 @@ def _amended(parts: Parts, work: Work, arguments: Mapping[str, Any], by: str, re
     body = {"digest_before": call.digest, "digest": digest, "by": by, "arguments": clear}
     sealed = {f"/arguments{pointer}": value for pointer, value in personal.items()} | ({"/reason": reason} if reason else {})
     fingerprint = fingerprint_of(parts, action, merged, session, effect_text)
-    work = work.evolve(arguments=merged, nonce=nonce.hex(), effect_text=effect_text)
+    first = work.proposed or (call.fingerprint or b"").hex()
+    work = work.evolve(arguments=merged, nonce=nonce.hex(), effect_text=effect_text, proposed=first)
     work = work.note("call.amended", body, sealed, to=State.WAITING, digest=digest, fingerprint=fingerprint)
     return _rekeyed(parts, work, call).also(exclude(parts, call, by))
 

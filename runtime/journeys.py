@@ -18,7 +18,7 @@ from .journal import LONGEST_QUEUE, Conflict, LimitReached
 from .lingering import watch
 from .outcome import Outcome
 from .phases import deny, travel
-from .receive import Submission, receive
+from .receive import Submission, proposed, receive
 from .views import dry_outcome, outcome_of
 from .work import Parts, Work
 
@@ -105,7 +105,7 @@ class Journeys:
         """Say where a new call stands among those before it: in its own right, denied, or as the earlier call that it repeats."""
         key = received.call.idempotency
         if key is not None and (earlier := self._parts.store.by_idempotency(key)) is not None:
-            if earlier.fingerprint != received.call.fingerprint:
+            if received.call.fingerprint not in {earlier.fingerprint, proposed(self._parts, earlier)}:
                 raise KeyReused
             return earlier
         if (refused := self._parts.store.declined(received.call)) is not None and refused != submission.repeat_of:

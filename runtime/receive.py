@@ -10,6 +10,7 @@ from typing import Any
 
 from ..actions import Action, Arguments, KeyTemplate, Problem, ToolCall
 from ..audit import State, canonical, keyed_hash
+from ..errors import AuditError
 from .call import Call
 from .clock import to_datetime
 from .recorded import parted_arguments
@@ -127,6 +128,15 @@ def effect_text_of(action: Action, arguments: Arguments, session: Session) -> st
 def fingerprint_of(parts: Parts, action: Action, arguments: Arguments, session: Session, effect_text: str | None) -> bytes:
     """Hash what is asked for, so that it is known again when it is asked for again."""
     return parts.vault.hash("request", canonical(_request(action, arguments, session, effect_text)))
+
+
+def proposed(parts: Parts, call: Call) -> bytes | None:
+    """Give the fingerprint of what was asked for before it was amended: whoever sends that again under its key means this call."""
+    try:
+        kept = parts.vault.by_pseudonym(call.subject).open(call.sealed, call.id)
+    except AuditError:
+        return None  # erased, or the row was changed
+    return bytes.fromhex(kept.get("proposed", ""))
 
 
 def digest_of(nonce: bytes, action: Action, arguments: Arguments, session: Session, effect_text: str | None) -> str:

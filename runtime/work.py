@@ -106,7 +106,8 @@ class Work:
 
     `stored` is the version that the database holds (0: none yet). `asker` is the subject's key; `owner` the key of the person
     whose data it is, and `about` names them where `about=` does. `next_ordinal` is the place that the effect would take, and
-    `confirm` the earlier call that the customer must be shown before. `conflict` says that another subject holds the effect key.
+    `confirm` the earlier call that the customer must be shown before. `proposed` is the fingerprint (hex) of what was asked for
+    before it was amended. `conflict` says that another subject holds the effect key.
     `granted` names the approvals that the next intent uses, and `takes` what it takes of limits. `found` is what was used of the
     limits that had no room, when the call tried to take from them.
     """
@@ -122,6 +123,7 @@ class Work:
     owner: SubjectKey
     next_ordinal: int = 1
     confirm: str | None = None
+    proposed: str = ""
     conflict: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     about: str | None = None
@@ -207,6 +209,7 @@ def request(work: Work) -> dict[str, Any]:
         "verified_at": session.verified_at.isoformat() if session.verified_at else None,
         "turn": session.turn,
         "after": work.confirm,
+        "proposed": work.proposed,
     }
 
 

@@ -125,6 +125,24 @@ async def test_the_effect_key_moves_with_the_arguments(world):
         assert (await runtime.verify()).ok
 
 
+async def test_who_sends_again_what_was_amended_is_given_what_became_of_it(world):
+    """A caller that lost the answer repeats its request under its key: to be told that nothing was done would be untrue."""
+    async with asking(world, ALWAYS).running() as runtime:
+        await runtime.people.add("olga", roles=["operator"])
+        asked = asks("transfer", tag="toolu_1")
+        call_id = (await runtime.submit(asked, session())).call_id
+        for by, euros in (("fay", "5.00"), ("olga", "4.00")):
+            await runtime.amend(call_id, by=by, arguments={"amount": {"value": euros, "currency": "EUR"}})
+        for state in (State.WAITING, State.SUCCEEDED):
+            if state is State.SUCCEEDED:
+                await yes(runtime, call_id, "finn")
+            for euros in ("10.00", "4.00"):
+                again = await runtime.submit(asks("transfer", euros=euros, tag="toolu_1"), session())
+                assert (again.call_id, again.state, again.repeated) == (call_id, state, True)
+            assert (await runtime.submit(asks("transfer", euros="5.00", tag="toolu_1"), session())).error.code == "key_reused"
+        assert world.bank.effects == ["pay_1"]
+
+
 async def test_under_the_same_key_it_is_known_by_what_it_asks_for_now(world):
     async with asking(world, ALWAYS).running() as runtime:
         call_id = await waits(runtime)

@@ -80,8 +80,8 @@ def measure(policies: Policies, inputs: Inputs) -> tuple[Measured, ...]:
 
 
 def tenant_of(inputs: Inputs) -> object:
-    """Give the tenant of the session, or what stands in its place."""
-    return inputs.session.get("tenant") if isinstance(inputs.session, Mapping) else None
+    """Give the tenant of the session, or what stands in its place; None where nothing does."""
+    return (inputs.session.get("tenant") or None) if isinstance(inputs.session, Mapping) else None
 
 
 def is_met(action: str, inputs: Inputs) -> bool:

@@ -100,8 +100,9 @@ class Loading:
             if name not in into.limits and name not in general.limits and (limit := self._limit(source, action, place, bound)):
                 into.limits[name] = limit
         for place, required in enumerate(written.requires):
-            line = document.line_of(("requires", place))
-            into.requires[f"{written.policy}/{required}"] = Prerequisite(required, written.policy, document.source.path, line)
+            name, line = f"{written.policy}/{required}", document.line_of(("requires", place))
+            if name not in general.requires:
+                into.requires[name] = Prerequisite(required, written.policy, document.source.path, line)
 
     def _rule(self, source: ReadFile, action: str, place: int, clause: RuleClause) -> Rule | None:
         name, then = f"{source.written.policy}/{clause.id}", Then(clause.then)

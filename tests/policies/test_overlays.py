@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from remit.errors import PolicyError
-from remit.policies import Inputs, Policies, decide, load, measure
+from remit.policies import Inputs, Policies, decide, explain, load, measure
 from tests.policies.shop import SHAPES, document, inputs
 
 BASE = document("{id: ok, then: allow}", "{id: z, when: facts.payment.disputed, then: require_confirmation}")
@@ -73,7 +73,7 @@ def test_an_overlay_alone_allows_nothing():
     assert not decide(loaded(b=OVERLAY), at("shop-b", profile={"trusted": True})).allowed
 
 
-@pytest.mark.parametrize("session", [None, {}, "shop-b", {"tenant": None}, {"tenant": ["shop-b"]}])
+@pytest.mark.parametrize("session", [None, {}, "shop-b", {"tenant": None}, {"tenant": ""}, {"tenant": ["shop-b"]}])
 def test_a_session_without_tenant_is_denied_where_an_overlay_may_apply(session):
     given = replace(at("shop-b"), session=session)
     assert not decide(loaded(base=BASE, b=OVERLAY), given).allowed
@@ -88,6 +88,16 @@ def test_an_overlay_may_include_what_does_not_allow():
         policies = loaded(base=base, c=overlay, common=common)
         assert [rule.name for rule in policies.rules_for("refund_payment", "shop-c")] == ["c/all", "common/euro", "refunds/ok", "refunds/z"]
         assert not decide(policies, at("shop-c", currency="JPY")).allowed
+
+
+def test_what_an_overlay_includes_once_more_counts_once():
+    common = "policy: common\nrequires: [cancel_order]\nlimits: [{id: calls, window: 1h, at_most: 1}]\n"
+    base, overlay = (text.replace("rules:", "include: [common]\nrules:") for text in (BASE, OTHER))
+    explained = explain(loaded(base=base, c=overlay, common=common), at("shop-c"))
+    assert ([one.action for one, _ in explained.requires], [limit.name for limit, _ in explained.limits]) == (
+        ["cancel_order"],
+        ["common/calls"],
+    )
 
 
 def test_an_overlay_that_includes_a_permission_is_refused_at_its_place():

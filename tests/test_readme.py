@@ -8,17 +8,22 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+ROOT = Path(__file__).resolve().parent.parent
+README, CUSTOMERS = (ROOT / "README.md").read_text(), (ROOT / "docs" / "customers.md").read_text()
+
+
+def save(page, folder):
+    blocks = dict(re.findall(r"<!-- test: (\S+) -->\n```\w+\n(.*?)```", page, re.DOTALL))
+    for name, text in blocks.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return list(blocks)
 
 
 @pytest.fixture
 def app(tmp_path):
-    blocks = re.findall(r"<!-- test: (\S+) -->\n```\w+\n(.*?)```", README, re.DOTALL)
-    assert [name for name, _ in blocks] == ["actions.py", "policies/fees.yaml", "app.py"]
-    for name, text in blocks:
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
+    assert save(README, tmp_path) == ["actions.py", "policies/fees.yaml", "app.py"]
     return tmp_path
 
 
@@ -51,8 +56,13 @@ def test_the_readme_alone_gives_a_working_app(app):
     assert report["ok"] is True
 
 
+def test_the_page_on_customers_runs_and_prints_what_it_says(tmp_path):
+    assert save(CUSTOMERS, tmp_path) == ["desk.py", "policies/plans.yaml", "output"]
+    done = run(tmp_path, "desk.py")
+    assert done.stdout.replace("\xa0", " ") == (tmp_path / "output").read_text(), done.stderr
+
+
 def test_every_link_of_the_readme_leads_somewhere():
-    root = Path(__file__).resolve().parent.parent
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
     assert links
-    assert [link for link in links if not (root / link).exists()] == []
+    assert [link for link in links if not (ROOT / link).exists()] == []

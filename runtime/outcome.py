@@ -81,12 +81,12 @@ class Outcome:
         match self.state:
             case State.SUCCEEDED:
                 return again + (self.error.message if self.error else "Done.")
-            case State.WAITING:
+            case State.WAITING if self.waiting:
                 names = ", ".join(str(one["for"]) for one in self.waiting)
                 return again + f"Waiting for {names}. Do not repeat the call; it will be done when they agree."
             case State.UNKNOWN:
                 return again + UNKNOWN_WORDS
-            case State.NEW | State.READY | State.EXECUTING:
+            case State.NEW | State.WAITING | State.READY | State.EXECUTING:
                 return again + "It is being done. Do not repeat the call."
             case State.REJECTED | State.DENIED | State.FAILED | State.DECLINED | State.EXPIRED | State.CANCELLED:
                 return again + (self.error.message if self.error else WORDS.get(self.state.value, WORDS["stopped"]))

@@ -11,6 +11,7 @@ from ..errors import CallNotFound
 from .call import Call
 from .clock import to_text
 from .confirmation import summary_of
+from .session import ANONYMOUS
 from .views import CallView, view
 from .work import Parts
 
@@ -40,6 +41,7 @@ def review(parts: Parts, call: Call) -> Review:
     decision: Mapping[str, Any] = next(
         (event["body"]["decision"] for event in reversed(seen.events) if event["kind"] == "call.decided"), {}
     )
+    nobody = parts.vault.is_subject(ANONYMOUS, call.subject)  # whoever has not logged in is not the same person each time
     try:
         summary = summary_of(parts, call)
     except CallNotFound:
@@ -50,7 +52,7 @@ def review(parts: Parts, call: Call) -> Review:
         matched=tuple(decision.get("matched", ())),
         errors=tuple(decision.get("errors", ())),
         limits=tuple(decision.get("limits", ())),
-        earlier=tuple(_brief(one) for one in parts.store.latest_of(call, most=MOST_EARLIER)),
+        earlier=() if nobody else tuple(_brief(one) for one in parts.store.latest_of(call, most=MOST_EARLIER)),
     )
 
 

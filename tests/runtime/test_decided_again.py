@@ -61,7 +61,8 @@ async def test_an_object_that_went_to_somebody_else_is_not_found(runtime, world)
 async def test_facts_that_cannot_be_loaded_for_a_moment_deny_nothing_that_people_agreed_to(runtime, world):
     call_id = await waits(runtime)
     world.bank.facts_fail = ConnectionError("down")
-    assert (await runtime.vote(call_id, person="fay", answer="approve")).state is State.WAITING
+    agreed = await runtime.vote(call_id, person="fay", answer="approve")
+    assert agreed.state is State.WAITING and agreed.message().startswith("It is being done"), "it waits for nobody any more"
     world.bank.facts_fail = None
     world.time.pass_(seconds=6)
     assert (await runtime.wait(call_id, 10)).state is State.SUCCEEDED

@@ -1,7 +1,7 @@
 """What an approver is told before answering: what will run, why it stopped, and what was done for the same person before."""
 
 from tests.runtime.asking import TELLING, approve, asking, waits
-from tests.runtime.bank import asks, session
+from tests.runtime.bank import asks, says, session
 
 
 async def test_an_approver_sees_what_will_run_why_it_stopped_and_what_was_before(world):
@@ -48,3 +48,14 @@ async def test_a_flood_of_other_questions_hides_nothing_from_an_approver(world, 
         call_id = await waits(runtime, euros="9.00")
         assert [view.id for view in await runtime.inbox(person="fay")] == [call_id]
         assert len(await runtime.inbox(person="lena")) == len(await runtime.inbox()) == 3
+
+
+async def test_people_who_have_not_logged_in_are_not_one_customer(world):
+    notes = "policy: notes\nactions: [jot, look_up]\nrules:\n  - {id: any, then: allow}\n"
+    world.policies(notes=notes + approve("much", "finance"))
+    async with world.running() as runtime:
+        for subject, earlier in (("anonymous", []), ("kay", ["jot"])):
+            here = session(subject=subject, conversation=subject)
+            await runtime.submit(says("before"), here)
+            review = await runtime.review((await runtime.submit(says("x"), here)).call_id)
+            assert [one["action"] for one in review.earlier] == earlier

@@ -12,6 +12,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import permutations
+from math import isfinite
 from operator import contains
 from typing import Any
 
@@ -110,7 +111,7 @@ class Language:
             # CEL takes no tuple, which `done` may be.
             values = {name: list(value) if type(value := getattr(inputs, name)) is tuple else value for name in names}
             # CEL follows values to any depth, and would crash the process; orjson stops, at what JSON can't hold as well.
-            if b"null" in orjson.dumps(values):
+            if b"null" in orjson.dumps(values):  # which is also what it makes of a number that is none
                 values = _present(values)
             return self._evaluates.Activation({name: self.kind.fields[name].adapt(value) for name, value in values.items()})
         except Exception:  # noqa: BLE001 - whatever is wrong with the inputs, a decision is a value
@@ -266,7 +267,9 @@ def _comparison(name: str, stem: str) -> cel.FunctionDecl:
 
 
 def _present(value: Any) -> Any:
-    """Leave out what is null, however deep, so that has() says of it what it says of what is missing."""
+    """Leave out what is null, however deep, so that has() says of it what it says of what is missing; raises ValueError for no number."""
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError("JSON has no such number, and what is compared with it is never true")
     if isinstance(value, dict):
         return {name: _present(inner) for name, inner in value.items() if inner is not None}
     return [_present(item) for item in value] if isinstance(value, list) else value

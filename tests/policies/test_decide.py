@@ -139,6 +139,16 @@ def test_what_is_null_is_missing_however_deep():
     assert not decide(listed, inputs(profile={"checks": [{"cleared": None}]})).allowed
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_number_is_an_error_and_never_merely_not_more(number):
+    written = policies("{id: ok, then: allow}", "{id: large, when: facts.profile.spent > 5, then: deny}")
+    assert decide(written, inputs(profile={"spent": 4.5})).allowed
+    for profile in ({"spent": number}, {"spent": 4, "others": [number]}):
+        decision = decide(written, inputs(profile=profile))
+        assert [error.rule for error in decision.errors] == ["refunds/large"]
+        assert not decision.allowed
+
+
 def test_a_value_nested_too_deep_for_cel_is_an_error_and_no_crash():
     nested: dict = {}
     for _ in range(100_000):

@@ -49,6 +49,8 @@ def _check(parts: Parts, people: People, call: Call, by: str) -> None:
         raise AlreadySettled(f"the call has already ended: {call.state}")
     if call.state is not State.WAITING:
         raise AlreadyStarted("only a call that waits can be amended")
+    if call.deadline_at is not None and parts.clock.now() >= call.deadline_at:
+        raise ApprovalNotOpen("nobody answered in time, so it is never done")
     person, asked = people.get(by), [one for one in approvals_of(parts, call) if one.state == "open"]
     if person is not None and person.active and OPERATOR in person.roles:
         if Barred.of(parts, call, customer_of(parts, call)).serves(person):

@@ -193,6 +193,17 @@ async def test_only_what_waits_can_be_amended(world):
             await runtime.amend(call_id, by="finn", arguments=LESS)
 
 
+async def test_what_nobody_answered_in_time_is_not_revived(world):
+    """A process that was down has not ended it yet."""
+    async with asking(world, ALWAYS).running() as runtime:
+        call_id = await waits(runtime)
+        for task in runtime._background:
+            task.cancel()
+        world.time.pass_(hours=4, seconds=1)
+        with pytest.raises(ApprovalNotOpen):
+            await runtime.amend(call_id, by="fay", arguments=LESS)
+
+
 async def test_a_vote_on_what_was_shown_before_does_not_count(world):
     async with asking(world, ALWAYS).running() as runtime:
         call_id = await waits(runtime)

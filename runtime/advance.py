@@ -136,13 +136,13 @@ async def _find_out(parts: Parts, work: Work) -> Call:
     What is found proves that it was applied, at any time; so before a second replay it is looked up, in case the provider
     repeats an error that it saved under the key.
     """
-    now = parts.clock.now()
+    now, epoch = parts.clock.now(), parts.control.epoch
     replayed = replay_allowed(work, now) and not work.call.cancel_asked and not changed(work.call, work.action)
     stopped = parts.control.stopped_by(work.call) is not None
     if replayed and not stopped:
         if work.call.attempt > 1 and work.action.effect.find and (found := await _found(parts, work)) is not None:
             return (await commit(parts, found)).call
-        again = start_attempt(parts, work).also(Write("control.hold", (work.call.tenant, parts.control.epoch)))
+        again = start_attempt(parts, work).also(Write("control.hold", (work.call.tenant, epoch)))
         return (await travel(parts, await commit(parts, again), (execute_and_settle,))).call
     if work.action.effect.find is None:
         # Once the switch is lifted it may still be replayed; without that, only a person can find out.

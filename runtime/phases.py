@@ -68,9 +68,9 @@ async def _commit_at_rest(parts: Parts, work: Work) -> Work:
 
 
 async def halt(parts: Parts, work: Work) -> Work:
-    """Stop what a switch names, before any of its facts is loaded; one thrown later is met by the intent's epoch."""
+    """Stop what a switch names, before any of its facts is loaded; one thrown later is met by the intent, which holds this epoch."""
     switch = parts.control.stopped_by(work.call)
-    return deny(work, "switched_off", switch=switch) if switch else work
+    return deny(work, "switched_off", switch=switch) if switch else work.evolve(epoch=parts.control.epoch)
 
 
 async def gather(parts: Parts, work: Work) -> Work:
@@ -151,7 +151,7 @@ async def intend(parts: Parts, work: Work) -> Work:
     if not work.action.effect.writes and not work.takes:
         return work
     work = reserve(parts, claim_writes(work)).also(
-        Write("control.hold", (work.call.tenant, parts.control.epoch)),
+        Write("control.hold", (work.call.tenant, work.epoch)),
         *(Write("requirement.move", ("used", work.call.tenant, one, "approved")) for one in work.granted),
     )
     return await commit(parts, start_attempt(parts, work))

@@ -109,7 +109,8 @@ class Work:
     `confirm` the earlier call that the customer must be shown before. `proposed` is the fingerprint (hex) of what was asked for
     before it was amended. `conflict` says that another subject holds the effect key.
     `granted` names the approvals that the next intent uses, and `takes` what it takes of limits. `found` is what was used of the
-    limits that had no room, when the call tried to take from them.
+    limits that had no room, when the call tried to take from them. `epoch` is the one in which no switch stopped it: whatever was
+    decided since counts only while that lasts.
     """
 
     call: Call
@@ -131,6 +132,7 @@ class Work:
     granted: tuple[str, ...] = ()
     takes: tuple[Take, ...] = ()
     found: Found = field(default_factory=dict)
+    epoch: int = 0
     drafts: tuple[Draft, ...] = ()
     writes: tuple[Write, ...] = ()
     dry_run: bool = False

@@ -6,11 +6,12 @@ import sqlite3
 
 import pytest
 
+from remit import Context, Injected, action, keyed
 from remit.audit import State
 from remit.runtime import statements
 from remit.runtime.people import BadPerson
 from remit.runtime.switches import BadSwitch
-from tests.runtime.bank import LARGE, asks, comes_to, dropped, gated, session
+from tests.runtime.bank import ACTIONS, LARGE, Bank, Payment, Receipt, asks, comes_to, dropped, gated, session, traced_refund
 
 
 def look(payment="pay_1"):
@@ -187,6 +188,47 @@ async def test_no_intent_comes_after_a_switch_however_many_ask_at_once(world, mo
 async def test_control_without_the_assertion_of_the_epoch_intents_come_after_the_switch(world, monkeypatch):
     monkeypatch.setitem(statements.STATEMENTS, "control.hold", "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND ? >= 0")
     assert (await race(world, monkeypatch))[1] > 0
+
+
+def asking_others(meanwhile):
+    """An action whose fact and whose look-up take their time, in which something else happens."""
+
+    async def load(payment_id: str, bank: Injected[Bank]) -> Payment | None:
+        await meanwhile()
+        return bank.payments.get(payment_id)
+
+    async def look(ctx: Context, bank: Injected[Bank]) -> Receipt | None:
+        await meanwhile()
+        return bank.find(ctx)
+
+    how = {"effect": keyed("24h", lookup=look, settle="30s"), "key": "traced:{payment_id}", "deadline": "5s", "name": "traced_refund"}
+    slow = action(**how, facts={"payment": load}, owns="facts.payment.customer == subject.id")(traced_refund.handler)
+    return [slow, *(one for one in ACTIONS if one is not traced_refund)]
+
+
+@pytest.mark.parametrize("attempts", [0, 2], ids=["while a fact is loaded", "while it is looked up before a replay"])
+async def test_a_switch_that_the_process_hears_of_meanwhile_stops_what_was_under_way(world, attempts):
+    async def meanwhile():
+        if len(world.bank.attempts) == attempts and not runtime.switches.list():
+            await runtime.switches.throw("action", "traced_refund", by="fay", reason="Stop.")
+            assert ("action", "traced_refund") in runtime.parts.control.switches
+
+    async with world.running(asking_others(meanwhile)) as runtime:
+        world.bank.plan += [dropped, dropped]
+        outcome = await runtime.submit(asks("traced_refund"), session())
+        while not runtime.switches.list():
+            world.time.pass_(seconds=1)
+            await asyncio.sleep(0.01)
+        await runtime._journeys.rest()
+        assert (await runtime.get(outcome.call_id)).state is (State.UNKNOWN if attempts else State.DENIED)
+        assert len(world.bank.attempts) == attempts and after_the_switch(world) == 0
+        assert (await runtime.verify()).ok
+
+
+async def test_control_an_intent_that_holds_the_epoch_of_its_own_moment_passes_such_a_switch(world, monkeypatch):
+    monkeypatch.setitem(statements.STATEMENTS, "control.hold", "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND ? >= 0")
+    with pytest.raises(AssertionError):
+        await test_a_switch_that_the_process_hears_of_meanwhile_stops_what_was_under_way(world, 0)
 
 
 async def side_by_side(runtime, world) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..actions import Problem
     from ..runtime import Outcome, Runtime, Session
     from ..runtime.call import Call
+    from ..runtime.review import Review
     from ..runtime.switches import Switch
     from ..runtime.views import CallView
 
@@ -95,9 +96,9 @@ def show_call(call_id: CallId, app: App = None, as_json: AsJson = False) -> None
 
     What was asked, why it was allowed or not, who agreed, and what came of it.
     """
-    found = run(load(app), lambda runtime: runtime.view(call_id))
+    found = run(load(app), lambda runtime: runtime.review(call_id))
     if as_json:
-        show_json(asdict(found))
+        show_json(asdict(found.call))
     else:
         _show_view(found)
 
@@ -154,10 +155,12 @@ def _session(tenant: str, agent: str | None, subject: str, assurance: int) -> Se
 
 
 def _vote(call_id: str, person: str, answer: Literal["approve", "reject"], reason: str, app: str | None, as_json: bool) -> None:
-    async def answered(runtime: Runtime) -> tuple[CallView, Outcome]:
-        found = await runtime.view(call_id)
-        # What is shown is what is agreed to: had it been amended meanwhile, this would be refused.
-        return found, await runtime.vote(call_id, person=person, answer=answer, reason=reason, digest=found.digest, via=OPERATOR)
+    async def answered(runtime: Runtime) -> tuple[Review, Outcome]:
+        found = await runtime.review(call_id)
+        # What is shown is what is agreed to: had it been amended meanwhile, or had a price changed, this would be refused.
+        shown = next((one["shown"] for one in _asked(found.call)), None)
+        seen = {"digest": found.call.digest, "shown": shown}
+        return found, await runtime.vote(call_id, person=person, answer=answer, reason=reason, via=OPERATOR, **seen)
 
     found, outcome = run(load(app), answered)
     if not as_json:
@@ -185,14 +188,25 @@ def _report(outcome: Outcome, as_json: bool, *, wanted: str = "succeeded") -> No
         raise typer.Exit(1)
 
 
-def _show_asked(found: CallView) -> None:
+def _asked(found: CallView) -> list[Mapping[str, Any]]:
+    return [one for one in found.requirements if one["state"] == "open"]
+
+
+def _in_words(review: Review) -> list[str]:
+    """Say what would be done in the action's own words, which may tell facts, such as a price."""
+    return [one for one in (review.summary.sentence, *review.summary.notes) if one] if review.summary else []
+
+
+def _show_asked(review: Review) -> None:
     """Show what somebody answers: what would run, why it stopped, and its digest."""
-    reasons = [one["reason"] for one in found.requirements if one["state"] == "open" and one["reason"]]
-    fields = {"call": found.id, "asked by": found.principal, "for": found.subject, "arguments": found.arguments}
+    found = review.call
+    reasons = [one["reason"] for one in _asked(found) if one["reason"]]
+    fields = {"call": found.id, "asked by": found.principal, "for": found.subject, "what": _in_words(review), "arguments": found.arguments}
     show(panel(f"{found.action}: {found.state}", fields | {"why": reasons, "digest": found.digest}, style=state_style(found.state)))
 
 
-def _show_view(found: CallView) -> None:
+def _show_view(review: Review) -> None:
+    found = review.call
     fields: dict[str, Any] = {
         "call": found.id,
         "asked by": found.principal,
@@ -200,6 +214,7 @@ def _show_view(found: CallView) -> None:
         "when (UTC)": moment(found.created),
         "channel": found.channel,
         "model": found.model,
+        "what": _in_words(review),
         "arguments": found.arguments,
         "effect key": found.effect_key,
         "result": _came_of(found.result),

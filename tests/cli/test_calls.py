@@ -100,6 +100,16 @@ def test_what_is_approved_is_shown_with_its_digest(waiting, remit):
     assert digest in approved.out and "35.00 EUR" in approved.out
 
 
+def test_what_the_action_says_in_words_is_shown_with_the_facts_that_it_tells(desk, waiting, remit):
+    place = desk / "actions" / "orders.py"
+    words = 'key="credit:{order_id}", summary="Give {amount} for the order of {facts.order.customer}", '
+    place.write_text(place.read_text().replace('key="credit:{order_id}", ', words))
+    call = "call", "give_credit", "--arg=order_id=A-1002", "--arg=amount=34.00 EUR", "--arg=reason=late", "--as-subject=ada", "--json"
+    asked = remit(*call).document["call"]
+    for shown in (remit("calls", "show", asked), remit("approve", asked, "--as=eve")):
+        assert "Give €34.00 for the order of ada" in shown.out and shown.code == 0
+
+
 def test_a_call_that_waits_is_amended_and_whoever_amends_cannot_approve_it(waiting, remit):
     amended = remit("calls", "amend", waiting, "--arg", "amount=25.00 EUR", "--as=eve", "--reason=that is enough")
     assert amended.code == 1 and "nobody_can_approve" in amended.out, "eve is the only lead"

@@ -198,8 +198,11 @@ def _outdated(work: Work, needs: Iterable[Need], rows: list[Requirement]) -> tup
     seen = [one for one in rows if one.kind != "step_up" and one.shown != shown and (one.shown or places)]
     if seen:
         return [one for one in rows if one.kind != "step_up"], _CHANGED
-    if any(need.kind == "approval" and need.same(one) and not need.covered(one) for need in needs for one in rows):
-        return [one for one in rows if one.kind == "approval"], _OUTGROWN
+    approvals = [one for one in rows if one.kind == "approval"]
+    beyond = [need for need in needs if need.kind == "approval" and need.covers is not None]
+    # Whoever has voted before it went beyond a limit was not shown that, whatever else they were asked for.
+    if approvals and not all(any(need.same(one) and need.covered(one) for one in approvals) for need in beyond):
+        return approvals, _OUTGROWN
     return [], None
 
 

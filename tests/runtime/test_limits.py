@@ -6,6 +6,7 @@ import pytest
 
 from remit.audit import State
 from remit.errors import Refused, Retryable
+from tests.runtime.asking import approve
 from tests.runtime.bank import LARGE, NOTES, World, asks, comes_to, dropped, hangs, kinds, raising, says, session
 from tests.runtime.limited import CAP, held, limited, told
 
@@ -345,6 +346,19 @@ class TestBeyond:
         assert again.state is State.WAITING, "120.00 were shown, and now it would be 150.00"
         assert (await runtime.vote(waiting.call_id, person="finn", answer="approve")).ok
         assert told(runtime, "limit.reserved")[-1]["covers"] == 15_000
+        report = await runtime.verify()
+        assert report.ok, report.findings
+
+    async def test_a_vote_for_another_reason_does_not_cover_what_nobody_was_shown(self, runtime, world):
+        world.policies(payments=limited(self.ASKS, rules=approve("red", "finance", when='facts.payment.memo == "red"')))
+        await runtime.reload_policies(by="lee")
+        world.bank.payments["pay_1"].memo = "red"
+        waiting = await pays(runtime, 1)
+        assert (await pays(runtime, 2)).ok
+        world.bank.payments["pay_1"].memo = ""
+        again = await runtime.vote(waiting.call_id, person="fay", answer="approve")
+        assert again.state is State.WAITING, "fay was asked about a red one, and now it goes beyond a limit"
+        assert (await runtime.vote(waiting.call_id, person="fay", answer="approve")).ok
         report = await runtime.verify()
         assert report.ok, report.findings
 

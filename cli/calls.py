@@ -183,7 +183,9 @@ def _report(outcome: Outcome, as_json: bool, *, wanted: str = "succeeded") -> No
         title = f"{outcome.action}: {'would be ' if outcome.dry_run else ''}{outcome.state}"
         show(panel(title, fields, style=state_style(outcome.state)))
         if outcome.waiting and outcome.call_id:
-            show(f"Next: remit calls show {outcome.call_id}, then remit approve {outcome.call_id} --as PERSON")
+            theirs = any(one["requirement"] == "approval" for one in outcome.waiting)
+            then = f", then remit approve {outcome.call_id} --as PERSON" if theirs else "; only its customer can answer now"
+            show(f"Next: remit calls show {outcome.call_id}{then}")
     if outcome.state in _WITHOUT_EFFECT - {wanted}:
         raise typer.Exit(1)
 

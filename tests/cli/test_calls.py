@@ -100,6 +100,15 @@ def test_what_is_approved_is_shown_with_its_digest(waiting, remit):
     assert digest in approved.out and "35.00 EUR" in approved.out
 
 
+def test_nobody_is_told_to_approve_what_the_customer_is_asked(desk, credit, remit):
+    policy = desk / "policies" / "credits.yaml"
+    policy.write_text(policy.read_text() + "  - {id: sure, then: require_confirmation}\n")
+    assert remit("people", "add", "eve", "--role", "lead").code == 0
+    assert remit("policy", "reload").code == 0
+    asked = credit("35.00 EUR")
+    assert "only its customer can answer now" in asked.out and "remit approve" not in asked.out
+
+
 def test_what_the_action_says_in_words_is_shown_with_the_facts_that_it_tells(desk, waiting, remit):
     place = desk / "actions" / "orders.py"
     words = 'key="credit:{order_id}", summary="Give {amount} for the order of {facts.order.customer}", '

@@ -69,15 +69,16 @@ def _of_actions(policies: Policies, actions: Iterable[str]) -> Iterator[Notice]:
 
 
 def _overlapping(files: Sequence[ReadFile]) -> Iterator[Notice]:
-    """Find actions that several files name. What is included, an overlay, or what a tag adds is meant to come on top."""
+    """Find actions that several files allow: whoever reads one of them doesn't see all that is allowed. What only tightens may lie anywhere."""
     first: dict[str, str] = {}
-    for file in sorted((file for file in files if not file.written.tenant), key=lambda file: file.document.source.path):
+    allowing = (file for file in files if any(rule.then == Then.ALLOW for rule in file.written.rules))
+    for file in sorted(allowing, key=lambda file: file.document.source.path):
         path, shared = file.document.source.path, dict[str, list[str]]()
-        for action in file.written.actions or ():
-            if not action.startswith("#") and (other := first.setdefault(action, path)) != path:
+        for action in file.actions:
+            if (other := first.setdefault(action, path)) != path:
                 shared.setdefault(other, []).append(f"`{action}`")
         for other, actions in shared.items():
-            message = f"rules on {', '.join(actions)} are also in {other}: a deny in either wins, requirements add up"
+            message = f"{', '.join(actions)} may be allowed in {other} as well: one of the two is enough"
             yield Notice(message, path, file.document.line_of(("actions",)))
 
 

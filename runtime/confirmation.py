@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from ..actions import Summary, render
 from ..errors import ApprovalNotOpen, AuditError, CallNotFound
@@ -28,11 +27,6 @@ class Confirmation:
     summary: Summary
     state: str
 
-    def to_json(self) -> dict[str, Any]:
-        """Give it as a page or a widget takes it."""
-        kept = {name: getattr(self, name) for name in ("call", "digest", "until", "state")}
-        return kept | {"summary": self.summary.to_json()}
-
 
 def confirmation(parts: Parts, call_id: str, *, subject: str) -> Confirmation:
     """Give what the customer is shown; raises `NotAnApprover` for anybody else, `ApprovalNotOpen` where nothing was ever asked."""
@@ -47,7 +41,7 @@ def confirmation(parts: Parts, call_id: str, *, subject: str) -> Confirmation:
         digest=last.digest,
         shown=last.shown,
         until=to_text(last.deadline_at),
-        summary=summary_of(parts, call),
+        summary=summary_of(parts, parts.store.get(call.id)),  # no older than `shown`, which another process may just have changed
         state="expired" if over else last.state,
     )
 

@@ -43,7 +43,7 @@ def review(parts: Parts, call: Call) -> Review:
     )
     nobody = parts.vault.is_subject(ANONYMOUS, call.subject)  # whoever has not logged in is not the same person each time
     try:
-        summary = summary_of(parts, call)
+        summary = summary_of(parts, parts.store.get(call.id))  # no older than what its requirements say was shown
     except CallNotFound:
         summary = None
     return Review(

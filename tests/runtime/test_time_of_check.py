@@ -107,6 +107,21 @@ async def test_a_vote_does_not_count_for_a_price_that_its_person_was_not_shown(w
 
 
 @pytest.mark.parametrize("how", ["vote", "confirm"])
+async def test_what_people_read_is_no_older_than_what_their_answer_would_be_to(world, how, monkeypatch):
+    """Another process asks anew, with another price, just between the reading of the call and of what it asks for."""
+    world.bank.payments["pay_1"].memo = "10.00"
+    async with asking(world, APPROVE if how == "vote" else CONFIRM).running(TELLING) as runtime:
+        call_id = await waits(runtime)
+        store = runtime.parts.store
+        reads, find = [store.find(call_id)], store.find
+        world.bank.payments["pay_1"].memo = "99.00"
+        await (runtime.vote(call_id, person="fay", answer="approve") if how == "vote" else runtime.confirm(call_id, subject="kay"))
+        monkeypatch.setattr(store, "find", lambda named: reads.pop() if reads else find(named))
+        seen = await (runtime.review(call_id) if how == "vote" else runtime.confirmation(call_id, subject="kay"))
+        assert "99.00" in seen.summary.sentence and not reads
+
+
+@pytest.mark.parametrize("how", ["vote", "confirm"])
 async def test_an_answer_that_another_change_overtakes_is_not_one_to_what_came_of_that(world, how, monkeypatch):
     """The first try meets an amendment that is quicker; without a digest it must still not count for the amended call."""
     place, less = votes if how == "vote" else confirmation, {"amount": {"value": "5.00", "currency": "EUR"}}

@@ -37,14 +37,14 @@ async def vote(
         call = named_call(parts, approval)
         digest = call.digest if digest is None else digest  # a further try must not meet what it was amended to meanwhile
         asked, standing = open_for(parts, call, "approval", digest=digest, shown=shown), approvals_of(parts, call)
-        choice = standing if approval == call.id else [one for one in asked if one.id == approval]
+        # A yes may fill a seat that was granted and let its voter move to an open one; a no is to what is open alone.
+        choice = standing if approval == call.id and answer == "approve" else [one for one in asked if approval in {call.id, one.id}]
         if not choice:
             raise ApprovalNotOpen("this approval is not open: it was answered, or asked for anew")
         ballots = parts.store.ballots(call)
         if person in ballots:
             raise AlreadyVoted
         voter = entitled(parts, people, person, call, choice)
-        # Of several, one that is open: but whoever fills a seat that was granted lets another person move to an open one.
         named = min((one for one in choice if seats_of(one).roles & voter.roles), key=lambda one: one.state != "open")
         role = named.role if named.role in voter.roles else named.escalate_to
         who, roles = parts.vault.hash("person", person), sorted(voter.roles)

@@ -231,6 +231,17 @@ async def test_one_vote_is_not_counted_for_a_second_approval_that_was_added(worl
         assert (await runtime.verify()).ok
 
 
+async def test_whose_approval_was_given_already_cannot_say_no_to_the_one_that_was_added(world):
+    async with asking(world, approve("a", "finance")).running() as runtime:
+        call_id = await waits(runtime)
+        asking(world, approve("a", "finance"), approve("b", "support"))
+        await runtime.reload_policies(by="lee")
+        assert said(await yes(runtime, call_id, "fay")) == ["approval"]
+        with pytest.raises(NotAnApprover, match="support"):
+            await runtime.vote(call_id, person="finn", answer="reject")
+        assert (await runtime.vote(call_id, person="sam", answer="reject")).state is State.DECLINED
+
+
 async def test_more_votes_than_before_are_asked_for_and_the_first_is_kept(world):
     async with asking(world, approve("r", "finance")).running() as runtime:
         call_id = await waits(runtime)

@@ -96,9 +96,9 @@ def standing(parts: Parts, work: Work) -> Standing:
     needs = needs_of(work)
     stored = parts.store.requirements(work.call.id) if work.stored else []
     rows = [one for one in stored if one.stands and (one.kind == "step_up" or one.digest == work.call.digest)]
-    outdated, why = _outdated(work, needs, rows)
+    outdated, why = _outdated(parts, work, needs, rows)
     found = {need: next((one for one in rows if one not in outdated and need.same(one) and need.covered(one)), None) for need in needs}
-    unmet = _unmet(parts, work, found, voted=not any(one.kind == "approval" for one in outdated))
+    unmet = _unmet(parts, work, found, voted=why is None)
     stage = next((kind for kind in STAGES if any(need.kind == kind for need in unmet)), None)
     now = [need for need in unmet if need.kind == stage]
     already = tuple(one for need in now if (one := found[need]) and one.state == "open")
@@ -142,7 +142,7 @@ def voided(work: Work, stands: Standing) -> Work:
     """Let go of what was asked for before and no longer holds, and of the votes on what nobody was shown."""
     for one in stands.void:
         work = work.also(Write("requirement.move", ("voided", one.tenant, one.id, one.state)))
-    if stands.why and any(one.kind == "approval" for one in stands.void):
+    if stands.why:
         work = work.also(Write("vote.void", (work.call.tenant, work.call.id, work.call.digest), expect=None))
     return work
 
@@ -191,7 +191,7 @@ def needs_of(work: Work) -> tuple[Need, ...]:
     return tuple(sorted(needs, key=lambda need: STAGES.index(need.kind)))
 
 
-def _outdated(work: Work, needs: Iterable[Need], rows: list[Requirement]) -> tuple[list[Requirement], str | None]:
+def _outdated(parts: Parts, work: Work, needs: Iterable[Need], rows: list[Requirement]) -> tuple[list[Requirement], str | None]:
     """Find what people agreed to, or are asked about, by another sight of the call than they would have now."""
     shown, places = commitment(work) if rows else "", work.action.wording.places
     # What was asked before this was kept has no commitment; without facts in it, it is what the digest binds.
@@ -201,7 +201,8 @@ def _outdated(work: Work, needs: Iterable[Need], rows: list[Requirement]) -> tup
     approvals = [one for one in rows if one.kind == "approval"]
     beyond = [need for need in needs if need.kind == "approval" and need.covers is not None]
     # Whoever has voted before it went beyond a limit was not shown that, whatever else they were asked for.
-    if approvals and not all(any(need.same(one) and need.covered(one) for one in approvals) for need in beyond):
+    unseen = any(not any(need.same(one) and need.covered(one) for one in approvals) for need in beyond)
+    if unseen and (approvals or parts.store.ballots(work.call)):
         return approvals, _OUTGROWN
     return [], None
 

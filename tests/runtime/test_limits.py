@@ -362,6 +362,23 @@ class TestBeyond:
         report = await runtime.verify()
         assert report.ok, report.findings
 
+    async def test_nor_does_one_for_what_is_not_asked_for_any_more(self, runtime, world):
+        red = approve("red", "finance", when='facts.payment.memo == "red"')
+        sure = "  - {id: sure, when: facts.payment.memo == 'green', then: require_confirmation}\n"
+        world.policies(payments=limited(self.ASKS, rules=red + sure))
+        await runtime.reload_policies(by="lee")
+        world.bank.payments["pay_1"].memo = "red"
+        waiting = await pays(runtime, 1)
+        world.bank.payments["pay_1"].memo = "green"
+        again = await runtime.vote(waiting.call_id, person="fay", answer="approve")
+        assert [one["requirement"] for one in again.waiting] == ["confirmation"]
+        assert (await pays(runtime, 2)).ok
+        world.bank.payments["pay_1"].memo = ""
+        assert (await runtime.confirm(waiting.call_id, subject="kay")).state is State.WAITING, "fay has voted, but not on this"
+        assert (await runtime.vote(waiting.call_id, person="fay", answer="approve")).ok
+        report = await runtime.verify()
+        assert report.ok, report.findings
+
     async def test_a_sum_that_no_event_could_hold_is_denied(self, runtime):
         assert (await pays(runtime, 1)).ok
         outcome = await pays(runtime, 2, "90071992547409.91")

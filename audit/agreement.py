@@ -56,6 +56,7 @@ class Agreement:
         self._confirmations: dict[str | None, _Asked] = {}
         self._approvals: dict[str, _Asked] = {}
         self._votes: tuple[_Vote, ...] = ()
+        self._refused: set[str] = set()  # digests to which the customer said no
         self._elsewhere = False  # whether there were votes on another digest, or on another sight of this one
         self._own: set[str] = set()  # who asked, who is served, who amended
 
@@ -84,14 +85,18 @@ class Agreement:
     def _held(self, body: Mapping[str, Json]) -> None:
         """Take in what a call waits for; where what was shown has changed, earlier votes count no more."""
         if body.get("why"):
-            self._elsewhere = self._elsewhere or bool(self._votes)
-            self._votes = ()
+            self._vote_anew()
         for each in body["requirements"]:
             asked = _Asked(each.get("rule"), body["digest"], body.get("shown"), each.get("assurance", 0), each.get("covers"))
             if each["kind"] == "step_up":
                 self._steps[asked.rule] = asked
             elif each["kind"] == "confirmation":
                 self._confirmations[asked.rule] = asked
+
+    def _vote_anew(self) -> None:
+        """Let votes on what was shown before count no more; a reject stays one."""
+        self._elsewhere = self._elsewhere or bool(self._votes)
+        self._votes = tuple(vote for vote in self._votes if vote.answer != "approve")
 
     def _stepped_up(self, body: Mapping[str, Json]) -> Faults:
         """Take in a proof of identity."""
@@ -103,6 +108,8 @@ class Agreement:
 
     def _confirmed(self, body: Mapping[str, Json]) -> Faults:
         """Take in the customer's answer, to all that it was asked about this digest."""
+        if body["answer"] != "approve":
+            self._refused.add(body["digest"])
         for one in self._confirmations.values():
             if one.digest == body["digest"]:
                 one.met = body["answer"] == "approve"
@@ -110,7 +117,9 @@ class Agreement:
                     yield "shown_differs", "the customer confirmed something else than was shown"
 
     def _requested(self, body: Mapping[str, Json]) -> None:
-        """Take in an approval that is asked for."""
+        """Take in an approval that is asked for; who has voted before it went beyond a limit has not seen how far."""
+        if "covers" in body:
+            self._vote_anew()
         self._approvals[body["approval"]] = _Asked(
             body.get("rule"),
             body["digest"],
@@ -159,6 +168,8 @@ class Agreement:
         wanted = [one for one in needed if one["kind"] == "confirmation"]
         if unconfirmed or not all(_met(self._confirmations.get(one.get("rule")), one) for one in wanted):
             yield "not_confirmed", "the customer was to confirm, and has not confirmed what runs"
+        if digest in self._refused:
+            yield "was_rejected", "it runs though the customer said no"
         yield from self._approved([one for one in needed if one["kind"] == "approval"], digest)
 
     def _approved(self, needed: list[Mapping[str, Json]], digest: str | None) -> Faults:

@@ -35,7 +35,7 @@ class Story:
         self._sequence = 0
         self._last: tuple[int | None, str] | None = None  # leaf and hash of the last event told
         self._ahead: dict[int, Told] = {}  # events whose predecessors have not come yet
-        self._reads = False
+        self._effect: str | None = None
         self._digest: str | None = None
         self._decision: Mapping[str, Json] | None = None
         self._agreement = Agreement()
@@ -85,15 +85,19 @@ class Story:
     def _moved(self, told: Told) -> Iterator[tuple[str, str]]:
         event = told.event
         if event.kind == "call.received":
-            self._reads = event.body["effect"] == "read"
+            self._effect = event.body["effect"]
         if event.change is not None:
             before, after = (State(each) for each in event.change)
             if before is not self.state:
                 yield "state_differs", f"it says that the call was {before}, which was {self.state}"
-            if after not in (READ_TRANSITIONS if self._reads else TRANSITIONS)[before]:
+            if after not in (READ_TRANSITIONS if self._effect == "read" else TRANSITIONS)[before]:
                 yield "transition_illegal", f"a call that is {before} can't become {after}"
             if after is State.EXECUTING and event.kind != "call.intended":
                 yield "intent_missing", "the call is executing without an intent"
+            if (before, after) == (State.UNKNOWN, State.EXECUTING) and self._effect != "keyed":
+                yield "effect_repeated", "it is sent again while nobody knows what became of it, to a provider that honours no key"
+            if after is State.READY and before in (State.EXECUTING, State.UNKNOWN):
+                self._decision = None  # it has rested: it must be decided anew
             self.state = after
         if REACHED.get(event.kind, self.state) is not self.state:
             yield "state_differs", f"it is {event.kind}, but leaves the call {self.state}"
@@ -136,7 +140,7 @@ class Story:
         yield from self._agreed(body["digest"])
 
     def _settled(self, event: Event) -> Iterator[tuple[str, str]]:
-        if self._reads:
+        if self._effect == "read":
             if event.kind == "call.succeeded" and not self._attempt:
                 yield from self._agreed(self._digest)
         elif not self._attempt:

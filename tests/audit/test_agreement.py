@@ -1,5 +1,7 @@
 """What people agreed to, told by events alone: each way in which it can be missing is found, even when rightly signed."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,6 +78,21 @@ def _again(call: Call, kind: str, **changes) -> Call:
     return call
 
 
+def _refused_first(call: Call) -> Call:
+    number = next(number for number, event in enumerate(call.events) if event.kind == "call.confirmed")
+    told = call.events[number]
+    call.events.insert(number, replace(told, id="no", body={**told.body, "answer": "reject"}))
+    return call
+
+
+def _asked_anew(call: Call) -> Call:
+    """Ask for the approval once more, after the vote."""
+    number = next(number for number, event in enumerate(call.events) if event.kind == "approval.requested")
+    told = call.events[number]
+    call.events.insert(number + 2, replace(told, id="anew", body={**told.body, "approval": "a2"}))
+    return call
+
+
 def outgrown() -> Call:
     return _again(whole(covers=900), "call.decided", decision=needs(STEP, SURE, {**FINANCE, "covers": 901}))
 
@@ -114,6 +131,8 @@ TAMPERED = {
     ),
     "one person twice": (lambda: _twice(whole()), "vote_doubled"),
     "further beyond a limit than was approved": (outgrown, "not_covered"),
+    "a no of the customer before its yes": (lambda: _refused_first(whole()), "was_rejected"),
+    "a limit asked about after the vote": (lambda: _asked_anew(whole(covers=900)), "votes_missing"),
 }
 
 

@@ -281,6 +281,14 @@ MEANING = {
         lambda: uncertain().with_("call.intended", body={"provider_key": "k0"}),
         "provider_key_differs",
     ),
+    "an effect without a key sent again while it is unknown": (
+        lambda: uncertain().with_("call.received", body={"effect": "once"}),
+        "effect_repeated",
+    ),
+    "a retry without a decision of its own": (
+        lambda: allowed().without("call.succeeded").tell("call.reconciled", ("executing", "ready"), attempt=1).intended(2).succeeded(),
+        "not_decided",
+    ),
     "a body of another shape": (lambda: approved().with_("call.held", body={"requirements": 7}), "event_malformed"),
     "a state that does not exist": (lambda: allowed().with_("call.intended", change=("ready", "flying")), "event_malformed"),
 }

@@ -139,7 +139,7 @@ def amend(
     async def amended(runtime: Runtime) -> Outcome:
         found = await runtime.view(call_id)
         arguments = typed(find(runtime.catalog, found.action).schema, arg or (), json_args)
-        return await runtime.amend(call_id, by=person, arguments=arguments, reason=reason)
+        return await runtime.amend(call_id, by=person, arguments=arguments, reason=reason, digest=found.digest)
 
     _report(run(load(app), amended), as_json)
 

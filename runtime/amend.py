@@ -27,15 +27,21 @@ OPERATOR = "operator"
 """The role whose people may amend any waiting call."""
 
 
-async def amend(parts: Parts, people: People, call_id: str, *, by: str, arguments: Mapping[str, Any], reason: str) -> Call:
+async def amend(
+    parts: Parts, people: People, call_id: str, *, by: str, arguments: Mapping[str, Any], reason: str, digest: str | None = None
+) -> Call:
     """Put arguments in place of those that a waiting call has, and decide it anew; what needs nobody any more is due at once.
 
-    `arguments` are as a model sends them. Raises `NotAnApprover` for whoever may not approve it and is no operator, and for its
-    customer; `NotAmended`, `AlreadyStarted`, `AlreadySettled`, `ApprovalNotOpen`, `CallNotFound`.
+    `arguments` are as a model sends them, and are put into what `digest` names: not into what somebody else has made of it. Raises
+    `NotAnApprover` for whoever may not approve it and is no operator, and for its customer; `NotAmended`, `AlreadyStarted`,
+    `AlreadySettled`, `ApprovalNotOpen` (its time is over, or it has another digest), `CallNotFound`.
     """
     for _ in range(TRIES):
         call = named_call(parts, call_id)
+        digest = call.digest if digest is None else digest
         _check(parts, people, call, by)
+        if digest != call.digest:
+            raise ApprovalNotOpen("the call has changed since it was shown; look at it again")
         work = _amended(parts, await _restored(parts, call), arguments, by, reason)
         try:
             return await _decided(parts, work)

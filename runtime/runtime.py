@@ -246,10 +246,10 @@ class Runtime:
         proved = await step_up(self.parts, call_id, subject=subject, code=code, token=token)
         return outcome_of(self.parts, await self._journeys.advance(proved.id))
 
-    async def amend(self, call_id: str, *, by: str, arguments: Mapping[str, Any], reason: str = "") -> Outcome:
+    async def amend(self, call_id: str, *, by: str, arguments: Mapping[str, Any], reason: str = "", digest: str | None = None) -> Outcome:
         """Put arguments, as a model sends them, in place of those of a waiting call, and decide it anew; raises `NotAmended`."""
         await self.start()
-        amended = await amend(self.parts, self.people, call_id, by=by, arguments=arguments, reason=reason)
+        amended = await amend(self.parts, self.people, call_id, by=by, arguments=arguments, reason=reason, digest=digest)
         return outcome_of(self.parts, await self._journeys.advance(amended.id))
 
     async def review(self, call_id: str) -> Review:

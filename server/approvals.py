@@ -69,4 +69,4 @@ async def amend_call(
     key: Annotated[KeyOwner, Security(person, scopes=["approvals:vote"])],
 ) -> Response:
     """Put other arguments in place of those asked for. It is decided anew, all are asked again, and whoever amends can't vote on it."""
-    return answered(await runtime.amend(call_id, by=key.owner, arguments=sent.arguments, reason=sent.reason))
+    return answered(await runtime.amend(call_id, by=key.owner, **sent.model_dump()))

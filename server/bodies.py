@@ -81,6 +81,7 @@ class Amendment(Sent):
     """Other arguments for a call that waits, as a model would send them."""
 
     arguments: dict[str, Any]
+    digest: Annotated[str | None, Field(description="Of the request that was looked at: one that has changed since is not amended.")] = None
     reason: Annotated[str, Field(max_length=2_000)] = ""
 
 

@@ -213,6 +213,20 @@ async def test_a_vote_on_what_was_shown_before_does_not_count(world):
             await runtime.vote(call_id, person="finn", answer="approve", digest=shown)
 
 
+@pytest.mark.parametrize("said", [True, False])
+async def test_of_two_amendments_at_once_the_second_is_not_put_into_what_the_first_made(world, said):
+    """Each changes another argument: both together nobody has looked at, and it might need nobody's approval."""
+    async with asking(world, ALWAYS).running() as runtime:
+        call_id = await waits(runtime)
+        seen = (await runtime.view(call_id)).digest if said else None
+        both = ("fay", LESS), ("finn", {"payment_id": "pay_2"})
+        ended = await asyncio.gather(
+            *(runtime.amend(call_id, by=by, arguments=arguments, digest=seen) for by, arguments in both), return_exceptions=True
+        )
+        assert [type(one) for one in ended if isinstance(one, Exception)] == [ApprovalNotOpen]
+        assert len(await events(runtime, call_id, "call.amended")) == 1
+
+
 async def test_a_vote_and_an_amendment_at_once_have_one_order(world):
     for number in range(1, 9):
         async with asking(world, ALWAYS).running() as runtime:

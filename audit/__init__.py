@@ -12,7 +12,7 @@ from .keys import KeyFile
 from .leaf import LARGEST, Leaf, Opening, Record, commit, read, write
 from .log import Entry, FolderLog, Log
 from .merkle import EMPTY_ROOT, RightEdge, leaf_hash, node_hash, root
-from .privacy import KEY_SIZE, keyed_hash, open_, seal, unwrap, wrap
+from .privacy import KEY_SIZE, KeyedHash, keyed_hash, open_, seal, unwrap, wrap
 from .report import Finding, Report
 from .verify import verify
 
@@ -31,6 +31,7 @@ __all__ = [
     "Finding",
     "FolderLog",
     "KeyFile",
+    "KeyedHash",
     "Leaf",
     "Log",
     "Opening",

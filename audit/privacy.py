@@ -17,22 +17,24 @@ KEY_SIZE = 32
 """Bytes of every symmetric key here: AES-256 and HMAC-SHA256."""
 
 _NONCE_SIZE = 12
+_PREFIX = b"remit1\x00"
 _EPOCH_SIZE = 4
 
 
-def seal(key: bytes, plaintext: bytes, aad: bytes, random: Callable[[int], bytes]) -> bytes:
+def seal(key: bytes | AESGCM, plaintext: bytes, aad: bytes, random: Callable[[int], bytes]) -> bytes:
     """Encrypt with AES-256-GCM under a fresh nonce: nonce ‖ ciphertext ‖ tag.
 
-    `aad` binds the result to its place (an event's or a call's id), so that it opens nowhere else. `random(n)` gives n bytes.
+    `aad` binds the result to its place (an event's or a call's id), so that it opens nowhere else. `random(n)` gives n bytes. A key
+    that is used often is given as its cipher: to make that takes longer than to encrypt.
     """
     nonce = random(_NONCE_SIZE)
-    return nonce + AESGCM(key).encrypt(nonce, plaintext, aad)
+    return nonce + _cipher(key).encrypt(nonce, plaintext, aad)
 
 
-def open_(key: bytes, sealed: bytes, aad: bytes) -> bytes:
+def open_(key: bytes | AESGCM, sealed: bytes, aad: bytes) -> bytes:
     """Decrypt what `seal` gave. Raises AuditError for another key, another place, or a changed byte."""
     try:
-        return AESGCM(key).decrypt(sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:], aad)
+        return _cipher(key).decrypt(sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:], aad)
     except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
         raise AuditError("this sealed value does not open: another key, another place, or changed") from error
 
@@ -56,7 +58,24 @@ def keyed_hash(key: bytes, label: str, text: str | bytes) -> bytes:
     The label keeps uses apart: the same text hashes differently as an effect key and as an idempotency key.
     """
     message = text.encode() if isinstance(text, str) else text
-    return hmac.digest(key, b"remit1\x00" + label.encode() + b"\x00" + message, "sha256")
+    return hmac.digest(key, _PREFIX + label.encode() + b"\x00" + message, "sha256")
+
+
+class KeyedHash:
+    """Hash as `keyed_hash` does, many times under one key: what depends on the key alone is worked out once."""
+
+    def __init__(self, key: bytes) -> None:
+        self._begun = hmac.new(key, _PREFIX, "sha256")
+
+    def __call__(self, label: str, text: str | bytes) -> bytes:
+        """Give the hash of a text under a label, 32 bytes."""
+        hashing = self._begun.copy()
+        hashing.update(label.encode() + b"\x00" + (text.encode() if isinstance(text, str) else text))
+        return hashing.digest()
+
+
+def _cipher(key: bytes | AESGCM) -> AESGCM:
+    return key if isinstance(key, AESGCM) else AESGCM(key)
 
 
 def _wrapping(subject: str, epoch: int) -> bytes:

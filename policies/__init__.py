@@ -2,7 +2,7 @@
 
 from .cases import is_test, read_tests
 from .check import Check, Notice, check
-from .decide import decide, measure
+from .decide import decide, evaluate, measure, measured_by
 from .decision import Decision, Escalation, EvaluationError, Headroom, Match, Requirement, Then
 from .explain import Explained, Explanation, explain
 from .expression import Expression, compile_expression
@@ -10,7 +10,7 @@ from .facts import ActionShape, Inputs
 from .limits import Measured
 from .loader import load
 from .quorum import Seats, filled
-from .rules import Policies, Rule
+from .rules import Evaluated, Policies, Rule
 from .testing import Results, run_cases
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Check",
     "Decision",
     "Escalation",
+    "Evaluated",
     "EvaluationError",
     "Explained",
     "Explanation",
@@ -36,11 +37,13 @@ __all__ = [
     "check",
     "compile_expression",
     "decide",
+    "evaluate",
     "explain",
     "filled",
     "is_test",
     "load",
     "measure",
+    "measured_by",
     "read_tests",
     "run_cases",
 ]

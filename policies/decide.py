@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .decision import Decision, EvaluationError, Headroom, Requirement, Then
 from .facts import Inputs
 from .limits import Limit, Measured
-from .rules import Policies, Rule, Ruleset
+from .rules import Evaluated, Policies, Rule, Ruleset
 
 _STAGES = {"step_up": 0, "confirmation": 1, "approval": 2}
 
@@ -29,16 +29,17 @@ class _Cause(NamedTuple):
     requirement: Requirement | None = None
 
 
-def decide(policies: Policies, inputs: Inputs) -> Decision:
+def decide(policies: Policies, inputs: Inputs, evaluated: Evaluated | None = None) -> Decision:
     """Decide on one call. Pure and total: equal policies and inputs give an equal decision, and nothing raises.
 
     A condition that can't be evaluated counts as matched in a deny or a requirement, and as not matched in an allow. A limit that can't
-    be evaluated denies, and so does a prerequisite that is not among what was done.
+    be evaluated denies, and so does a prerequisite that is not among what was done. `evaluated` is what `evaluate` gave for these
+    inputs before their `usage` was known, which no expression reads.
     """
     ruleset = policies.ruleset(inputs.action, tenant_of(inputs))
     if ruleset is None:
         return Decision(False, (), (), (), policies.digest, None, f"no rule allows {inputs.action}")
-    results, measured = ruleset.evaluate(inputs)
+    results, measured = evaluated or ruleset.evaluate(inputs)
     telling = [each for each in zip(ruleset.rules, results, strict=True) if each[1] is not False]
     counted = [each for each in telling if _counts(*each)]
     causes = [_of_rule(*each) for each in counted]
@@ -72,10 +73,20 @@ def decide(policies: Policies, inputs: Inputs) -> Decision:
     )
 
 
+def evaluate(policies: Policies, inputs: Inputs) -> Evaluated | None:
+    """Evaluate every expression on one call, as `decide` takes it; None where no policy names its action. Pure, and never raises."""
+    ruleset = policies.ruleset(inputs.action, tenant_of(inputs))
+    return ruleset.evaluate(inputs) if ruleset else None
+
+
 def measure(policies: Policies, inputs: Inputs) -> tuple[Measured, ...]:
     """Say what one call would take of each limit. Pure; a limit that can't be measured is left out, and denies when it is decided."""
-    ruleset = policies.ruleset(inputs.action, tenant_of(inputs))
-    found = ruleset.measure(inputs) if ruleset else []
+    return measured_by(evaluate(policies, inputs))
+
+
+def measured_by(evaluated: Evaluated | None) -> tuple[Measured, ...]:
+    """Say the same of what was evaluated."""
+    found = evaluated.measured if evaluated else ()
     return tuple(sorted([each for each in found if isinstance(each, Measured)], key=_BY_LIMIT))
 
 

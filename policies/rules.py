@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from .decision import EvaluationError, Match, Requirement, Then
 from .expression import Expression, Expressions, Language
@@ -45,6 +45,13 @@ class Prerequisite:
     line: int
 
 
+class Evaluated(NamedTuple):
+    """What the expressions of a ruleset give, each in its place: conditions, and what a call takes of limits."""
+
+    results: list[bool | EvaluationError]
+    measured: list[Measured | EvaluationError]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Ruleset:
     """Hold what is in force for one action, ready to be evaluated together."""
@@ -81,15 +88,11 @@ class Ruleset:
             self.inputs | more.inputs,
         )
 
-    def evaluate(self, inputs: Inputs) -> tuple[list[bool | EvaluationError], list[Measured | EvaluationError]]:
+    def evaluate(self, inputs: Inputs) -> Evaluated:
         """Give the result of each condition, and what the call takes of each limit. Never raises."""
         bound = self.language.bind(inputs, self.inputs)
         results = self.conditions.evaluate(inputs, bound)
-        return results, self._measured(self.measures.evaluate(inputs, bound)) if self.limits else []
-
-    def measure(self, inputs: Inputs) -> list[Measured | EvaluationError]:
-        """Give what the call takes of each limit. Never raises."""
-        return self._measured(self.measures.evaluate(inputs, self.language.bind(inputs, self.measures.inputs))) if self.limits else []
+        return Evaluated(results, self._measured(self.measures.evaluate(inputs, bound)) if self.limits else [])
 
     def _measured(self, results: list[Any | EvaluationError]) -> list[Measured | EvaluationError]:
         left = iter(results)

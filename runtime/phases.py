@@ -108,7 +108,7 @@ async def judge(parts: Parts, work: Work) -> Work:
     """Decide by the policies in force, and record what was looked at."""
     policies, given = parts.control.policies, inputs(parts, work)
     counted = count(parts, policies, work, given)
-    decision = decide(policies, counted.inputs)
+    decision = decide(policies, counted.inputs, counted.evaluated)
     work = await beside(parts, work, given, decision, _facts)  # before `call.decided`: the last event may be the one that moves the call
     body, personal = _decided(work, counted.inputs, decision.to_json(), policies.digest)
     work = work.evolve(decision=decision, takes=counted.takes).note("call.decided", body, personal)

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from ..audit import canonical
-from ..policies import Decision, Headroom, Inputs, Measured, Policies, Then, measure
+from ..policies import Decision, Evaluated, Headroom, Inputs, Measured, Policies, Then, evaluate, measured_by
 from .series import CHANGE, Found, Take, width_of
 from .statements import Write
 from .work import Parts, Work, apart
@@ -26,6 +26,7 @@ class Counted:
 
     inputs: Inputs
     takes: tuple[Take, ...] = ()
+    evaluated: Evaluated | None = None
 
 
 def count(parts: Parts, policies: Policies, work: Work, given: Inputs) -> Counted:
@@ -36,8 +37,9 @@ def count(parts: Parts, policies: Policies, work: Work, given: Inputs) -> Counte
     ruleset = policies.ruleset(given.action, tenant)
     if ruleset is None or not ruleset.limits:
         return Counted(given)
-    takes = tuple(_take(parts, work, one) for one in measure(policies, given))
-    return Counted(replace(given, usage=_used(parts, work, takes)), takes)
+    evaluated = evaluate(policies, given)
+    takes = tuple([_take(parts, work, one) for one in measured_by(evaluated)])
+    return Counted(replace(given, usage=_used(parts, work, takes)), takes, evaluated)
 
 
 def reserve(parts: Parts, work: Work) -> Work:

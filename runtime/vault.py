@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ..audit import keyed_hash, open_, seal, unwrap, wrap
+from ..audit import KeyedHash, open_, seal, unwrap, wrap
 from ..errors import AuditError
 from .journal import CommitUnknown, Conflict
 from .statements import Write
@@ -25,14 +26,18 @@ class SubjectKey:
 
     pseudonym: str
     key: bytes
+    cipher: AESGCM = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cipher", AESGCM(self.key))
 
     def seal(self, value: Any, place: str) -> bytes:
         """Seal a JSON value for one place (an event's or a call's id): it opens nowhere else."""
-        return seal(self.key, orjson.dumps(value), place.encode(), os.urandom)
+        return seal(self.cipher, orjson.dumps(value), place.encode(), os.urandom)
 
     def open(self, sealed: bytes, place: str) -> Any:
         """Open what `seal` gave; raises `AuditError`."""
-        return orjson.loads(open_(self.key, sealed, place.encode()))
+        return orjson.loads(open_(self.cipher, sealed, place.encode()))
 
 
 class Vault:
@@ -40,13 +45,14 @@ class Vault:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._keyed = KeyedHash(store.keys.lookup_key)
         self._known: OrderedDict[bytes, SubjectKey] = OrderedDict()
         self._by_pseudonym: OrderedDict[str, SubjectKey] = OrderedDict()
         self._making: dict[bytes, asyncio.Task[SubjectKey]] = {}
 
     def hash(self, label: str, text: str | bytes) -> bytes:
         """Hash for finding again, under the lookup key: nobody without it can guess what was hashed."""
-        return keyed_hash(self._store.keys.lookup_key, label, text)
+        return self._keyed(label, text)
 
     async def subject(self, subject_id: str, *, keep: bool = True) -> SubjectKey:
         """Give the key of a person, made and committed at first sight; one that is not to be kept is forgotten at once."""

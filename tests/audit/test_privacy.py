@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from remit.audit import keyed_hash, open_, seal, unwrap, wrap
+from remit.audit import KeyedHash, keyed_hash, open_, seal, unwrap, wrap
 from remit.errors import AuditError
 
 KEY, OTHER = b"a" * 32, b"b" * 32
@@ -52,3 +52,6 @@ def test_a_keyed_hash_depends_on_key_label_and_text():
     hashes = {keyed_hash(key, label, text) for key in (KEY, OTHER) for label in ("effect", "subject") for text in ("x", "y")}
     assert len(hashes) == 8
     assert keyed_hash(KEY, "effect", "x") == keyed_hash(KEY, "effect", b"x")
+    often = KeyedHash(KEY)
+    for text in ("x", "y", b"x"):
+        assert often("effect", text) == keyed_hash(KEY, "effect", text)

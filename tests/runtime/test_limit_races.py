@@ -78,9 +78,9 @@ async def test_control_check_then_record_passes_the_cap_and_the_verifier_sees_it
 async def test_a_refused_call_is_decided_at_most_twice_and_none_is_told_to_come_back(runtime, monkeypatch):
     decided, honest = Counter(), phases.decide
 
-    def counting(policies, inputs):
+    def counting(policies, inputs, evaluated):
         decided[inputs.arguments["payment_id"]] += 1
-        return honest(policies, inputs)
+        return honest(policies, inputs, evaluated)
 
     monkeypatch.setattr(phases, "decide", counting)
     outcomes = await spend(runtime, ["1.00"] * FEWER)

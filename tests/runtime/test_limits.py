@@ -253,7 +253,7 @@ async def test_a_counted_read_whose_process_died_ends_as_failed(tmp_path):
 
 
 async def test_an_action_without_limits_is_neither_measured_nor_told(runtime, monkeypatch):
-    monkeypatch.setattr("remit.runtime.usage.measure", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr("remit.runtime.usage.evaluate", lambda *_: pytest.fail("measured"))
     assert (await runtime.submit(says("hello"), session())).ok
     assert told(runtime, "limit.reserved") == []
     with pytest.raises(pytest.fail.Exception):  # control: with one it would be

@@ -204,6 +204,25 @@ limits:
         assert (await runtime.verify()).ok
 
 
+@pytest.mark.parametrize("how", ["expired", "cancelled", "denied"])
+async def test_a_call_of_somebody_who_was_erased_ends_and_lets_go(world, how):
+    async with asking(world, APPROVE).running() as runtime:
+        call_id = await waits(runtime)
+    with sqlite3.connect(world.database) as connection:
+        connection.execute("DELETE FROM subject")
+    connection.close()
+    async with world.running() as runtime:
+        if how == "expired":
+            world.time.pass_(hours=5)
+        elif how == "cancelled":
+            await runtime.cancel(call_id, by="fay", reason="they are gone")
+        else:
+            await runtime.vote(call_id, person="fay", answer="approve", reason="they are gone")
+        assert (await runtime.wait(call_id, 10)).state.value == how and world.bank.effects == []
+        assert runtime.parts.store.holds(runtime.parts.vault.hash("effect", "transfer:pay_1")) == []
+        assert (await runtime.verify()).ok
+
+
 async def test_what_was_shown_is_that_of_the_call_alone(world):
     """A commitment of one call fits no other, though both show the same."""
     async with asking(world, APPROVE).running(TELLING) as runtime:

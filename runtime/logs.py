@@ -27,8 +27,9 @@ class DatabaseLog:
         self.origin = self.log_id = parts.log_id
         self.public_key = parts.store.keys.public_key
         store = parts.store
-        self._last = store.row("SELECT max(position) FROM event")[0] or 0
-        self._size = store.row("SELECT size FROM log_head WHERE tenant = ?", (store.tenant,))[0]
+        # In one read: what is placed between two would be in neither part.
+        both = "SELECT (SELECT coalesce(max(position), 0) FROM event), size FROM log_head WHERE tenant = ?"
+        self._last, self._size = store.row(both, (store.tenant,))
 
     def entries(self) -> Iterator[Entry]:
         """Give the placed entries by index, then those that have no place yet."""

@@ -59,9 +59,7 @@ def _votes() -> None:
         "AND v.person = vote.person AND (v.at < vote.at OR (v.at = vote.at AND v.requirement < vote.requirement)))"
     )
     counts = sa.text("void = 0")
-    op.create_index(
-        "vote_once", "vote", ["tenant", "call", "digest", "person"], unique=True, sqlite_where=counts, postgresql_where=counts
-    )
+    op.create_index("vote_once", "vote", ["tenant", "call", "digest", "person"], unique=True, sqlite_where=counts, postgresql_where=counts)
     _table("excluded", {"tenant": _TEXT, "call": _TEXT, "who": _BLOB}, {})
     if op.get_bind().dialect.name == "sqlite":
         op.execute(

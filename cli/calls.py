@@ -12,7 +12,7 @@ from .actions import find
 from .application import Unusable, load, run
 from .options import OPERATOR, App, AsJson, CallId, Reason, example, group
 from .output import coloured, panel, show, show_json, standing, state_style, table
-from .values import moment, typed
+from .values import amount, moment, typed
 
 if TYPE_CHECKING:
     from ..actions import Problem
@@ -199,12 +199,27 @@ def _in_words(review: Review) -> list[str]:
     return [one for one in (review.summary.sentence, *review.summary.notes) if one] if review.summary else []
 
 
+def _limits(found: CallView) -> list[str]:
+    """Say what the call would take of limits."""
+    return [
+        f"{one['limit']}: takes {amount(one['takes'], one.get('currency'))} beside {amount(one['used'], one.get('currency'))} "
+        f"of {amount(one['at_most'], one.get('currency'))}"
+        for one in found.limits
+    ]
+
+
 def _show_asked(review: Review) -> None:
     """Show what somebody answers: what would run, why it stopped, and its digest."""
     found = review.call
     reasons = [one["reason"] for one in _asked(found) if one["reason"]]
     fields = {"call": found.id, "asked by": found.principal, "for": found.subject, "what": _in_words(review), "arguments": found.arguments}
-    show(panel(f"{found.action}: {found.state}", fields | {"why": reasons, "digest": found.digest}, style=state_style(found.state)))
+    show(
+        panel(
+            f"{found.action}: {found.state}",
+            fields | {"why": reasons, "limits": _limits(found), "digest": found.digest},
+            style=state_style(found.state),
+        )
+    )
 
 
 def _show_view(review: Review) -> None:
@@ -218,6 +233,7 @@ def _show_view(review: Review) -> None:
         "model": found.model,
         "what": _in_words(review),
         "arguments": found.arguments,
+        "limits": _limits(found),
         "effect key": found.effect_key,
         "result": _came_of(found.result),
         "why": found.code,
@@ -227,7 +243,18 @@ def _show_view(review: Review) -> None:
     }
     show(panel(f"{found.action}: {found.state}", fields, style=state_style(found.state)))
     if found.requirements:
-        rows = [(r["kind"], r["by"], r["rule"], r["state"], r["answers"], moment(r["until"]), r["reason"]) for r in found.requirements]
+        rows = [
+            (
+                r["kind"],
+                f"{r['votes']} of {r['by']}" if r["by"] else "",
+                r["rule"],
+                r["state"],
+                r["answers"],
+                moment(r["until"]),
+                r["reason"],
+            )
+            for r in found.requirements
+        ]
         show("", table(("asked for", "of", "by rule", "state", "answers", "until (UTC)", "reason"), rows))
     told = [(e["kind"], moment(e["at"]), e["place"], " → ".join(e["change"] or ()), _telling(e)) for e in found.events]
     show("", table(("event", "when (UTC)", "place", "moved", "what"), told))

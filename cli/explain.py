@@ -11,7 +11,7 @@ from ..safe_text import safe
 from .application import load, run
 from .options import App, AsJson, CallId
 from .output import panel, show, show_json, table
-from .values import moment, shown
+from .values import amount, moment, shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -92,11 +92,7 @@ def _rule(one: Explained, counted: bool) -> Iterator[RenderableType]:
 def _limit(name: str, where: str, one: Headroom | EvaluationError) -> tuple[Any, ...]:
     if (message := getattr(one, "message", None)) is not None:
         return name, message, "", "", "", where
-    return name, *(_amount(number, one.currency) for number in (one.used, one.takes, one.at_most, one.left)), where  # type: ignore[union-attr]
-
-
-def _amount(number: int, currency: str | None) -> str:
-    return shown({"currency": currency, "minor": number}) if currency else f"{number:,}"
+    return name, *(amount(number, one.currency) for number in (one.used, one.takes, one.at_most, one.left)), where  # type: ignore[union-attr]
 
 
 def _asked(one: Any) -> str:

@@ -93,3 +93,8 @@ def _money(minor: int, currency: str) -> str:
         return str(Money(minor, currency))
     except ValueError:  # not money after all
         return safe(f"currency: {currency}, minor: {minor}")
+
+
+def amount(number: int, currency: str | None) -> str:
+    """Show a number of a limit: money if it has a currency, else a count."""
+    return shown({"currency": currency, "minor": number}) if currency else f"{number:,}"

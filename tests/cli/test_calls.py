@@ -100,6 +100,16 @@ def test_what_is_approved_is_shown_with_its_digest(waiting, remit):
     assert digest in approved.out and "35.00 EUR" in approved.out
 
 
+def test_what_it_takes_of_a_limit_is_shown_to_whoever_approves(desk, credit, remit):
+    remit("people", "add", "eve", "--role", "lead")
+    with (desk / "policies" / "credits.yaml").open("a") as file:
+        file.write("limits:\n  - {id: month, measure: arguments.amount, currency: EUR, per: subject.id, window: 30d, at_most: 4000}\n")
+    credit("15.00 EUR")
+    call = credit("22.00 EUR", "--json", order="A-1002").document["call"]
+    taken = "credits/month: takes 22.00 EUR beside 15.00 EUR of 40.00 EUR"
+    assert taken in remit("calls", "show", call).out and taken in remit("approve", call, "--as", "eve").out
+
+
 def test_nobody_is_told_to_approve_what_the_customer_is_asked(desk, credit, remit):
     policy = desk / "policies" / "credits.yaml"
     policy.write_text(policy.read_text() + "  - {id: sure, then: require_confirmation}\n")

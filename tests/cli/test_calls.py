@@ -101,9 +101,9 @@ def test_what_is_approved_is_shown_with_its_digest(waiting, remit):
 
 
 def test_what_it_takes_of_a_limit_is_shown_to_whoever_approves(desk, credit, remit):
-    remit("people", "add", "eve", "--role", "lead")
     with (desk / "policies" / "credits.yaml").open("a") as file:
         file.write("limits:\n  - {id: month, measure: arguments.amount, currency: EUR, per: subject.id, window: 30d, at_most: 4000}\n")
+    remit("people", "add", "eve", "--role", "lead")
     credit("15.00 EUR")
     call = credit("22.00 EUR", "--json", order="A-1002").document["call"]
     taken = "credits/month: takes 22.00 EUR beside 15.00 EUR of 40.00 EUR"

@@ -15,12 +15,14 @@ from .call import Call
 from .clock import MICROSECOND
 from .deadline import within
 from .execution import READY_WITHIN, SECOND, became_unknown, execute_and_settle, fail, next_look, referred, refusal, replay_allowed, succeed
+from .journal import LimitReached
 from .outcome import problem
 from .phases import context, gather, halt, hold, intend, judge, own, start_attempt, travel
 from .receive import digest_of
 from .requirements import unanswered, waking, wanted
 from .session import Session
 from .statements import Write
+from .usage import anew, changes
 from .work import Draft, Parts, Work, commit, ending, move
 
 FIRST = (halt, gather, own, judge, govern, hold, intend, execute_and_settle)
@@ -142,10 +144,15 @@ async def _find_out(parts: Parts, work: Work) -> Call:
     if replayed and not stopped:
         if work.call.attempt > 1 and work.action.effect.find and (found := await _found(parts, work)) is not None:
             return (await commit(parts, found)).call
-        again = start_attempt(parts, work).also(Write("control.hold", (work.call.tenant, epoch)))
-        return (await travel(parts, await commit(parts, again), (execute_and_settle,))).call
+        again = start_attempt(parts, work).also(Write("control.hold", (work.call.tenant, epoch)), *changes(anew(parts, work)))
+        try:
+            sent = await commit(parts, again)
+        except LimitReached:
+            pass  # it would happen beyond a limit now: it is looked up, or sent again once it fits
+        else:
+            return (await travel(parts, sent, (execute_and_settle,))).call
     if work.action.effect.find is None:
-        # Once the switch is lifted it may still be replayed; without that, only a person can find out.
+        # Once the switch is lifted, or the limit has room, it may still be replayed; without that, only a person can find out.
         later = now + LIFTED_BY_THEN if replayed else None
         return (await commit(parts, work.on_call(wake_at=later))).call
     if work.call.settle_at is not None and now < work.call.settle_at:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import orjson
+
 from ..audit import State
 from ..errors import CallNotFound
 from .call import Call
@@ -233,6 +235,13 @@ class Store:
     def held(self, call_id: str) -> dict[str, Held]:
         """Give what a call holds of limits, by series."""
         return held_by(self._reader, self.tenant, call_id)
+
+    def last_decision(self, call_id: str) -> Mapping[str, Any]:
+        """Give what was last decided on a call, as its event tells it; empty where nothing was."""
+        sql = "SELECT leaf FROM event WHERE tenant = ? AND call = ? AND kind = 'call.decided' ORDER BY sequence DESC LIMIT 1"
+        found = self.row(sql, (self.tenant, call_id))
+        decision: Mapping[str, Any] = orjson.loads(found[0])["body"]["decision"] if found else {}
+        return decision
 
     def done(self, conversation: str, subject: str) -> tuple[str, ...]:
         """Name the actions that have succeeded in a conversation for a person, by pseudonym."""

@@ -8,7 +8,7 @@ fit any more is decided once more, on what was found there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -46,7 +46,44 @@ def reserve(parts: Parts, work: Work) -> Work:
     """Take what the call takes of each limit, in the next commit."""
     covers = _covered(parts, work)
     takes = [replace(take, covers=covers[take.limit]) if take.limit in covers else take for take in work.takes]
-    return work.also(*(Write(CHANGE, (take,)) for take in takes))
+    return work.also(*changes(takes))
+
+
+def changes(takes: Iterable[Take]) -> list[Write]:
+    """Take these in the next commit, or refuse all of it."""
+    return [Write(CHANGE, (take,)) for take in takes]
+
+
+def anew(parts: Parts, work: Work) -> tuple[Take, ...]:
+    """Give what a call holds of limits as it would take it now, within what its last decision let it.
+
+    An effect that is sent again may happen only now: then it counts now, and must still fit.
+    """
+    if not (held := parts.store.held(work.call.id)):
+        return ()
+    limits = {f"{one.name}:{one.unit}": one for one in parts.control.policies.limits_for(work.action.name, work.call.tenant)}
+    decision = parts.store.last_decision(work.call.id)
+    at_most = {one["limit"]: one["at_most"] for one in decision.get("limits", ())}
+    covers = {one["rule"]: one["covers"] for one in decision.get("requirements", ()) if "covers" in one}
+    return tuple(
+        Take(
+            tenant=work.call.tenant,
+            call=work.call.id,
+            limit=limit.name,
+            series=series,
+            key=one.key,
+            member=one.member,
+            takes=one.amount,
+            width=width_of(limit.window),
+            at=parts.clock.now(),
+            at_most=at_most[limit.name],
+            again=True,
+            tell=partial(apart, parts),
+            covers=covers.get(limit.name),
+        )
+        for series, one in held.items()
+        if (limit := limits.get(series)) and limit.name in at_most
+    )
 
 
 def reservations(takes: tuple[Take, ...]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Limits: what counts, for whom, for how long, and what is given back."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -134,6 +135,24 @@ async def test_a_later_attempt_that_does_not_fit_any_more_is_denied(tmp_path):
         world.time.pass_(seconds=31)
         await comes_to(runtime, begun.call_id, State.DENIED)
         assert world.bank.effects == ["pay_2"] and held(runtime) == {BUDGET: 6000}
+        assert (await runtime.verify()).ok
+
+
+async def test_an_effect_that_is_sent_again_counts_when_it_is_sent(tmp_path):
+    world = World.make(tmp_path, payments=limited(CAP.replace("1h", "1m")), notes=NOTES)
+    async with world.running() as runtime:
+        world.bank.plan += [dropped]
+        begun = await pays(runtime, 1)
+        await runtime.switches.throw("agent", "bot", by="fay", reason="so that it is not sent again at once")
+        world.time.pass_(seconds=70)
+        assert (await pays(runtime, 2, principal="other")).ok, "what was sent before the window counts no more"
+        await runtime.switches.lift("agent", "bot", person="fay", reason="")
+        world.time.pass_(seconds=31)  # it would be sent again now, beside what was paid half a minute ago
+        await asyncio.sleep(0.6)
+        assert (await runtime.get(begun.call_id)).state is State.UNKNOWN and world.bank.effects == ["pay_2"]
+        world.time.pass_(seconds=62)
+        assert (await comes_to(runtime, begun.call_id, State.SUCCEEDED)).ok
+        assert world.bank.effects == ["pay_2", "pay_1"] and (await pays(runtime, 3)).state is State.DENIED
         assert (await runtime.verify()).ok
 
 

@@ -105,7 +105,9 @@ async def own(parts: Parts, work: Work) -> Work:
 
 
 async def judge(parts: Parts, work: Work) -> Work:
-    """Decide by the policies in force, and record what was looked at."""
+    """Decide by the policies in force, and record what was looked at; raises `Conflict` where they are not those whose facts were loaded."""
+    if work.epoch != parts.control.epoch and not work.dry_run:
+        raise Conflict("control.hold")  # a fact that only the new ones look at would count as missing, and might deny for good
     policies, given = parts.control.policies, inputs(parts, work)
     counted = count(parts, policies, work, given)
     decision = decide(policies, counted.inputs, counted.evaluated)

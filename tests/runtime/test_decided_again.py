@@ -197,6 +197,26 @@ async def test_policies_changed_by_another_process_between_decision_and_intent_d
         assert world.bank.attempts == [] and (await one.verify()).ok
 
 
+async def test_policies_changed_while_facts_are_loaded_are_given_theirs(world, monkeypatch):
+    async with world.running() as runtime:
+        from remit.runtime import phases
+
+        world.policies(payments=MORE, notes=NOTES)
+        real, epochs = phases.gather, []
+
+        async def meanwhile(parts, work):
+            epochs.append(parts.control.epoch)
+            gathered = await real(parts, work)
+            if len(epochs) == 1:
+                await runtime.reload_policies(by="fay")
+            return gathered
+
+        monkeypatch.setattr("remit.runtime.journeys.FIRST", tuple(meanwhile if phase is real else phase for phase in phases_of()))
+        assert (await runtime.submit(asks("transfer"), session())).state is State.WAITING
+        assert epochs == [1, 2], "what was loaded for the old ones is no answer to the new ones"
+        assert (await runtime.verify()).ok
+
+
 def phases_of():
     from remit.runtime.advance import FIRST
 

@@ -8,7 +8,8 @@ import pytest
 
 from remit import Context, Injected, action, keyed
 from remit.audit import State
-from remit.runtime import statements
+from remit.runtime import phases, statements
+from remit.runtime.advance import FIRST
 from remit.runtime.people import BadPerson
 from remit.runtime.switches import BadSwitch
 from tests.runtime.bank import ACTIONS, LARGE, Bank, Payment, Receipt, asks, comes_to, dropped, gated, session, traced_refund
@@ -227,6 +228,18 @@ async def test_a_switch_that_the_process_hears_of_meanwhile_stops_what_was_under
 
 async def test_control_an_intent_that_holds_the_epoch_of_its_own_moment_passes_such_a_switch(world, monkeypatch):
     monkeypatch.setitem(statements.STATEMENTS, "control.hold", "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND ? >= 0")
+    with pytest.raises(AssertionError):
+        await test_a_switch_that_the_process_hears_of_meanwhile_stops_what_was_under_way(world, 2)
+
+
+async def test_control_nor_may_a_decision_take_facts_that_were_loaded_under_another_epoch(world, monkeypatch):
+    monkeypatch.setitem(statements.STATEMENTS, "control.hold", "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND ? >= 0")
+    real = phases.judge
+
+    async def unaware(parts, work):
+        return await real(parts, work.evolve(epoch=parts.control.epoch))
+
+    monkeypatch.setattr("remit.runtime.journeys.FIRST", tuple(unaware if phase is real else phase for phase in FIRST))
     with pytest.raises(AssertionError):
         await test_a_switch_that_the_process_hears_of_meanwhile_stops_what_was_under_way(world, 0)
 

@@ -29,8 +29,8 @@ async def beside(parts: Parts, work: Work, given: Inputs, decision: Decision, lo
         return work
     try:
         return await _noted(parts, work, shadow, given, decision, load)
-    except Exception:
-        log.exception("the shadow could not decide %s", work.call.id)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on; its message might hold a value
+        log.error("the shadow could not decide %s: %s", work.call.id, type(error).__name__)  # noqa: TRY400 - for the same reason
         return work
 
 
@@ -53,5 +53,5 @@ async def _own_facts(parts: Parts, work: Work, shadow: Policies, load: Load) -> 
         try:
             facts |= await within(PATIENCE, load(parts, work, [name]))
         except Exception as error:  # noqa: BLE001 - the developer's code, or the network behind it
-            log.warning("the fact %s, which only the shadow looks at, could not be loaded: %r", name, error)
+            log.warning("the fact %s, which only the shadow looks at, could not be loaded: %s", name, type(error).__name__)
     return {name: value for name, value in facts.items() if value is not None}

@@ -87,15 +87,16 @@ async def test_a_fact_that_only_it_looks_at_and_that_fails_is_missing(world):
     assert shadowed["personal"] == {} and shadowed["body"]["decision"]["errors"]
 
 
-async def test_a_shadow_that_raises_harms_nothing(runtime, world, monkeypatch):
+async def test_a_shadow_that_raises_harms_nothing_and_its_words_reach_no_log(runtime, world, monkeypatch, caplog):
     await shadows(runtime, TIGHT)
 
     def broken(*_):
-        raise RuntimeError("broken")
+        raise RuntimeError("Ada Lovelace")
 
     monkeypatch.setattr(shadow, "decide", broken)
     done = await runtime.submit(says("x"), session())
     assert done.ok and await beside(runtime, done) == []
+    assert "RuntimeError" in caplog.text and "Ada" not in caplog.text
 
 
 async def test_control_were_it_decided_without_the_fence_it_would(runtime, monkeypatch):

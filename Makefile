@@ -50,7 +50,7 @@ clean: ## remove what was installed and built
 
 .venv/test: .venv/python pyproject.toml constraints.txt tests/environments.toml
 	@echo '== installing Remit and what its tests need (once)'
-	@$(INSTALL) -e '.[caldav,demo,dev]'
+	@$(INSTALL) -e '.[caldav,demo,dev,postgres]'
 	@echo '== installing the counterparts of the tests, each in an environment of its own (once)'
 	@$(BIN)/python tests/environments.py $(COUNTERPARTS)
 	@touch $@ .venv/demo

@@ -25,7 +25,7 @@ async def fill(runtime: Runtime, reservations: int) -> None:
     """Fill the window of the limit for everybody: so many reservations, spread over all its slices."""
     store, now, width = runtime.parts.store, runtime.parts.clock.now(), width_of(WINDOW)
     await submit(runtime)  # makes the series, whose keyed hash then names the place of all others
-    (series, key) = store.row("SELECT series, key FROM series")
+    (series, key) = await store.row("SELECT series, key FROM series")
     place, slices = (store.tenant, series, key), range(now // width - SLICES, now // width + 1)
     each = max(1, reservations // len(slices))
     rows = [
@@ -75,7 +75,7 @@ async def _rounds(measured: Measurement, sizes: Sizes, runtimes: dict[str, Runti
 
 async def _prove(measured: Measurement, runtime: Runtime) -> None:
     report = await runtime.verify()
-    (used,) = runtime.parts.store.row("SELECT sum(amount) FROM usage")
+    (used,) = await runtime.parts.store.row("SELECT sum(amount) FROM usage")
     if not report.ok or used != 1_250 * report.calls:
         raise AssertionError(f"the series does not add up: {used} used by {report.calls} calls, {report.to_json()}")
     measured.notes.append(f"The series was added up from its own events: {report.calls:,} reservations, {used / 100:,.2f} EUR.")

@@ -73,7 +73,7 @@ def list_calls(
         raise Unusable(f"--state {state}: write one of {', '.join(State)}")
 
     async def listed(runtime: Runtime) -> tuple[list[Call], tuple[Switch, ...]]:
-        return await runtime.calls(state=state, action=action, most=most), runtime.switches.list()
+        return await runtime.calls(state=state, action=action, most=most), await runtime.switches.list()
 
     calls, switches = run(load(app), listed)
     found = [_brief(one) for one in calls]

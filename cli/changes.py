@@ -83,7 +83,7 @@ def bundles(app: App = None, as_json: AsJson = False) -> None:
     """List the bundles that are kept, the latest first."""
 
     async def kept(runtime: Runtime) -> tuple[Bundle, ...]:
-        return (await runtime.start()).bundles.list()
+        return await (await runtime.start()).bundles.list()
 
     found = run(load(app), kept)
     if as_json:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 from .application import load
 from .options import App, example, group
 from .output import show
+
+if TYPE_CHECKING:
+    from ..runtime.database import Database
 
 commands = group("Look after the database.", "remit db upgrade")
 
@@ -15,13 +21,18 @@ def upgrade(app: App = None) -> None:
 
     Where there is none, it is made, with its keys.
     """
-    from ..runtime.database import LATEST, open_database
+    from ..runtime.database import open_database
+    from ..runtime.migrating import LATEST
 
     runtime = load(app)
-    database = open_database(runtime.database)
-    database.reader.close()
-    database.writer.close()
+    asyncio.run(closed(open_database(runtime.database)))
     show(f"{runtime.database} is at revision {LATEST}, which this version needs.")
+
+
+async def closed(database: Database) -> None:
+    """Close a database that was only to be opened."""
+    await database.writer.close()
+    await database.close()
 
 
 @commands.callback()

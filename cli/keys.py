@@ -33,7 +33,7 @@ def init(app: App = None) -> None:
     For a database that exists, only the file that was made with it will do: restore that.
     """
     from ..audit import KeyFile
-    from ..runtime.database import keys_path
+    from ..runtime.sqlite import keys_path
 
     database = load(app).database
     if database.exists():

@@ -54,7 +54,7 @@ def list_people(app: App = None, as_json: AsJson = False) -> None:
     """List everybody."""
 
     async def everybody(people: People) -> list[Person]:
-        return people.everybody()
+        return await people.everybody()
 
     found = run_with_people(load(app), everybody)
     if as_json:

@@ -111,4 +111,4 @@ async def _lifted(runtime: Runtime, kind: Kind, target: str, person: str, reason
 
 
 async def _list(runtime: Runtime) -> tuple[Switch, ...]:
-    return (await runtime.start()).switches.list()
+    return await (await runtime.start()).switches.list()

@@ -156,13 +156,19 @@ class StoreError(RemitError):
     status = 503
 
 
-class DatabaseLocked(StoreError):
+class DatabaseUnavailable(StoreError):
+    """The database can't be written just now: it is full, broken, or out of reach. Whatever was not committed was not done."""
+
+    code = "database_unavailable"
+
+
+class DatabaseLocked(DatabaseUnavailable):
     """Another process holds the database locked."""
 
     code = "database_locked"
 
 
-class DatabaseReadOnly(StoreError):
+class DatabaseReadOnly(DatabaseUnavailable):
     """The database can't be written."""
 
     code = "database_read_only"

@@ -35,14 +35,14 @@ class Activated(BaseModel):
 async def load_proposed(bundle: str, bundles: Injected[Bundles]) -> Proposed | None:
     """Load what rules may look at."""
     try:
-        return Proposed(author=bundles.find(bundle).author, replaceable=locks_itself(bundles.get(bundle)) is None)
+        return Proposed(author=(await bundles.find(bundle)).author, replaceable=locks_itself(await bundles.get(bundle)) is None)
     except RemitError:
         return None
 
 
 async def find_activated(ctx: Context, bundles: Injected[Bundles]) -> Activated | None:
     """Find what this call has put in force."""
-    found = bundles.activated_by(ctx.call_id)
+    found = await bundles.activated_by(ctx.call_id)
     return Activated(policy=found[0], before=found[1]) if found else None
 
 
@@ -75,19 +75,19 @@ async def govern(parts: Parts, work: Work) -> Work:
     bundles, digest = parts.resources[Bundles], work.arguments.canonical["bundle"]
     assert isinstance(bundles, Bundles)
     try:
-        proposed, loaded = bundles.find(digest), bundles.get(digest)
+        proposed, loaded = await bundles.find(digest), await bundles.get(digest)
     except RemitError as error:
         return deny(work, "denied", say=error.message, why=error.message)
     # The beginning of a digest, or `shadow`, may be another bundle by the time it is agreed to.
     why = locks_itself(loaded) if digest == loaded.digest else "name the bundle by its whole digest"
-    why = why or _refusal(parts, work, proposed.author)
+    why = why or await _refusal(parts, work, proposed.author)
     return deny(work, "denied", say=why, why=why) if why else work.also(exclude(parts, work.call, proposed.author))
 
 
-def _refusal(parts: Parts, work: Work, author: str) -> str | None:
+async def _refusal(parts: Parts, work: Work, author: str) -> str | None:
     """Say what stands against who asks; None where nothing does."""
     assert work.decision is not None
-    principal = People(parts).get(work.session.principal)
+    principal = await People(parts).get(work.session.principal)
     if work.session.kind != "person" or principal is None or not principal.active:
         return "only people who are recorded here change the policies"
     by_another = any(one.kind == "approval" for one in work.decision.requirements)

@@ -32,13 +32,13 @@ LIFTED_BY_THEN = 30 * SECOND
 
 async def advance(parts: Parts, call_id: str) -> Call:
     """Move a call until it rests, and give it as it then is. Safe to repeat: every step is a compare-and-set."""
-    call = parts.store.get(call_id)
+    call = await parts.store.get(call_id)
     now = parts.clock.now()
     if call.final:
         return call
     if call.state in {State.WAITING, State.READY} and call.deadline_at is not None and now >= call.deadline_at:
         return await expire(parts, call)
-    if call.state is State.WAITING and unanswered(parts, call):
+    if call.state is State.WAITING and await unanswered(parts, call):
         return await _wait_on(parts, call)
     if (action := parts.catalog.get(call.action)) is None:
         return call
@@ -63,7 +63,7 @@ async def advance(parts: Parts, call_id: str) -> Call:
 
 async def _wait_on(parts: Parts, call: Call) -> Call:
     """Let others vote as well where nobody has answered for long enough."""
-    asked = wanted(parts, call)
+    asked = await wanted(parts, call)
     if not (due := to_widen(asked, parts.clock.now())):
         return call
     return await widen(parts, call, due, **waking([replace(one, escalated=1) if one in due else one for one in asked]))
@@ -77,7 +77,7 @@ async def expire(parts: Parts, call: Call) -> Call:
 
 async def restore(parts: Parts, call: Call, action: Action) -> Work:
     """Rebuild the work from the row: the sealed request, opened under the owner's key."""
-    owner = parts.vault.by_pseudonym(call.subject)
+    owner = await parts.vault.by_pseudonym(call.subject)
     kept: dict[str, Any] = owner.open(call.sealed, call.id)
     session = Session(
         tenant=call.tenant,
@@ -144,7 +144,7 @@ async def _find_out(parts: Parts, work: Work) -> Call:
     if replayed and not stopped:
         if work.call.attempt > 1 and work.action.effect.find and (found := await _found(parts, work)) is not None:
             return (await commit(parts, found)).call
-        again = start_attempt(parts, work).also(Write("control.hold", (work.call.tenant, epoch)), *changes(anew(parts, work)))
+        again = start_attempt(parts, work).also(Write("control.hold", (work.call.tenant, epoch)), *changes(await anew(parts, work)))
         try:
             sent = await commit(parts, again)
         except LimitReached:

@@ -37,12 +37,12 @@ async def amend(
     `AlreadySettled`, `ApprovalNotOpen` (its time is over, or it has another digest), `CallNotFound`.
     """
     for _ in range(TRIES):
-        call = named_call(parts, call_id)
+        call = await named_call(parts, call_id)
         digest = call.digest if digest is None else digest
-        _check(parts, people, call, by)
+        await _check(parts, people, call, by)
         if digest != call.digest:
             raise ApprovalNotOpen("the call has changed since it was shown; look at it again")
-        work = _amended(parts, await _restored(parts, call), arguments, by, reason)
+        work = await _amended(parts, await _restored(parts, call), arguments, by, reason)
         try:
             return await _decided(parts, work)
         except Conflict:
@@ -50,19 +50,19 @@ async def amend(
     raise ApprovalNotOpen
 
 
-def _check(parts: Parts, people: People, call: Call, by: str) -> None:
+async def _check(parts: Parts, people: People, call: Call, by: str) -> None:
     if call.final:
         raise AlreadySettled(f"the call has already ended: {call.state}")
     if call.state is not State.WAITING:
         raise AlreadyStarted("only a call that waits can be amended")
     if call.deadline_at is not None and parts.clock.now() >= call.deadline_at:
         raise ApprovalNotOpen("nobody answered in time, so it is never done")
-    person, asked = people.get(by), [one for one in approvals_of(parts, call) if one.state == "open"]
+    person, asked = await people.get(by), [one for one in await approvals_of(parts, call) if one.state == "open"]
     if person is not None and person.active and OPERATOR in person.roles:
-        if Barred.of(parts, call, customer_of(parts, call)).serves(person):
+        if (await Barred.of(parts, call, await customer_of(parts, call))).serves(person):
             raise NotAnApprover(f"this is done for {by}, so somebody else must amend it")
     elif asked:
-        entitled(parts, people, by, call, asked)
+        await entitled(parts, people, by, call, asked)
     else:
         raise NotAnApprover(f"nobody is asked to approve it now, so only a person of the role {OPERATOR} can amend it")
 
@@ -74,7 +74,7 @@ async def _restored(parts: Parts, call: Call) -> Work:
     return await restore(parts, call, action)
 
 
-def _amended(parts: Parts, work: Work, arguments: Mapping[str, Any], by: str, reason: str) -> Work:
+async def _amended(parts: Parts, work: Work, arguments: Mapping[str, Any], by: str, reason: str) -> Work:
     """Make the call another: new arguments, digest, fingerprint and effect key, under a new nonce: no old vote can ever fit it."""
     action, session, call = work.action, work.session, work.call
     merged = action.read({**action.as_sent(work.arguments), **arguments})
@@ -89,10 +89,10 @@ def _amended(parts: Parts, work: Work, arguments: Mapping[str, Any], by: str, re
     first = work.proposed or (call.fingerprint or b"").hex()
     work = work.evolve(arguments=merged, nonce=nonce.hex(), effect_text=effect_text, proposed=first)
     work = work.note("call.amended", body, sealed, to=State.WAITING, digest=digest, fingerprint=fingerprint)
-    return _rekeyed(parts, work, call).also(exclude(parts, call, by))
+    return (await _rekeyed(parts, work, call)).also(exclude(parts, call, by))
 
 
-def _rekeyed(parts: Parts, work: Work, before: Call) -> Work:
+async def _rekeyed(parts: Parts, work: Work, before: Call) -> Work:
     """Hold the new effect key in place of the old one, in one transaction."""
     key = parts.vault.hash("effect", work.effect_text) if work.effect_text else None
     place = (before.tenant, before.effect_key, before.ordinal, before.id)
@@ -101,7 +101,7 @@ def _rekeyed(parts: Parts, work: Work, before: Call) -> Work:
     work = work.on_call(effect_key=key, ordinal=0).evolve(next_ordinal=1, confirm=None)
     if before.ordinal:
         work = work.also(Write("effect.free", place))
-    claimed = claim(parts, work)
+    claimed = await claim(parts, work)
     if not isinstance(claimed, Work):
         holder = claimed.holder if isinstance(claimed, Taken) else claimed.id
         raise NotAmended(f"this is done by {holder} already" if holder else "this can't be done here")

@@ -19,32 +19,32 @@ TRIES = 100
 """Each time another answer was quicker, so it ends."""
 
 
-def named_call(parts: Parts, named: str) -> Call:
+async def named_call(parts: Parts, named: str) -> Call:
     """Give the call that somebody answers, named by its own id or by that of what it asks for; raises `CallNotFound`."""
-    if (requirement := parts.store.requirement(named)) is None:
-        return parts.store.get(named)
-    if (call := parts.store.find(requirement.call)) is None:
+    if (requirement := await parts.store.requirement(named)) is None:
+        return await parts.store.get(named)
+    if (call := await parts.store.find(requirement.call)) is None:
         raise CallNotFound
     return call
 
 
-def customers_call(parts: Parts, named: str, subject: str) -> Call:
+async def customers_call(parts: Parts, named: str, subject: str) -> Call:
     """Give the call that its customer answers; raises `NotAnApprover` for anybody else, and `CallNotFound`."""
-    call = named_call(parts, named)
-    if subject != customer_of(parts, call):
+    call = await named_call(parts, named)
+    if subject != await customer_of(parts, call):
         raise NotAnApprover("only the customer in whose name it happens can answer this")
     return call
 
 
-def open_for(parts: Parts, call: Call, kind: str, *, digest: str | None = None, shown: str | None = None) -> list[Requirement]:
+async def open_for(parts: Parts, call: Call, kind: str, *, digest: str | None = None, shown: str | None = None) -> list[Requirement]:
     """Give what a call asks for of one kind and what is still to be answered, the earliest first.
 
     Raises `ApprovalNotOpen` where that is nothing, where its time is over, or where another digest or sight of it was shown.
     """
     words = kind.replace("_", "-")
-    if not (asked := [one for one in parts.store.requirements(call.id) if one.kind == kind]):
+    if not (asked := [one for one in await parts.store.requirements(call.id) if one.kind == kind]):
         raise ApprovalNotOpen(f"call {call.id} waits for no {words}")
-    found = [one for one in unanswered(parts, call) if one.kind == kind]
+    found = [one for one in await unanswered(parts, call) if one.kind == kind]
     if not found or call.state is not State.WAITING:
         raise ApprovalNotOpen(f"this {words} is not open: it is {asked[-1].state}, and the call is {call.state}")
     if call.deadline_at is not None and parts.clock.now() >= call.deadline_at:

@@ -31,15 +31,16 @@ class Barred:
     excluded: Callable[[Person], bool]
 
     @classmethod
-    def of(cls, parts: Parts, call: Call, *served: str | None, also: frozenset[bytes] = frozenset()) -> Barred:
+    async def of(cls, parts: Parts, call: Call, *served: str | None, also: frozenset[bytes] = frozenset()) -> Barred:
         """Gather who can't vote on a call: who asked, who answers for the agent that did, whom it serves, and who amended it."""
-        people, hashes, vault = People(parts), parts.store.excluded(call.id) | also, parts.vault
-        asking = [one for one in (call.principal, people.owner_of(call.principal)) if one]
-        names = [name for one in asking if (person := people.get(one)) for name in _names(person)]
+        people, hashes, vault = People(parts), await parts.store.excluded(call.id) | also, parts.vault
+        lookup = await vault.lookup_of(call.subject)
+        asking = [one for one in (call.principal, await people.owner_of(call.principal)) if one]
+        names = [name for one in asking if (person := await people.get(one)) for name in _names(person)]
         return cls(
             frozenset(one.casefold() for one in (*asking, *names)),
             frozenset(one.casefold() for one in served if one),
-            lambda named: vault.is_subject(named, call.subject),
+            lambda named: lookup is not None and vault.hash("subject", named) == lookup,
             lambda person: vault.hash("person", person.id) in hashes,
         )
 
@@ -58,17 +59,17 @@ class Barred:
         return theirs if self.excluded(person) else None
 
 
-def customer_of(parts: Parts, call: Call) -> str | None:
+async def customer_of(parts: Parts, call: Call) -> str | None:
     """Name the customer in whose name a call happens, who need not be the one whose data it is about."""
     try:
-        return str(parts.vault.by_pseudonym(call.subject).open(call.sealed, call.id)["subject"])
+        return str((await parts.vault.by_pseudonym(call.subject)).open(call.sealed, call.id)["subject"])
     except AuditError:
         return None  # erased, or the row was changed
 
 
-def is_customer(parts: Parts, call: Call, named: str) -> bool:
+async def is_customer(parts: Parts, call: Call, named: str) -> bool:
     """Say whether somebody is the customer of a call, or the one whose data it is."""
-    return named == customer_of(parts, call) or parts.vault.is_subject(named, call.subject)
+    return named == await customer_of(parts, call) or await parts.vault.is_subject(named, call.subject)
 
 
 def seats_of(one: Requirement) -> Seats:
@@ -99,32 +100,32 @@ def adds(asked: Sequence[Requirement], ballots: Mapping[str, frozenset[str]], vo
     return sum(filled(seats, {**ballots, voter.id: voter.roles})) > sum(filled(seats, ballots))
 
 
-def approvals_of(parts: Parts, call: Call) -> list[Requirement]:
+async def approvals_of(parts: Parts, call: Call) -> list[Requirement]:
     """Give the approvals that stand for what a call would now do, granted or not."""
-    return [one for one in parts.store.requirements(call.id) if one.kind == "approval" and one.stands and one.digest == call.digest]
+    return [one for one in await parts.store.requirements(call.id) if one.kind == "approval" and one.stands and one.digest == call.digest]
 
 
-def electorate(parts: Parts, barred: Barred, roles: frozenset[str]) -> dict[str, frozenset[str]]:
+async def electorate(parts: Parts, barred: Barred, roles: frozenset[str]) -> dict[str, frozenset[str]]:
     """Give everybody who may vote, with the roles that count: active, entitled, and not barred."""
-    able = (one for one in People(parts).everybody() if one.active and one.roles & roles)
+    able = (one for one in await People(parts).everybody() if one.active and one.roles & roles)
     return {one.id: one.roles for one in able if barred.why(one) is None}
 
 
-def nobody_can(parts: Parts, work: Work, seats: Sequence[Seats]) -> str | None:
+async def nobody_can(parts: Parts, work: Work, seats: Sequence[Seats]) -> str | None:
     """Say, for people, why the seats of all approvals can never be filled; None where they can."""
     if not seats:
         return None
     roles = frozenset().union(*(one.roles for one in seats))
-    could = electorate(parts, _barred(parts, work), roles) | (parts.store.ballots(work.call) if work.stored else {})
+    could = await electorate(parts, await _barred(parts, work), roles) | (await parts.store.ballots(work.call) if work.stored else {})
     short = [(one, have) for one, have in zip(seats, filled(seats, could), strict=True) if have < one.votes]
     told = (f"{one.votes} of {' or '.join(sorted(one.roles))} must approve, and only {have} could" for one, have in short)
     return "; ".join(told) or None
 
 
-def excluded_rows(parts: Parts, work: Work) -> list[Write]:
+async def excluded_rows(parts: Parts, work: Work) -> list[Write]:
     """Keep who can't vote on a call, for good and for the database to refuse: it stays theirs if its agent gets another owner."""
-    barred = _barred(parts, work)
-    theirs = {work.session.subject, *(one.id for one in People(parts).everybody() if barred.why(one))}
+    barred = await _barred(parts, work)
+    theirs = {work.session.subject, *(one.id for one in await People(parts).everybody() if barred.why(one))}
     return [exclude(parts, work.call, one) for one in sorted(theirs)]
 
 
@@ -144,9 +145,9 @@ async def widen(parts: Parts, call: Call, due: Sequence[Requirement], **waking: 
     return await move(parts, call, told, [Write("requirement.escalate", (call.tenant, one.id)) for one in due], **waking)
 
 
-def _barred(parts: Parts, work: Work) -> Barred:
+async def _barred(parts: Parts, work: Work) -> Barred:
     amending = frozenset(write.values[-1] for write in work.writes if write.statement == "excluded.add")
-    return Barred.of(parts, work.call.evolve(subject=work.owner.pseudonym), work.session.subject, work.about, also=amending)
+    return await Barred.of(parts, work.call.evolve(subject=work.owner.pseudonym), work.session.subject, work.about, also=amending)
 
 
 def _names(person: Person) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import PolicyError, RemitError
 from ..policies import Policies, Then, load
 from .clock import to_text
-from .control import activation, bundle_row, known_shapes, nothing, refresh, stored_bundle
+from .control import activation, bundle_row, known_shapes, loaded_bundle, nothing, refresh, stored_bundle
 from .journal import Conflict
 from .people import People
 from .statements import Write
@@ -52,7 +52,7 @@ class Bundles:
 
         Raises `BadPerson` unless the author is an active person, and `PolicyError` for a bundle that can't be used.
         """
-        by, policies = self._people.active(author).id, self._load(sources)
+        by, policies = (await self._people.active(author)).id, self._load(sources)
         if ACTIVATE in self._parts.catalog and (why := locks_itself(policies)):
             raise PolicyError(why)
         event = apart(self._parts, "policy.proposed", {"policy": policies.digest, "by": by})
@@ -60,47 +60,54 @@ class Bundles:
             await self._store.commit([Write("bundle.add", bundle_row(self._parts, policies, by=by)), *event])
         return policies.digest
 
-    def list(self) -> tuple[Bundle, ...]:
+    async def list(self) -> tuple[Bundle, ...]:
         """List the bundles, the latest first."""
-        row = self._store.control()
+        row = await self._store.control()
         sql = "SELECT digest, author, created_at FROM bundle WHERE tenant = ? ORDER BY created_at DESC, digest"
-        found = self._store.rows(sql, (self._store.tenant,))
+        found = await self._store.rows(sql, (self._store.tenant,))
         return tuple(Bundle(one, by, to_text(at), one == (row and row.bundle), one == (row and row.shadow)) for one, by, at in found)
 
-    def find(self, named: str) -> Bundle:
+    async def find(self, named: str) -> Bundle:
         """Give the bundle that is `active` or `shadow`, or whose digest begins so; raises `UnknownBundle` where that is not just one."""
         places = {ACTIVE: "active", SHADOW: "shadow"}
-        known = self.list()
+        known = await self.list()
         found = [one for one in known if (getattr(one, places[named]) if named in places else one.digest.startswith(named))]
         if len(found) != 1 or not named:
             many = f"{len(found)} bundles begin so" if found else "there is no such bundle"
             raise UnknownBundle(f"{named}: {many}; `remit policy bundles` lists them")
         return found[0]
 
-    def get(self, named: str) -> Policies:
+    async def get(self, named: str) -> Policies:
         """Load the bundle that is `active` or `shadow`, or whose digest begins so; raises `UnknownBundle` and `PolicyError`."""
-        digest = self.find(named).digest
+        digest = (await self.find(named)).digest
         if digest not in self._loaded:
-            self._loaded[digest] = stored_bundle(self._store, digest, known_shapes(self._parts))
+            self._loaded[digest] = await stored_bundle(self._store, digest, known_shapes(self._parts))
         return self._loaded[digest]
 
-    def read(self, named: Mapping[str, str] | str | Path) -> Policies:
+    def scanned(self, digest: str) -> Policies:
+        """Load a bundle by its whole digest, in any thread; raises `StoreError` where it is gone or was changed."""
+        if digest not in self._loaded:
+            sql, place = "SELECT sources FROM bundle WHERE tenant = ? AND digest = ?", (self._store.tenant, digest)
+            self._loaded[digest] = loaded_bundle(next(self._store.scan(sql, place), None), digest, known_shapes(self._parts))
+        return self._loaded[digest]
+
+    async def read(self, named: Mapping[str, str] | str | Path) -> Policies:
         """Load a bundle that need not be kept: sources, a folder or file, or as `get` does; raises what these raise."""
-        kept = isinstance(named, str) and not Path(named).exists()
-        return self.get(str(named)) if kept else self._load(named)
+        kept = isinstance(named, str) and not Path(named).exists()  # noqa: ASYNC240 - whoever names a folder waits for it
+        return await self.get(str(named)) if kept else self._load(named)
 
     def _load(self, sources: Mapping[str, str] | str | Path) -> Policies:
         return load(sources if isinstance(sources, Mapping) else Path(sources), known_shapes(self._parts))
 
     async def activate(self, digest: str, *, by: str, **told: str) -> str:
         """Put a kept bundle in force, in every process, and give the digest of what it replaces. Asks nobody: that is for whoever calls it."""
-        bundle = self.find(digest)
+        bundle = await self.find(digest)
         while True:
-            if (seen := self._store.control()) is None:
+            if (seen := await self._store.control()) is None:
                 raise UnknownBundle("nothing is in force that it could replace")
             with suppress(Conflict):  # a switch was thrown, or another bundle activated
                 await self._store.commit(activation(self._parts, bundle.digest, seen, by=by, author=bundle.author, **told))
-                refresh(self._parts)
+                await refresh(self._parts)
                 return seen.bundle
 
     async def activate_first(self, named: str, *, person: str) -> str:
@@ -108,34 +115,34 @@ class Bundles:
 
         Raises `PolicyError` where one is in force already, or where this one could never be replaced.
         """
-        by, bundle = self._people.active(person).id, self.find(named)
-        if (row := self._store.control()) is None or row.bundle != nothing().digest:
+        by, bundle = (await self._people.active(person)).id, await self.find(named)
+        if (row := await self._store.control()) is None or row.bundle != nothing().digest:
             raise PolicyError("a bundle is in force already; leave out --first, and let it decide who must agree")
-        if why := locks_itself(self.get(bundle.digest)):
+        if why := locks_itself(await self.get(bundle.digest)):
             raise PolicyError(why)
         first = activation(self._parts, bundle.digest, row, by=by, author=bundle.author, first=True)
         with suppress(Conflict):
             await self._store.commit(first)
-            refresh(self._parts)
+            await refresh(self._parts)
             return bundle.digest
         raise PolicyError("another bundle was put in force meanwhile")
 
-    def activated_by(self, call_id: str) -> tuple[str, str] | None:
+    async def activated_by(self, call_id: str) -> tuple[str, str] | None:
         """Give what a call has put in force and what that replaced, from the log; None where it has not."""
         sql = "SELECT leaf FROM event WHERE tenant = ? AND kind = 'policy.activated' ORDER BY position DESC"
-        bodies = (json.loads(leaf)["body"] for (leaf,) in self._store.scan(sql, (self._store.tenant,)))
+        bodies = [json.loads(leaf)["body"] for (leaf,) in await self._store.rows(sql, (self._store.tenant,))]
         return next(((body["policy"], body["before"]) for body in bodies if body.get("call") == call_id), None)
 
     async def shadow(self, named: str | None, *, by: str) -> str | None:
         """Let a kept bundle be decided beside the one in force, or none, and give its digest. It changes nothing of what happens."""
-        person, tenant = self._people.active(by).id, self._store.tenant
-        digest = self.find(named).digest if named else ""
-        before = row.shadow if (row := self._store.control()) else ""
+        person, tenant = (await self._people.active(by)).id, self._store.tenant
+        digest = (await self.find(named)).digest if named else ""
+        before = row.shadow if (row := await self._store.control()) else ""
         ended = apart(self._parts, "policy.shadowed", {"policy": before, "by": person, "begins": False}) if before else []
         begun = apart(self._parts, "policy.shadowed", {"policy": digest, "by": person, "begins": True}) if digest else []
         if digest != before:
             await self._store.commit([Write("control.shadow", (digest, tenant)), *ended, *begun])
-            refresh(self._parts)
+            await refresh(self._parts)
         return digest or None
 
 

@@ -28,10 +28,10 @@ class Confirmation:
     state: str
 
 
-def confirmation(parts: Parts, call_id: str, *, subject: str) -> Confirmation:
+async def confirmation(parts: Parts, call_id: str, *, subject: str) -> Confirmation:
     """Give what the customer is shown; raises `NotAnApprover` for anybody else, `ApprovalNotOpen` where nothing was ever asked."""
-    call = customers_call(parts, call_id, subject)
-    asked = [one for one in parts.store.requirements(call.id) if one.kind == "confirmation"]
+    call = await customers_call(parts, call_id, subject)
+    asked = [one for one in await parts.store.requirements(call.id) if one.kind == "confirmation"]
     if not asked:
         raise ApprovalNotOpen(f"call {call.id} waits for no confirmation")
     last = next((one for one in asked if one.state == "open"), asked[-1])
@@ -41,15 +41,17 @@ def confirmation(parts: Parts, call_id: str, *, subject: str) -> Confirmation:
         digest=last.digest,
         shown=last.shown,
         until=to_text(last.deadline_at),
-        summary=summary_of(parts, parts.store.get(call.id)),  # no older than `shown`, which another process may just have changed
+        summary=await summary_of(
+            parts, await parts.store.get(call.id)
+        ),  # no older than `shown`, which another process may just have changed
         state="expired" if over else last.state,
     )
 
 
-def summary_of(parts: Parts, call: Call) -> Summary:
+async def summary_of(parts: Parts, call: Call) -> Summary:
     """Render a stored call exactly as it was asked: by its sealed arguments and facts, in the customer's language."""
     try:
-        kept = parts.vault.by_pseudonym(call.subject).open(call.sealed, call.id)
+        kept = (await parts.vault.by_pseudonym(call.subject)).open(call.sealed, call.id)
     except AuditError:
         raise CallNotFound from None  # erased, or the row was changed
     if (action := parts.catalog.get(call.action)) is None:
@@ -64,9 +66,9 @@ async def confirm(parts: Parts, call_id: str, *, subject: str, answer: Answer, d
     expired, or another digest or sight of it than is open now) and `CallNotFound`.
     """
     for _ in range(TRIES):
-        call = customers_call(parts, call_id, subject)
+        call = await customers_call(parts, call_id, subject)
         digest = call.digest if digest is None else digest  # a further try must not meet what it was amended to meanwhile
-        asked = open_for(parts, call, "confirmation", digest=digest, shown=shown)
+        asked = await open_for(parts, call, "confirmation", digest=digest, shown=shown)
         told = {"shown": asked[0].shown} if asked[0].shown else {}  # what was asked by an earlier version kept none
         said = Draft("call.confirmed", {"digest": call.digest, "answer": answer, **told})
         try:

@@ -58,7 +58,7 @@ async def put_in_force(parts: Parts, folder: PolicyFolder, *, by: str, activate:
 
     Raises `PolicyChanged` where the folder differs from the active bundle and nobody said to activate it.
     """
-    while (row := parts.store.control()) is None or row.bundle != folder.policies.digest:
+    while (row := await parts.store.control()) is None or row.bundle != folder.policies.digest:
         if row is not None and not activate:
             raise PolicyChanged(
                 f"{folder.path}: these policies are not the active ones (folder {folder.policies.digest[:12]}, active {row.bundle[:12]}); "
@@ -67,15 +67,15 @@ async def put_in_force(parts: Parts, folder: PolicyFolder, *, by: str, activate:
         with suppress(Conflict):  # another process was quicker: see what is active now
             await _activate(parts, folder.policies, row, by=by)
     parts.control.policies = folder.policies
-    _take(parts, row)
+    await _take(parts, row)
 
 
 async def put_nothing_in_force(parts: Parts) -> None:
     """Take what is active; where nothing is, begin with policies that allow nothing, until a first bundle is activated."""
-    while (row := parts.store.control()) is None:
+    while (row := await parts.store.control()) is None:
         with suppress(Conflict):
             await _activate(parts, nothing(), None, by="the first start")
-    _take(parts, row)
+    await _take(parts, row)
 
 
 def nothing() -> Policies:
@@ -83,27 +83,27 @@ def nothing() -> Policies:
     return load({}, {})
 
 
-def refresh(parts: Parts) -> None:
+async def refresh(parts: Parts) -> None:
     """Take over what has been put in force meanwhile, in this process or another."""
-    if (row := parts.store.control()) is not None and row.epoch != parts.control.epoch:
-        _take(parts, row)
+    if (row := await parts.store.control()) is not None and row.epoch != parts.control.epoch:
+        await _take(parts, row)
 
 
-def _take(parts: Parts, row: ControlRow) -> None:
+async def _take(parts: Parts, row: ControlRow) -> None:
     """Take what the row says: switches first, which need no loading, and the epoch once the rest is there."""
     control, known = parts.control, known_shapes(parts)
     control.switches = row.switches
     if row.bundle != control.policies.digest:
-        control.policies = stored_bundle(parts.store, row.bundle, known)
+        control.policies = await stored_bundle(parts.store, row.bundle, known)
     if row.shadow != (control.shadow.digest if control.shadow else ""):
-        control.shadow = _shadow(parts.store, row.shadow, known) if row.shadow else None
+        control.shadow = await _shadow(parts.store, row.shadow, known) if row.shadow else None
     control.epoch = row.epoch
 
 
-def _shadow(store: Store, digest: str, known: Mapping[str, ActionShape]) -> Policies | None:
+async def _shadow(store: Store, digest: str, known: Mapping[str, ActionShape]) -> Policies | None:
     """Load what is decided beside; where this process can't, it goes without, because a shadow never stands in the way."""
     try:
-        return stored_bundle(store, digest, known)
+        return await stored_bundle(store, digest, known)
     except RemitError as error:
         log.warning("the shadow %s is not decided here: %s", digest[:12], error)
         return None
@@ -114,9 +114,14 @@ def known_shapes(parts: Parts) -> dict[str, ActionShape]:
     return {name: guard.shape for name, guard in parts.guards.items()}
 
 
-def stored_bundle(store: Store, digest: str, known: Mapping[str, ActionShape]) -> Policies:
+async def stored_bundle(store: Store, digest: str, known: Mapping[str, ActionShape]) -> Policies:
     """Load a bundle by digest, from its own stored sources; raises `StoreError` where they are gone or were changed."""
-    row = store.row("SELECT sources FROM bundle WHERE tenant = ? AND digest = ?", (store.tenant, digest))
+    row = await store.row("SELECT sources FROM bundle WHERE tenant = ? AND digest = ?", (store.tenant, digest))
+    return loaded_bundle(row, digest, known)
+
+
+def loaded_bundle(row: Any, digest: str, known: Mapping[str, ActionShape]) -> Policies:
+    """Load a bundle from its row, which may be None; raises `StoreError`."""
     if row is None or (loaded := load(json.loads(row[0]), known)).digest != digest:
         raise StoreError(f"the stored policy bundle {digest[:12]} is gone, or was changed")
     return loaded

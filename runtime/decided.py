@@ -14,12 +14,12 @@ from ..errors import AuditError, CallError
 from ..policies import Explanation, Inputs, explain
 from .bundles import Bundle, Bundles
 from .clock import to_text
-from .views import open_opening
+from .views import OPENINGS, open_opening
 from .work import Parts
 
 _SQL = (
-    "SELECT e.call, e.at, e.leaf, e.id, o.blob, o.subject, c.state FROM event e "
-    "LEFT JOIN opening o ON o.tenant = e.tenant AND o.event = e.id LEFT JOIN call c ON c.tenant = e.tenant AND c.id = e.call "
+    f"SELECT e.call, e.at, c.state, e.leaf, e.id, o.blob, o.subject, s.wrapped_key FROM event e {OPENINGS} "  # noqa: S608 - names from this package
+    "LEFT JOIN call c ON c.tenant = e.tenant AND c.id = e.call "
     "WHERE e.tenant = ? AND e.kind = 'call.decided' AND NOT EXISTS (SELECT 1 FROM event l WHERE l.tenant = e.tenant "
     "AND l.call = e.call AND l.kind = 'call.decided' AND l.sequence > e.sequence) "
 )
@@ -73,26 +73,26 @@ def decided_since(parts: Parts, since: int) -> Iterator[Decided]:
         yield _decided(parts, row)
 
 
-def explain_call(parts: Parts, bundles: Bundles, call_id: str) -> Explained:
+async def explain_call(parts: Parts, bundles: Bundles, call_id: str) -> Explained:
     """Explain the last decision on a call from its recorded inputs and the bundle of then.
 
     Raises `CallNotFound`, `CallError` for a call that was never decided, and `AuditError` where its inputs are sealed for good.
     """
-    call = parts.store.get(call_id)
-    if (row := parts.store.row(f"{_SQL} AND e.call = ?", (parts.store.tenant, call_id))) is None:
+    call = await parts.store.get(call_id)
+    if (row := await parts.store.row(f"{_SQL} AND e.call = ?", (parts.store.tenant, call_id))) is None:
         raise CallError(f"{call_id} was never decided by the policies: it is {call.state}" + (f", {call.code}" if call.code else ""))
     found = _decided(parts, row)
     if found.inputs is None:
         raise AuditError(f"what {call_id} was decided by is sealed for good, so it can't be explained any more")
-    explanation = explain(bundles.get(found.policy), Inputs.from_json(found.inputs))
+    explanation = explain(await bundles.get(found.policy), Inputs.from_json(found.inputs))
     same = explanation.decision.to_json() == found.decision
-    return Explained(call_id, found.action, call.state.value, to_text(found.at), bundles.find(found.policy), explanation, same)
+    return Explained(call_id, found.action, call.state.value, to_text(found.at), await bundles.find(found.policy), explanation, same)
 
 
 def _decided(parts: Parts, row: Any) -> Decided:
-    call, at, leaf, event_id, blob, pseudonym, state = row
+    call, at, state, leaf, *sealed = row
     members = orjson.loads(leaf)
     body, needed = members["body"], [one for one in members["commitments"] if one.startswith("/inputs/")]
-    opened = open_opening(parts, event_id, blob, pseudonym) or {}
+    opened = open_opening(parts.vault, *sealed) or {}
     inputs = restored(body, {one: opened[one][1] for one in needed}) if opened.keys() >= set(needed) else None
     return Decided(call, at, body["policy"], members["action"]["name"], inputs, body["decision"], state in _DONE)

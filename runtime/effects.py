@@ -19,26 +19,26 @@ class Taken:
     holder: str | None = None
 
 
-def claim(parts: Parts, work: Work, *, repeat_of: str | None = None) -> Work | Taken | Call:
+async def claim(parts: Parts, work: Work, *, repeat_of: str | None = None) -> Work | Taken | Call:
     """See whether the effect key is free for this call, and which ordinal it would take; an earlier call that asked for the same is given.
 
     A holder that ended without effect has let go of its key, so whoever is found is on its way, of unknown outcome, or done.
     """
     call = work.call
-    held = parts.store.holds(call.effect_key) if call.effect_key else []
+    held = await parts.store.holds(call.effect_key) if call.effect_key else []
     if not held or held[0].call == call.id:
         return work
     if any(hold.subject != work.asker.pseudonym for hold in held):
         return Taken("conflict")  # another subject: nothing is revealed
     equal = next((hold.call for hold in held if hold.fingerprint == call.fingerprint), None)
-    latest = parts.store.get(held[0].call)
+    latest = await parts.store.get(held[0].call)
     if latest.state is State.SUCCEEDED:
         following = work.evolve(next_ordinal=held[0].ordinal + 1)
         if repeat_of in {hold.call for hold in held} or _time_has_passed(parts, work, latest):
             return following
         if equal is None and work.action.again.when == "confirmed":
             return following.evolve(confirm=latest.id)
-    return parts.store.get(equal) if equal else Taken("effect_taken", latest.id)
+    return await parts.store.get(equal) if equal else Taken("effect_taken", latest.id)
 
 
 def claim_writes(work: Work) -> Work:

@@ -65,7 +65,7 @@ async def execute_and_settle(parts: Parts, work: Work) -> Work:
     """Run the handler under its deadline and settle what is known: the last two phases."""
     told = context(parts, work, provider=provider_key(work))
     settlement = await perform(parts, work, told)
-    return settle(parts, work, settlement, told)
+    return await settle(parts, work, settlement, told)
 
 
 async def perform(parts: Parts, work: Work, told: Context) -> Settlement:
@@ -113,14 +113,14 @@ def _proves(work: Work, refused: Refused, told: Context) -> bool:
     return refused.definite or not told.key_used
 
 
-def settle(parts: Parts, work: Work, settlement: Settlement, told: Context) -> Work:
+async def settle(parts: Parts, work: Work, settlement: Settlement, told: Context) -> Work:
     """Move the call by what is known of its effect."""
     work = referred(work, told)
     match settlement:
         case Applied(value):
             return succeed(work, value)
         case NotApplied():
-            return _not_applied(parts, work, settlement)
+            return await _not_applied(parts, work, settlement)
         case Unknown() if not work.action.effect.writes:
             return fail(work, problem("read_failed", retry="later"))
         case Unknown(why, said):
@@ -166,11 +166,11 @@ def _checked(action: Action, value: Any) -> Result | ResultInvalid:
     return result if isinstance(result, Result) else ResultInvalid(plain(result.reason))
 
 
-def _not_applied(parts: Parts, work: Work, settlement: NotApplied) -> Work:
+async def _not_applied(parts: Parts, work: Work, settlement: NotApplied) -> Work:
     call = work.call
     if settlement.retry and not work.action.effect.writes:
         return fail(work, problem("read_failed", retry="later"))
-    if settlement.retry and call.attempt < parts.attempts and not parts.store.get(call.id).cancel_asked:
+    if settlement.retry and call.attempt < parts.attempts and not (await parts.store.get(call.id)).cancel_asked:
         pause = settlement.after * SECOND if settlement.after is not None else _backoff(call.attempt)
         body = {"attempt": call.attempt, "why": settlement.error.code, "applied": False}
         now = parts.clock.now()

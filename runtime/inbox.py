@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 from ..audit import State
 from ..errors import NotAnApprover
 from .approvals import adds, approvals_of
@@ -16,18 +14,24 @@ MOST = 200
 """Calls that are listed at once, the most urgent ones."""
 
 
-def most_urgent(parts: Parts, people: People, person: str | None) -> list[Call]:
+async def most_urgent(parts: Parts, people: People, person: str | None) -> list[Call]:
     """List the calls that wait for somebody, or for an approval by this person, whatever others are asked; the most urgent first."""
-    calls = (parts.store.get(call_id) for call_id in parts.store.asking(kind=None if person is None else "approval"))
-    return list(islice((call for call in calls if person is None or _could_answer(parts, people, person, call)), MOST))
+    found: list[Call] = []
+    for call_id in await parts.store.asking(kind=None if person is None else "approval"):
+        call = await parts.store.get(call_id)
+        if person is None or await _could_answer(parts, people, person, call):
+            found.append(call)
+            if len(found) == MOST:
+                break
+    return found
 
 
-def _could_answer(parts: Parts, people: People, person: str, call: Call) -> bool:
-    asked, ballots = approvals_of(parts, call), parts.store.ballots(call)
+async def _could_answer(parts: Parts, people: People, person: str, call: Call) -> bool:
+    asked, ballots = await approvals_of(parts, call), await parts.store.ballots(call)
     still = [one for one in asked if one.state == "open" and parts.clock.now() < one.deadline_at]
     if call.state is not State.WAITING or not still or person in ballots:
         return False
     try:
-        return adds(asked, ballots, entitled(parts, people, person, call, asked))
+        return adds(asked, ballots, await entitled(parts, people, person, call, asked))
     except NotAnApprover:
         return False

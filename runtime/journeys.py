@@ -49,18 +49,18 @@ class Journeys:
     async def submit(self, submission: Submission, action: Action, arguments: Arguments, *, wait: float | None) -> Outcome:
         """Begin a new call, or give the earlier one that it repeats; raises `KeyReused` and `Overloaded`."""
         received = await receive(self._parts, submission, action, arguments)
-        begun = self._placed(submission, received)
+        begun = await self._placed(submission, received)
         if isinstance(begun, Call):
             return await self.outcome(begun.id, wait, repeated=True)
         if submission.dry_run:
-            return dry_outcome(self._parts, await travel(self._parts, begun, () if begun.at_rest else FIRST[:-1]))
+            return await dry_outcome(self._parts, await travel(self._parts, begun, () if begun.at_rest else FIRST[:-1]))
         task = self._start(received.call.id, self._travel(submission, received, begun))
         await asyncio.wait({task}, timeout=wait)
         if not task.done():
-            return outcome_of(self._parts, self._parts.store.find(received.call.id) or received.call)
+            return await outcome_of(self._parts, await self._parts.store.find(received.call.id) or received.call)
         if (call := task.result()).id != received.call.id:
             return await self.outcome(call.id, wait, repeated=True)
-        return outcome_of(self._parts, call)
+        return await outcome_of(self._parts, call)
 
     async def advance(self, call_id: str) -> Call:
         """Take up a stored call where it stands."""
@@ -71,11 +71,11 @@ class Journeys:
     async def outcome(self, call_id: str, wait: float | None, *, repeated: bool) -> Outcome:
         """Give an earlier call's outcome, waiting while it is on its way."""
         call = await self._until(call_id, wait, lambda call: call.state not in {State.NEW, State.EXECUTING})
-        return outcome_of(self._parts, call, repeated=repeated)
+        return await outcome_of(self._parts, call, repeated=repeated)
 
     async def end(self, call_id: str, wait: float | None) -> Outcome:
         """Wait until a call is final, and give it as it then stands."""
-        return outcome_of(self._parts, await self._until(call_id, wait, lambda call: call.final))
+        return await outcome_of(self._parts, await self._until(call_id, wait, lambda call: call.final))
 
     async def rest(self) -> None:
         """Wait until nothing is on its way."""
@@ -101,16 +101,16 @@ class Journeys:
             # Whoever waits is told; but perhaps nobody does any more.
             log.log(logging.DEBUG if isinstance(error, RemitError) else logging.ERROR, "call %s: %r", call_id, error)
 
-    def _placed(self, submission: Submission, received: Work) -> Work | Call:
+    async def _placed(self, submission: Submission, received: Work) -> Work | Call:
         """Say where a new call stands among those before it: in its own right, denied, or as the earlier call that it repeats."""
         key = received.call.idempotency
-        if key is not None and (earlier := self._parts.store.by_idempotency(key)) is not None:
-            if received.call.fingerprint not in {earlier.fingerprint, proposed(self._parts, earlier)}:
+        if key is not None and (earlier := await self._parts.store.by_idempotency(key)) is not None:
+            if received.call.fingerprint not in {earlier.fingerprint, await proposed(self._parts, earlier)}:
                 raise KeyReused
             return earlier
-        if (refused := self._parts.store.declined(received.call)) is not None and refused != submission.repeat_of:
+        if (refused := await self._parts.store.declined(received.call)) is not None and refused != submission.repeat_of:
             return deny(received, "declined", holder=refused)
-        claimed = claim(self._parts, received, repeat_of=submission.repeat_of)
+        claimed = await claim(self._parts, received, repeat_of=submission.repeat_of)
         if not isinstance(claimed, Taken):
             return claimed
         # That somebody else holds the key is told only to whom the object belongs: else it would say that there is one.
@@ -121,12 +121,12 @@ class Journeys:
             try:
                 return (await travel(self._parts, begun, () if begun.at_rest else FIRST)).call
             except Conflict as conflict:
-                if (stored := self._parts.store.find(received.call.id)) is not None:
+                if (stored := await self._parts.store.find(received.call.id)) is not None:
                     return stored  # recovery was quicker: what it found is what happened
                 found = conflict.found if isinstance(conflict, LimitReached) else {}
             # Nothing was written: somebody else took a key or what a limit had left meanwhile, or changed the policies.
-            refresh(self._parts)
-            again = self._placed(submission, received)
+            await refresh(self._parts)
+            again = await self._placed(submission, received)
             if isinstance(again, Call):
                 return again
             begun = again.evolve(found=found)  # so that a mere limit takes one further try, whatever others take and give back
@@ -137,18 +137,18 @@ class Journeys:
             try:
                 return await advance(self._parts, call_id)
             except Conflict:
-                refresh(self._parts)
-        return self._parts.store.get(call_id)
+                await refresh(self._parts)
+        return await self._parts.store.get(call_id)
 
     async def _until(self, call_id: str, wait: float | None, enough: Any) -> Call:
         store = self._parts.store
         try:
             async with asyncio.timeout(wait):
-                while not enough(call := store.get(call_id)):
+                while not enough(call := await store.get(call_id)):
                     await self._moved(call)
         except TimeoutError:
             pass
-        return store.get(call_id)
+        return await store.get(call_id)
 
     async def _moved(self, call: Call) -> None:
         """Wait until the call has moved: told so in this process, looked up for another's."""

@@ -19,7 +19,7 @@ async def watch(parts: Parts, call_id: str, left: Lingering) -> None:
     """Keep the look-up of an unknown effect away until its handler has ended; an answer that comes late is taken."""
     settle = parts.catalog[left.told.action].effect.settle
     while not left.task.done():
-        if (call := _unknown(parts, call_id, left)) is None:
+        if (call := await _unknown(parts, call_id, left)) is None:
             return
         if call.settle_at is not None and call.settle_at < parts.clock.now() + settle // MICROSECOND // 2:
             await _postpone(parts, call, settle // MICROSECOND)
@@ -27,7 +27,7 @@ async def watch(parts: Parts, call_id: str, left: Lingering) -> None:
     if left.task.cancelled():
         return  # it was told to stop, and has: what it sent before was counted from then
     for _ in range(TRIES):
-        if (call := _unknown(parts, call_id, left)) is None:
+        if (call := await _unknown(parts, call_id, left)) is None:
             return
         try:
             await _end(parts, call, left)
@@ -36,9 +36,9 @@ async def watch(parts: Parts, call_id: str, left: Lingering) -> None:
         return
 
 
-def _unknown(parts: Parts, call_id: str, left: Lingering) -> Call | None:
+async def _unknown(parts: Parts, call_id: str, left: Lingering) -> Call | None:
     """Give the call while it is still this attempt whose outcome is not known."""
-    call = parts.store.find(call_id)
+    call = await parts.store.find(call_id)
     return call if call and call.state is State.UNKNOWN and call.attempt == left.told.attempt else None
 
 

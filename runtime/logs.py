@@ -10,13 +10,10 @@ from typing import Any
 from ..audit import Entry
 from ..errors import AuditError
 from ..policies import ActionShape, Inputs, Policies, decide, load
-from .views import open_opening
+from .views import OPENINGS, open_opening
 from .work import Parts
 
-_ENTRIES = (
-    "SELECT e.leaf_index, CAST(e.leaf AS BLOB), CAST(e.hash AS BLOB), e.id, CAST(o.blob AS BLOB), o.subject FROM event e "
-    "LEFT JOIN opening o ON o.tenant = e.tenant AND o.event = e.id WHERE e.tenant = ? "
-)
+_ENTRIES = f"SELECT e.leaf_index, e.leaf, e.hash, e.id, o.blob, o.subject, s.wrapped_key FROM event e {OPENINGS} WHERE e.tenant = ? "  # noqa: S608 - names from this package
 
 
 class DatabaseLog:
@@ -29,7 +26,7 @@ class DatabaseLog:
         store = parts.store
         # In one read: what is placed between two would be in neither part.
         both = "SELECT (SELECT coalesce(max(position), 0) FROM event), size FROM log_head WHERE tenant = ?"
-        self._last, self._size = store.row(both, (store.tenant,))
+        self._last, self._size = next(store.scan(both, (store.tenant,)))
 
     def entries(self) -> Iterator[Entry]:
         """Give the placed entries by index, then those that have no place yet."""
@@ -59,9 +56,14 @@ class DatabaseLog:
         return found
 
     def _entry(self, row: Any, index: int | None) -> Entry:
-        _, leaf, leaf_hash, event_id, blob, pseudonym = row
-        opening = None if self._sealed else open_opening(self._parts, event_id, blob, pseudonym)
-        return Entry(index, leaf, leaf_hash, opening)
+        _, leaf, leaf_hash, *sealed = row
+        opening = None if self._sealed else open_opening(self._parts.vault, *sealed)
+        return Entry(index, _bytes(leaf), _bytes(leaf_hash), opening)
+
+
+def _bytes(value: Any) -> bytes:
+    """Take what a hand may have written as text into a column that holds bytes for the bytes that it is."""
+    return value.encode() if isinstance(value, str) else bytes(value)
 
 
 class Reproduction:

@@ -54,22 +54,24 @@ class People:
         self._parts = parts
         self._store = parts.store
 
-    def get(self, person_id: str) -> Person | None:
+    async def get(self, person_id: str) -> Person | None:
         """Give a person by id."""
-        row = self._store.row(
+        row = await self._store.row(
             "SELECT id, name, email, roles, active FROM person WHERE tenant = ? AND id = ?", (self._store.tenant, person_id)
         )
         return _person(row) if row else None
 
-    def active(self, person_id: str) -> Person:
+    async def active(self, person_id: str) -> Person:
         """Give a person who may act; raises `BadPerson` for anybody else."""
-        if (person := self.get(person_id)) is None or not person.active:
+        if (person := await self.get(person_id)) is None or not person.active:
             raise BadPerson(f"there is no active person {person_id}; `remit people add {person_id}` makes one")
         return person
 
-    def everybody(self) -> list[Person]:
+    async def everybody(self) -> list[Person]:
         """List everybody, by id."""
-        rows = self._store.rows("SELECT id, name, email, roles, active FROM person WHERE tenant = ? ORDER BY id", (self._store.tenant,))
+        rows = await self._store.rows(
+            "SELECT id, name, email, roles, active FROM person WHERE tenant = ? ORDER BY id", (self._store.tenant,)
+        )
         return [_person(row) for row in rows]
 
     async def add(
@@ -78,7 +80,7 @@ class People:
         """Record a new person; raises `BadPerson` for an id or a role that can't be one, or that is there."""
         if not _ID.fullmatch(person_id):
             raise BadPerson(f"{person_id!r} can't be a person's id: letters, digits and . _ @ + - only")
-        if self.get(person_id) is not None:
+        if await self.get(person_id) is not None:
             raise BadPerson(f"there is a person {person_id} already; `remit people role` changes the roles")
         return await self._put(Person(person_id, name, email, _roles(roles)), "person.added", by)
 
@@ -86,22 +88,22 @@ class People:
         self, person_id: str, *, add: Iterable[str] = (), remove: Iterable[str] = (), by: str = "local operator"
     ) -> Person:
         """Give or take roles."""
-        person = self._known(person_id)
+        person = await self._known(person_id)
         return await self._put(replace(person, roles=(person.roles | _roles(add)) - frozenset(remove)), "person.changed", by)
 
     async def disable(self, person_id: str, *, by: str = "local operator") -> Person:
         """Let a person do nothing any more."""
-        return await self._put(replace(self._known(person_id), active=False), "person.disabled", by)
+        return await self._put(replace(await self._known(person_id), active=False), "person.disabled", by)
 
     async def add_agent(self, agent_id: str, *, owner: str, by: str = "local operator") -> None:
         """Record who answers for an agent: that person can't approve what the agent asks for."""
-        self._known(owner)
+        await self._known(owner)
         body = {"agent": agent_id, "owner": owner}
         await self._commit("agent.added", body, by, [Write("agent.put", (self._store.tenant, agent_id, owner))])
 
-    def owner_of(self, agent_id: str) -> str | None:
+    async def owner_of(self, agent_id: str) -> str | None:
         """Say who answers for an agent."""
-        row = self._store.row("SELECT owner FROM agent WHERE tenant = ? AND id = ?", (self._store.tenant, agent_id))
+        row = await self._store.row("SELECT owner FROM agent WHERE tenant = ? AND id = ?", (self._store.tenant, agent_id))
         return str(row[0]) if row else None
 
     async def new_key(
@@ -109,7 +111,7 @@ class People:
     ) -> str:
         """Make an API key and give it, this one time: the database keeps its SHA-256 only."""
         if kind == "person":
-            self._known(owner)
+            await self._known(owner)
         prefix, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         now, granted = self._parts.clock.now(), " ".join(sorted(scopes))
         row = (self._store.tenant, prefix, hashlib.sha256(secret.encode()).digest(), owner, kind, granted, now, expires_at, 0)
@@ -120,23 +122,23 @@ class People:
         """Make a key useless from now on."""
         await self._commit("key.revoked", {"prefix": prefix}, by, [Write("key.revoke", (self._store.tenant, prefix))])
 
-    def who(self, key: str) -> KeyOwner | None:
+    async def who(self, key: str) -> KeyOwner | None:
         """Say whose API key this is, or None: unknown, revoked, expired, or its person disabled."""
         parts = key.split("_", 2)
         if len(parts) != 3 or parts[0] != "remit" or not key.isascii():
             return None
         sql = "SELECT hash, owner, owner_kind, scopes, expires_at, revoked FROM api_key WHERE tenant = ? AND prefix = ?"
-        row = self._store.row(sql, (self._store.tenant, parts[1]))
+        row = await self._store.row(sql, (self._store.tenant, parts[1]))
         known = row[0] if row else bytes(32)
         same = hmac.compare_digest(known, hashlib.sha256(parts[2].encode()).digest())
         if row is None or not same or row[5] or (row[4] is not None and row[4] <= self._parts.clock.now()):
             return None
-        if row[2] == "person" and not ((person := self.get(row[1])) and person.active):
+        if row[2] == "person" and not ((person := await self.get(row[1])) and person.active):
             return None
         return KeyOwner(parts[1], row[1], row[2], frozenset(row[3].split()))
 
-    def _known(self, person_id: str) -> Person:
-        if (person := self.get(person_id)) is None:
+    async def _known(self, person_id: str) -> Person:
+        if (person := await self.get(person_id)) is None:
             raise BadPerson(f"there is no person {person_id}; `remit people add {person_id}` makes one")
         return person
 

@@ -109,7 +109,7 @@ async def judge(parts: Parts, work: Work) -> Work:
     if work.epoch != parts.control.epoch and not work.dry_run:
         raise Conflict("control.hold")  # a fact that only the new ones look at would count as missing, and might deny for good
     policies, given = parts.control.policies, inputs(parts, work)
-    counted = count(parts, policies, work, given)
+    counted = await count(parts, policies, work, given)
     decision = decide(policies, counted.inputs, counted.evaluated)
     work = await beside(parts, work, given, decision, _facts)  # before `call.decided`: the last event may be the one that moves the call
     body, personal = _decided(work, counted.inputs, decision.to_json(), policies.digest)
@@ -121,13 +121,13 @@ async def hold(parts: Parts, work: Work) -> Work:
     """Ask for what is still open, one stage after the other; what nobody could meet is refused at once."""
     if not work.stored and not needs_of(work):
         return work
-    stands = standing(parts, work)
+    stands = await standing(parts, work)
     if stands.ask and (refused := await _unmeetable(parts, work, stands)):
         return refused
     work, granted = keep(parts, voided(work, stands), stands)
     if not stands.unmet:
         return work.evolve(granted=granted)
-    return claim_writes(ask(parts, work, stands) if stands.ask else rests(work, stands.already))
+    return claim_writes(await ask(parts, work, stands) if stands.ask else rests(work, stands.already))
 
 
 async def _unmeetable(parts: Parts, work: Work, stands: Standing) -> Work | None:
@@ -140,7 +140,7 @@ async def _unmeetable(parts: Parts, work: Work, stands: Standing) -> Work | None
             return _without_facts(parts, work)
         if why:
             return deny(work, "step_up_impossible", why=why)
-    why = nobody_can(parts, work, [need.seats for need in needs_of(work) if need.kind == "approval"])
+    why = await nobody_can(parts, work, [need.seats for need in needs_of(work) if need.kind == "approval"])
     return deny(work, "nobody_can_approve", why=why) if why else None
 
 
@@ -152,7 +152,7 @@ async def intend(parts: Parts, work: Work) -> Work:
         work = work.moved_by_last(State.READY)
     if not work.action.effect.writes and not work.takes:
         return work
-    work = reserve(parts, claim_writes(work)).also(
+    work = (await reserve(parts, claim_writes(work))).also(
         Write("control.hold", (work.call.tenant, work.epoch)),
         *(Write("requirement.move", ("used", work.call.tenant, one, "approved")) for one in work.granted),
     )

@@ -48,7 +48,7 @@ async def receive(parts: Parts, submission: Submission, action: Action, argument
     """Make the call: canonical bytes, digest, fingerprint and keys, and the event that says it arrived."""
     now = parts.clock.now()
     asker = await parts.vault.subject(submission.session.subject, keep=not submission.dry_run)
-    session = raised(parts, submission.session, asker.pseudonym)
+    session = await raised(parts, submission.session, asker.pseudonym)
     effect_text = effect_text_of(action, arguments, session)
     nonce = os.urandom(32)
     effect_key = parts.vault.hash("effect", effect_text) if effect_text else None
@@ -92,11 +92,11 @@ async def receive(parts: Parts, submission: Submission, action: Action, argument
     return work.note("call.received", *_received(work))
 
 
-def raised(parts: Parts, session: Session, pseudonym: str) -> Session:
+async def raised(parts: Parts, session: Session, pseudonym: str) -> Session:
     """Start a session as high as the same customer has proved in the same conversation."""
     if parts.step_up is None or not session.conversation or session.subject == ANONYMOUS:
         return session
-    found = parts.store.raised(pseudonym, session.conversation, parts.clock.now())
+    found = await parts.store.raised(pseudonym, session.conversation, parts.clock.now())
     if found is None or found[0] < session.assurance:
         return session
     # When it was proved belongs to how much was: a login of just now does not make an older proof of more a recent one.
@@ -130,10 +130,10 @@ def fingerprint_of(parts: Parts, action: Action, arguments: Arguments, session: 
     return parts.vault.hash("request", canonical(_request(action, arguments, session, effect_text)))
 
 
-def proposed(parts: Parts, call: Call) -> bytes | None:
+async def proposed(parts: Parts, call: Call) -> bytes | None:
     """Give the fingerprint of what was asked for before it was amended: whoever sends that again under its key means this call."""
     try:
-        kept = parts.vault.by_pseudonym(call.subject).open(call.sealed, call.id)
+        kept = (await parts.vault.by_pseudonym(call.subject)).open(call.sealed, call.id)
     except AuditError:
         return None  # erased, or the row was changed
     return bytes.fromhex(kept.get("proposed", ""))

@@ -215,7 +215,7 @@ class _Source:
         """Give the bundle of then; None where it can't be loaded any more."""
         if digest not in self._then:
             try:
-                self._then[digest] = self._bundles.get(digest)
+                self._then[digest] = self._bundles.scanned(digest)
             except RemitError:
                 self._then[digest] = None
         return self._then[digest]

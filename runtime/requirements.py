@@ -91,14 +91,14 @@ class Standing:
     why: str | None
 
 
-def standing(parts: Parts, work: Work) -> Standing:
+async def standing(parts: Parts, work: Work) -> Standing:
     """Match what today's decision asks for with what has been asked for, and granted, for this very digest and this very sight of it."""
     needs = needs_of(work)
-    stored = parts.store.requirements(work.call.id) if work.stored else []
+    stored = await parts.store.requirements(work.call.id) if work.stored else []
     rows = [one for one in stored if one.stands and (one.kind == "step_up" or one.digest == work.call.digest)]
-    outdated, why = _outdated(parts, work, needs, rows)
+    outdated, why = await _outdated(parts, work, needs, rows)
     found = {need: next((one for one in rows if one not in outdated and need.same(one) and need.covered(one)), None) for need in needs}
-    unmet = _unmet(parts, work, found, voted=why is None)
+    unmet = await _unmet(parts, work, found, voted=why is None)
     stage = next((kind for kind in STAGES if any(need.kind == kind for need in unmet)), None)
     now = [need for need in unmet if need.kind == stage]
     already = tuple(one for need in now if (one := found[need]) and one.state == "open")
@@ -117,7 +117,7 @@ def standing(parts: Parts, work: Work) -> Standing:
     )
 
 
-def ask(parts: Parts, work: Work, stands: Standing) -> Work:
+async def ask(parts: Parts, work: Work, stands: Standing) -> Work:
     """Ask for what is open: the call waits, and the events say of whom, until when, and what they are shown."""
     now, call, shown = parts.clock.now(), work.call, commitment(work)
     asked = [_row(work, need, now, shown) for need in stands.ask]
@@ -126,7 +126,7 @@ def ask(parts: Parts, work: Work, stands: Standing) -> Work:
     work = resealed(work.note("call.held", body, to=State.WAITING))
     work = _added(work, asked)
     if any(one.kind == "approval" for one in asked):
-        work = work.also(*excluded_rows(parts, work))
+        work = work.also(*await excluded_rows(parts, work))
     return rests(work, [*stands.already, *asked])
 
 
@@ -152,18 +152,18 @@ def rests(work: Work, asked: Iterable[Requirement]) -> Work:
     return work.on_call(**waking(list(asked))).rest()
 
 
-def unanswered(parts: Parts, call: Call) -> list[Requirement]:
+async def unanswered(parts: Parts, call: Call) -> list[Requirement]:
     """Give what a call waits for, the earliest first: proof of identity however it was amended, agreement to this digest alone."""
-    rows = parts.store.requirements(call.id)
+    rows = await parts.store.requirements(call.id)
     return [one for one in rows if one.state == "open" and (one.kind == "step_up" or one.digest == call.digest)]
 
 
-def wanted(parts: Parts, call: Call) -> list[Requirement]:
+async def wanted(parts: Parts, call: Call) -> list[Requirement]:
     """Give what a call waits for, without the approvals whose seats are filled: they wait for the others."""
-    asked = unanswered(parts, call)
+    asked = await unanswered(parts, call)
     if all(one.kind != "approval" for one in asked):
         return asked
-    short = unfilled(approvals_of(parts, call), parts.store.ballots(call))
+    short = unfilled(await approvals_of(parts, call), await parts.store.ballots(call))
     return [one for one in asked if one.kind != "approval" or one in short]
 
 
@@ -191,7 +191,7 @@ def needs_of(work: Work) -> tuple[Need, ...]:
     return tuple(sorted(needs, key=lambda need: STAGES.index(need.kind)))
 
 
-def _outdated(parts: Parts, work: Work, needs: Iterable[Need], rows: list[Requirement]) -> tuple[list[Requirement], str | None]:
+async def _outdated(parts: Parts, work: Work, needs: Iterable[Need], rows: list[Requirement]) -> tuple[list[Requirement], str | None]:
     """Find what people agreed to, or are asked about, by another sight of the call than they would have now."""
     shown, places = commitment(work) if rows else "", work.action.wording.places
     # What was asked before this was kept has no commitment; without facts in it, it is what the digest binds.
@@ -202,17 +202,17 @@ def _outdated(parts: Parts, work: Work, needs: Iterable[Need], rows: list[Requir
     beyond = [need for need in needs if need.kind == "approval" and need.covers is not None]
     # Whoever has voted before it went beyond a limit was not shown that, whatever else they were asked for.
     unseen = any(not any(need.same(one) and need.covered(one) for one in approvals) for need in beyond)
-    if unseen and (approvals or parts.store.ballots(work.call)):
+    if unseen and (approvals or await parts.store.ballots(work.call)):
         return approvals, _OUTGROWN
     return [], None
 
 
-def _unmet(parts: Parts, work: Work, found: Mapping[Need, Requirement | None], *, voted: bool) -> list[Need]:
+async def _unmet(parts: Parts, work: Work, found: Mapping[Need, Requirement | None], *, voted: bool) -> list[Need]:
     answered = {need for need, one in found.items() if one and one.state != "open"}
     # Whoever fills a seat that was granted stays there.
     approvals = sorted((need for need in found if need.kind == "approval"), key=lambda need: need not in answered)
     seats = [(need, seats_of(one) if (one := found[need]) else Seats(frozenset({need.role}), need.votes)) for need in approvals]
-    filled = complete(seats, parts.store.ballots(work.call) if approvals and work.stored and voted else {})
+    filled = complete(seats, await parts.store.ballots(work.call) if approvals and work.stored and voted else {})
     return [need for need in found if (need not in filled if need.kind == "approval" else need not in answered)]
 
 

@@ -35,15 +35,15 @@ class Review:
     earlier: tuple[Mapping[str, Any], ...]
 
 
-def review(parts: Parts, call: Call) -> Review:
+async def review(parts: Parts, call: Call) -> Review:
     """Gather what there is to know about a call, for whoever may approve it."""
-    seen = view(parts, call)
+    seen = await view(parts, call)
     decision: Mapping[str, Any] = next(
         (event["body"]["decision"] for event in reversed(seen.events) if event["kind"] == "call.decided"), {}
     )
-    nobody = parts.vault.is_subject(ANONYMOUS, call.subject)  # whoever has not logged in is not the same person each time
+    nobody = await parts.vault.is_subject(ANONYMOUS, call.subject)  # whoever has not logged in is not the same person each time
     try:
-        summary = summary_of(parts, parts.store.get(call.id))  # no older than what its requirements say was shown
+        summary = await summary_of(parts, await parts.store.get(call.id))  # no older than what its requirements say was shown
     except CallNotFound:
         summary = None
     return Review(
@@ -52,7 +52,7 @@ def review(parts: Parts, call: Call) -> Review:
         matched=tuple(decision.get("matched", ())),
         errors=tuple(decision.get("errors", ())),
         limits=tuple(decision.get("limits", ())),
-        earlier=() if nobody else tuple(_brief(one) for one in parts.store.latest_of(call, most=MOST_EARLIER)),
+        earlier=() if nobody else tuple(_brief(one) for one in await parts.store.latest_of(call, most=MOST_EARLIER)),
     )
 
 

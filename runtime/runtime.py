@@ -172,32 +172,32 @@ class Runtime:
     async def get(self, call_id: str) -> Outcome:
         """Give a call as it stands; raises `CallNotFound`."""
         await self.start()
-        return outcome_of(self.parts, self.parts.store.get(call_id))
+        return await outcome_of(self.parts, await self.parts.store.get(call_id))
 
     async def view(self, call_id: str) -> CallView:
         """Give everything about a call, for people: what was asked, by whom, what it waits for, and its events."""
         await self.start()
-        return view(self.parts, self.parts.store.get(call_id))
+        return await view(self.parts, await self.parts.store.get(call_id))
 
     async def calls(self, *, state: str | None = None, action: str | None = None, before: int | None = None, most: int = 50) -> list[Call]:
         """List calls, the latest first."""
         await self.start()
-        return self.parts.store.calls(state=state, action=action, before=before, most=most)
+        return await self.parts.store.calls(state=state, action=action, before=before, most=most)
 
     async def inbox(self, *, person: str | None = None) -> list[CallView]:
         """List the calls that somebody is asked about now, or that `person` could approve: the 200 most urgent ones."""
         await self.start()
-        return [view(self.parts, call) for call in most_urgent(self.parts, self.people, person)]
+        return [await view(self.parts, call) for call in await most_urgent(self.parts, self.people, person)]
 
     async def events(self, *, after: int = -1, most: int = 100) -> list[Mapping[str, Any]]:
         """List events in the log's order from behind place `after`: clear parts and commitments, no personal values."""
         await self.start()
-        return placed_events(self.parts, after=after, most=most)
+        return await placed_events(self.parts, after=after, most=most)
 
     async def health(self) -> Health:
         """Say how this process and its database stand; raises `StoreError` when the database can't be read."""
         await self.start()
-        return health(self.parts, running=len(self._journeys))
+        return await health(self.parts, running=len(self._journeys))
 
     async def export(self, folder: Path, *, disclose: bool) -> None:
         """Write the log as a new folder that anyone can verify; `disclose` adds the openings of personal values."""
@@ -220,7 +220,7 @@ class Runtime:
         await self.start()
         seen = {"digest": digest, "shown": shown}
         voted = await vote(self.parts, self.people, approval, person=person, answer=answer, reason=reason, via=via, **seen)
-        return outcome_of(self.parts, await self._journeys.advance(voted.id))
+        return await outcome_of(self.parts, await self._journeys.advance(voted.id))
 
     async def confirm(
         self, call_id: str, *, subject: str, answer: Answer = "approve", digest: str | None = None, shown: str | None = None
@@ -228,12 +228,12 @@ class Runtime:
         """Count the customer's own answer; the host has authenticated them as `subject`, through a channel that no model reaches."""
         await self.start()
         confirmed = await confirm(self.parts, call_id, subject=subject, answer=answer, digest=digest, shown=shown)
-        return outcome_of(self.parts, await self._journeys.advance(confirmed.id))
+        return await outcome_of(self.parts, await self._journeys.advance(confirmed.id))
 
     async def confirmation(self, call_id: str, *, subject: str) -> Confirmation:
         """Give what the customer is asked to confirm, in their own language; the host has authenticated them as `subject`."""
         await self.start()
-        return confirmation(self.parts, call_id, subject=subject)
+        return await confirmation(self.parts, call_id, subject=subject)
 
     async def send_code(self, call_id: str, *, subject: str) -> CodeSent:
         """Send the customer a one-time code; raises `CodeNotSent` where none could be sent, or too many were."""
@@ -244,18 +244,18 @@ class Runtime:
         """Take the customer's one-time code, or a token of the host, as proof, and take the call on; raises `CodeNotAccepted`."""
         await self.start()
         proved = await step_up(self.parts, call_id, subject=subject, code=code, token=token)
-        return outcome_of(self.parts, await self._journeys.advance(proved.id))
+        return await outcome_of(self.parts, await self._journeys.advance(proved.id))
 
     async def amend(self, call_id: str, *, by: str, arguments: Mapping[str, Any], reason: str = "", digest: str | None = None) -> Outcome:
         """Put arguments, as a model sends them, in place of those of a waiting call, and decide it anew; raises `NotAmended`."""
         await self.start()
         amended = await amend(self.parts, self.people, call_id, by=by, arguments=arguments, reason=reason, digest=digest)
-        return outcome_of(self.parts, await self._journeys.advance(amended.id))
+        return await outcome_of(self.parts, await self._journeys.advance(amended.id))
 
     async def review(self, call_id: str) -> Review:
         """Give what an approver needs to know: the call, why it stopped, what it does to the limits, and what was done before."""
         await self.start()
-        return review(self.parts, self.parts.store.get(call_id))
+        return await review(self.parts, await self.parts.store.get(call_id))
 
     @property
     def link_key(self) -> bytes:
@@ -265,7 +265,7 @@ class Runtime:
     async def cancel(self, call_id: str, *, by: str, reason: str = "") -> Outcome:
         """End a call that has not started; raises `AlreadyStarted` or `AlreadySettled`."""
         await self.start()
-        return outcome_of(self.parts, await cancel(self.parts, call_id, by=by, reason=reason))
+        return await outcome_of(self.parts, await cancel(self.parts, call_id, by=by, reason=reason))
 
     async def reload_policies(self, *, by: str) -> str:
         """Read the policy folder again and put it in force everywhere; gives the bundle's digest. A broken folder changes nothing."""
@@ -298,7 +298,7 @@ class Runtime:
         await self.start()
         if not self.managed:
             raise PolicyError("the policies are those of a folder; `remit policy reload` puts it in force")
-        return await self.submit(*asked(self.bundles.find(bundle).digest, person, self.tenant, channel))
+        return await self.submit(*asked((await self.bundles.find(bundle)).digest, person, self.tenant, channel))
 
     async def explain(self, call_id: str) -> Explained:
         """Say why a call was decided as it was last: each rule with what it saw, by the bundle of then.
@@ -306,7 +306,7 @@ class Runtime:
         Raises `CallNotFound`, `CallError` for a call that was never decided, and `AuditError` where its inputs are sealed for good.
         """
         await self.start()
-        return explain_call(self.parts, self.bundles, call_id)
+        return await explain_call(self.parts, self.bundles, call_id)
 
     async def replay(self, candidate: Mapping[str, str] | str | Path, *, since: timedelta, progress: Progress | None = None) -> Replay:
         """Decide what was decided since then again, by a bundle that need not be in force: a folder, sources, or a kept one by digest.
@@ -314,13 +314,13 @@ class Runtime:
         Raises `PolicyError` and `UnknownBundle`.
         """
         await self.start()
-        policies, begun = self.bundles.read(candidate), self.parts.clock.now() - since // timedelta(microseconds=1)
+        policies, begun = await self.bundles.read(candidate), self.parts.clock.now() - since // timedelta(microseconds=1)
         return await asyncio.to_thread(replay, self.parts, self.bundles, policies, since=begun, progress=progress)
 
     async def shadowed(self) -> Replay:
         """Say what the bundle that is decided beside the one in force would have done so far; raises `UnknownBundle` where there is none."""
         await self.start()
-        return await asyncio.to_thread(shadowed, self.parts, self.bundles.find(SHADOW).digest)
+        return await asyncio.to_thread(shadowed, self.parts, (await self.bundles.find(SHADOW)).digest)
 
     @property
     def _folder(self) -> PolicyFolder:
@@ -348,8 +348,8 @@ class Runtime:
         self.parts = Parts(
             store=store,
             vault=Vault(store),
-            clock=self._clock(last_recorded=store.last_recorded()),
-            log_id=store.row("SELECT value FROM store_meta WHERE key = 'log_id'")[0],
+            clock=self._clock(last_recorded=await store.last_recorded()),
+            log_id=(await store.row("SELECT value FROM store_meta WHERE key = 'log_id'"))[0],
             catalog=self.catalog,
             guards=self._guards,
             resources=(resources := dict(self._resources)),

@@ -30,7 +30,7 @@ class Sequencer:
     async def open(self) -> None:
         """Begin the tree where there is none yet, with an event that names the log's keys by their fingerprints."""
         store = self._parts.store
-        if store.row("SELECT 1 FROM log_head WHERE tenant = ?", (store.tenant,)) is not None:
+        if await store.row("SELECT 1 FROM log_head WHERE tenant = ?", (store.tenant,)) is not None:
             return
         head = Write("head.open", (store.tenant, 0, 0, RightEdge().to_bytes()))
         with suppress(Conflict):  # another process was quicker
@@ -54,9 +54,9 @@ class Sequencer:
 
     async def _step(self) -> int:
         store = self._parts.store
-        version, edge = self._head()
+        version, edge = await self._head()
         sql = "SELECT position, hash FROM event WHERE tenant = ? AND leaf_index IS NULL ORDER BY position LIMIT ?"
-        rows = store.rows(sql, (store.tenant, BATCH))
+        rows = await store.rows(sql, (store.tenant, BATCH))
         if not rows:
             return 0
         writes = [Write("event.place", (edge.size + offset, position)) for offset, (position, _) in enumerate(rows)]
@@ -71,6 +71,6 @@ class Sequencer:
             return 0  # another process has placed them
         return len(rows)
 
-    def _head(self) -> tuple[int, RightEdge]:
-        row = self._parts.store.row("SELECT version, edge FROM log_head WHERE tenant = ?", (self._parts.store.tenant,))
+    async def _head(self) -> tuple[int, RightEdge]:
+        row = await self._parts.store.row("SELECT version, edge FROM log_head WHERE tenant = ?", (self._parts.store.tenant,))
         return row[0], RightEdge.from_bytes(row[1])

@@ -8,13 +8,13 @@ its slices: in that order a verifier adds them up.
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .statements import ORDER, STATEMENTS, Write
+from .database import Reads, Writer
+from .statements import ORDER, Write
 
 SLICES = 60
 CHANGE = "usage.change"
@@ -28,9 +28,10 @@ Found = Mapping[str, Mapping[str, Any]]
 """By limit what is used in its window, as the inputs of a decision say it."""
 
 _SERIES = "SELECT width, number, at FROM series WHERE tenant = ? AND series = ? AND key = ?"
+_SUM = "CAST(coalesce(sum(amount), 0) AS BIGINT)"
 _STANDS = (
-    "SELECT width, at, (SELECT coalesce(sum(amount), 0) FROM usage u WHERE u.tenant = s.tenant AND u.series = s.series "
-    "AND u.key = s.key AND u.slice >= max(s.at, ?) / ? - ?) FROM series s WHERE tenant = ? AND series = ? AND key = ?"
+    f"SELECT width, at, (SELECT {_SUM} FROM usage u WHERE u.tenant = s.tenant AND u.series = s.series AND u.key = s.key "  # noqa: S608
+    "AND u.slice >= (CASE WHEN s.at > ?1 THEN s.at ELSE ?1 END) / ?2 - ?3) FROM series s WHERE tenant = ?4 AND series = ?5 AND key = ?6"
 )
 """The same with the sum of the window, in one read: what most calls ask."""
 _HELD = "SELECT series, key, member, amount, at FROM reservation WHERE tenant = ? AND call = ? AND released = 0"
@@ -90,69 +91,81 @@ def width_of(window: int) -> int:
     return -(-window * 1_000_000 // SLICES)
 
 
-def held_by(connection: sqlite3.Connection, tenant: str, call: str) -> dict[str, Held]:
+async def held_by(reads: Reads, tenant: str, call: str) -> dict[str, Held]:
     """Give what a call holds, by series."""
-    return {row[0]: Held(*row) for row in connection.execute(_HELD, (tenant, call))}
+    return {row[0]: Held(*row) for row in await reads.rows(_HELD, (tenant, call))}
 
 
-def used(connection: sqlite3.Connection, take: Take, own: Held | None) -> Mapping[str, Any]:
+async def used(reads: Reads, take: Take, own: Held | None) -> Mapping[str, Any]:
     """Say what is used in the window that a call would take from, without what the call itself holds (`own`)."""
-    width, at, total = connection.execute(_STANDS, (take.at, take.width, SLICES, *take.place)).fetchone() or (take.width, 0, 0)
+    found = await reads.rows(_STANDS, (take.at, take.width, SLICES, *take.place))
+    width, at, total = found[0] if found else (take.width, 0, 0)
     if width == take.width and own is None and not take.member:
         return {"used": total}
-    return _Window(connection, take.place, width, take.width, max(take.at, at) // take.width).said(take, own)
+    window = await _Window.of(reads, take.place, width, take.width, max(take.at, at) // take.width)
+    return await window.said(take, own)
 
 
-def change(connection: sqlite3.Connection, group: Sequence[Sequence[Take | Release]]) -> list[Found]:
+async def change(writer: Writer, group: Sequence[Sequence[Take | Release]]) -> list[Found]:
     """Take and release for each member of a group, in turn, inside the transaction that is open.
 
     Gives what each found that did not fit: nothing of it is written then, and the rest of its writes must not be either.
     """
-    changes = _Changes(connection)
-    found = [changes.make(member) if member else {} for member in group]
-    changes.write()
+    if not any(group):
+        return [{}] * len(group)
+    changes = _Changes(writer)
+    found = [await changes.make(member) if member else {} for member in group]
+    await changes.write()
     return found
 
 
 class _Window:
     """The 61 slices up to one: how much was used in them, or how many values were, and how often those that are asked about."""
 
-    def __init__(self, connection: sqlite3.Connection, place: Place, stored: int, width: int, last: int) -> None:
+    def __init__(self, reads: Reads, place: Place, stored: int, width: int, last: int) -> None:
         self.width, self.last, self.first = width, last, last - SLICES
         # Slices of another width say nothing here: then the reservations themselves are added up.
         self._rows, since = (_FROM_SLICES, self.first) if stored == width else (_FROM_RESERVATIONS, self.first * width)
-        self._connection, self._values = connection, (*place, since)
+        self._reads, self._values = reads, (*place, since)
         self._distinct = place[1].endswith(":distinct")
         self._counts: dict[bytes, int] = {}
-        what = "count(DISTINCT CASE WHEN amount > 0 THEN member END)" if self._distinct else "coalesce(sum(amount), 0)"
-        (self.used,) = self._ask(f"SELECT {what} {self._rows}")
+        self.used = 0
 
-    def add(self, member: bytes, amount: int) -> None:
+    @classmethod
+    async def of(cls, reads: Reads, place: Place, stored: int, width: int, last: int) -> _Window:
+        """Read how much was used, or how many values."""
+        made = cls(reads, place, stored, width, last)
+        what = "count(DISTINCT CASE WHEN amount > 0 THEN member END)" if made._distinct else _SUM
+        made.used = await made._ask(f"SELECT {what} {made._rows}")
+        return made
+
+    async def add(self, member: bytes, amount: int) -> None:
         """Count what was taken, or with a negative amount given back, in one of these slices."""
         if not self._distinct:
             self.used += amount
             return
-        before = self._count(member)
+        before = await self._count(member)
         self._counts[member] = before + amount
         self.used += (before + amount > 0) - (before > 0)
 
-    def said(self, take: Take, own: Held | None) -> dict[str, Any]:
+    async def said(self, take: Take, own: Held | None) -> dict[str, Any]:
         """Say what is used, without what the call itself holds here."""
         if own is None or own.key != take.key or own.at // self.width < self.first:
             own = None
         if not self._distinct:
             return {"used": self.used - (own.amount if own else 0)}
-        others = self._count(take.member) - (own.amount if own and own.member == take.member else 0)
-        alone = own is not None and self._count(own.member) == own.amount
+        others = await self._count(take.member) - (own.amount if own and own.member == take.member else 0)
+        alone = own is not None and await self._count(own.member) == own.amount
         return {"used": self.used - alone, "known": others > 0}
 
-    def _count(self, member: bytes) -> int:
+    async def _count(self, member: bytes) -> int:
         if member not in self._counts:
-            (self._counts[member],) = self._ask(f"SELECT coalesce(sum(amount), 0) {self._rows} AND member = ?", member)
+            self._counts[member] = await self._ask(f"SELECT {_SUM} {self._rows} AND member = ?", member)
         return self._counts[member]
 
-    def _ask(self, sql: str, *more: object) -> Any:
-        return self._connection.execute(sql, (*self._values, *more)).fetchone()
+    async def _ask(self, sql: str, *more: object) -> int:
+        ((found,),) = await self._reads.rows(sql, (*self._values, *more))
+        return int(found)
 
 
 @dataclass(slots=True)
@@ -171,31 +184,31 @@ class _Series:
 class _Changes:
     """The changes of one group: each series is read once, and written once."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
         self._series: dict[Place, _Series] = {}
         self._writes: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
 
-    def make(self, changes: Sequence[Take | Release]) -> Found:
+    async def make(self, changes: Sequence[Take | Release]) -> Found:
         """Make all changes of one member, or none; gives what was found where they did not fit."""
         takes: list[tuple[Take, Held | None]] = []
         for one in changes:
             if isinstance(one, Release):
-                for held in held_by(self._connection, one.tenant, one.call).values():
-                    self._release(one, held)
+                for held in (await held_by(self._writer, one.tenant, one.call)).values():
+                    await self._release(one, held)
                 continue
-            own = held_by(self._connection, one.tenant, one.call).get(one.series) if one.again else None
-            if own is None or not self._holds(own, one):
+            own = (await held_by(self._writer, one.tenant, one.call)).get(one.series) if one.again else None
+            if own is None or not await self._holds(own, one):
                 takes.append((one, own))
-        if found := {take.limit: said for take, own in takes if (said := self._too_much(take, own))}:
+        if found := {take.limit: said for take, own in takes if (said := await self._too_much(take, own))}:
             return found
         for take, own in takes:
             if own is not None:
-                self._release(Release(take.tenant, take.call, take.tell), own)
-            self._take(take)
+                await self._release(Release(take.tenant, take.call, take.tell), own)
+            await self._take(take)
         return {}
 
-    def write(self) -> None:
+    async def write(self) -> None:
         """Write what has changed so far."""
         for series in self._series.values():
             if series.changed:
@@ -204,27 +217,27 @@ class _Changes:
                 series.added.clear()
                 series.changed = False
         for statement in sorted(self._writes, key=ORDER.__getitem__):
-            self._connection.executemany(STATEMENTS[statement], self._writes[statement])
+            await self._writer.run(statement, self._writes[statement])
         self._writes.clear()
 
-    def _holds(self, own: Held, take: Take) -> bool:
+    async def _holds(self, own: Held, take: Take) -> bool:
         """Say whether a call holds what it would take, in the present slice: an earlier attempt did nothing, so what counts is this one."""
-        now = max(take.at, self._of(take.place, take.width).at)
+        now = max(take.at, (await self._of(take.place, take.width)).at)
         same = (own.key, own.member, own.amount) == (take.key, take.member, take.takes)
         return same and own.at // take.width == now // take.width
 
-    def _too_much(self, take: Take, own: Held | None) -> Mapping[str, Any] | None:
-        series = self._of(take.place, take.width)
-        said = self._window(series, max(take.at, series.at), take.width).said(take, own)
+    async def _too_much(self, take: Take, own: Held | None) -> Mapping[str, Any] | None:
+        series = await self._of(take.place, take.width)
+        said = await (await self._window(series, max(take.at, series.at), take.width)).said(take, own)
         after = said["used"] + (0 if said.get("known") else take.takes)
         return said if after > max(take.at_most, take.covers or 0) else None
 
-    def _take(self, take: Take) -> None:
-        series = self._of(take.place, take.width)
+    async def _take(self, take: Take) -> None:
+        series = await self._of(take.place, take.width)
         at = max(take.at, series.at)  # the clock of another process may be a little ahead
-        window = self._window(series, at, take.width)
+        window = await self._window(series, at, take.width)
         if series.width != take.width:
-            self._cut_anew(series, take.width, window.first)
+            await self._cut_anew(series, take.width, window.first)
         elif window.last > series.at // series.width:
             self._writes["usage.drop"].append((*take.place, window.first))
         series.at = at
@@ -232,41 +245,41 @@ class _Changes:
         self._writes["reservation.put"].append((take.tenant, take.call, *held))
         most = {"at_most": take.at_most} if take.covers is None else {"at_most": take.at_most, "covers": take.covers}
         told = take.tell("limit.reserved", {"call": take.call, **most, **_told(series, window, held)})
-        self._count(series, window, held, take.takes, told)
+        await self._count(series, window, held, take.takes, told)
 
-    def _release(self, release: Release, held: Held) -> None:
-        series = self._of((release.tenant, held.series, held.key), 0)
-        window = self._window(series, series.at, series.width)
+    async def _release(self, release: Release, held: Held) -> None:
+        series = await self._of((release.tenant, held.series, held.key), 0)
+        window = await self._window(series, series.at, series.width)
         self._writes["reservation.release"].append((release.tenant, release.call, held.series))
         told = release.tell("limit.released", {"call": release.call, **_told(series, window, held)})
-        self._count(series, window, held, -held.amount, told)
+        await self._count(series, window, held, -held.amount, told)
 
-    def _count(self, series: _Series, window: _Window, held: Held, amount: int, told: Iterable[Write]) -> None:
+    async def _count(self, series: _Series, window: _Window, held: Held, amount: int, told: Iterable[Write]) -> None:
         self._writes["event.add"] += [write.values for write in told]
         series.number, series.changed = series.number + 1, True
         if (place := held.at // series.width) >= window.first:
-            window.add(held.member, amount)
+            await window.add(held.member, amount)
             series.added[place, held.member] += amount
 
-    def _cut_anew(self, series: _Series, width: int, first: int) -> None:
+    async def _cut_anew(self, series: _Series, width: int, first: int) -> None:
         """Make the slices anew in another width, from the reservations that count."""
-        self.write()
-        self._connection.execute(STATEMENTS["usage.clear"], series.place)
-        self._connection.execute(STATEMENTS["usage.anew"], (width, *series.place, first * width))
+        await self.write()
+        await self._writer.run("usage.clear", [series.place])
+        await self._writer.run("usage.anew", [(width, *series.place, first * width)])
         series.width = width
 
-    def _window(self, series: _Series, at: int, width: int) -> _Window:
+    async def _window(self, series: _Series, at: int, width: int) -> _Window:
         window, last = series.window, at // width
         if window is None or (window.width, window.last) != (width, last):
             if series.changed:
-                self.write()
-            window = series.window = _Window(self._connection, series.place, series.width, width, last)
+                await self.write()
+            window = series.window = await _Window.of(self._writer, series.place, series.width, width, last)
         return window
 
-    def _of(self, place: Place, width: int) -> _Series:
+    async def _of(self, place: Place, width: int) -> _Series:
         if place not in self._series:
-            row = self._connection.execute(_SERIES, place).fetchone()
-            self._series[place] = _Series(place, *row) if row else _Series(place, width)
+            found = await self._writer.rows(_SERIES, place)
+            self._series[place] = _Series(place, *found[0]) if found else _Series(place, width)
         return self._series[place]
 
 

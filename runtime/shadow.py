@@ -36,7 +36,7 @@ async def beside(parts: Parts, work: Work, given: Inputs, decision: Decision, lo
 
 async def _noted(parts: Parts, work: Work, shadow: Policies, given: Inputs, live: Decision, load: Load) -> Work:
     facts = await _own_facts(parts, work, shadow, load)
-    own = count(parts, shadow, work, replace(given, facts={**given.facts, **facts})).inputs
+    own = (await count(parts, shadow, work, replace(given, facts={**given.facts, **facts}))).inputs
     decision = decide(shadow, own)
     body: dict[str, Any] = {"policy": shadow.digest, "decision": decision.to_json(), "differs": False}
     if flips := way(live, decision):

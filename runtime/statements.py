@@ -6,7 +6,7 @@ exactly `expect` rows, else its whole change is refused: compare-and-set, unique
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
@@ -125,6 +125,14 @@ class Write:
     statement: str
     values: tuple[Any, ...]
     expect: int | None = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is committed together or not at all: rows in the order of `STATEMENTS`, and what is taken of limits or given back."""
+
+    writes: Sequence[Write]
+    limits: Sequence[Any] = ()
 
 
 def add_call(call: Call) -> Write:

@@ -63,7 +63,7 @@ async def send_code(parts: Parts, call_id: str, *, subject: str) -> CodeSent:
     Raises `CodeNotSent` for the fourth, for one within 30 seconds of the last, for the thirteenth of a day to this customer, and
     where it can't be sent; `NotAnApprover` for anybody but the customer; `ApprovalNotOpen` and `CallNotFound`.
     """
-    call, asked = _open(parts, call_id, subject)
+    call, asked = await _open(parts, call_id, subject)
     first, codes = asked[0], parts.step_up.codes if parts.step_up else None
     try:
         to = await codes.reached(subject) if codes else None
@@ -71,7 +71,7 @@ async def send_code(parts: Parts, call_id: str, *, subject: str) -> CodeSent:
         raise CodeNotSent("the code could not be sent") from error
     if codes is None or to is None:
         raise CodeNotSent("there is no address to which a code could be sent")
-    last, now = parts.store.code(first.id), parts.clock.now()
+    last, now = await parts.store.code(first.id), parts.clock.now()
     sent = last.sent if last else 0
     if sent >= MOST_CODES:
         raise CodeNotSent("no more codes are sent for this")
@@ -85,7 +85,7 @@ async def send_code(parts: Parts, call_id: str, *, subject: str) -> CodeSent:
     except Conflict:
         raise CodeNotSent(f"a code was sent a moment ago, or {MOST_A_DAY} within a day") from None
     try:
-        await codes.send(subject, code, _locale(parts, call), to_datetime(until))
+        await codes.send(subject, code, await _locale(parts, call), to_datetime(until))
     except Unsure:
         pass  # it may have arrived
     except Exception as error:  # the developer's code, or the network behind it
@@ -100,7 +100,7 @@ async def step_up(parts: Parts, call_id: str, *, subject: str, code: str | None,
     """
     proof: Proof | None = None
     for _ in range(TRIES):
-        call, asked = _open(parts, call_id, subject)
+        call, asked = await _open(parts, call_id, subject)
         proof = proof or await _proof(parts, call, asked[0], subject, code, token)
         met = [one for one in asked if one.assurance <= proof.assurance]
         if not met:
@@ -108,7 +108,7 @@ async def step_up(parts: Parts, call_id: str, *, subject: str, code: str | None,
         try:
             return await _raise(parts, call, met, [one for one in asked if one not in met], proof)
         except Conflict:
-            if proof.code and ((last := parts.store.code(asked[0].id)) is None or last.used or last.sent != proof.code.values[-1]):
+            if proof.code and ((last := await parts.store.code(asked[0].id)) is None or last.used or last.sent != proof.code.values[-1]):
                 raise CodeNotAccepted from None
     raise ApprovalNotOpen
 
@@ -128,7 +128,7 @@ async def _proof(parts: Parts, call: Call, asked: Requirement, subject: str, cod
 
 
 async def _raise(parts: Parts, call: Call, met: Sequence[Requirement], left: Sequence[Requirement], proof: Proof) -> Call:
-    now, owner = parts.clock.now(), parts.vault.by_pseudonym(call.subject)
+    now, owner = parts.clock.now(), await parts.vault.by_pseudonym(call.subject)
     kept = owner.open(call.sealed, call.id)
     reached = max(proof.assurance, kept.get("assurance", call.assurance))
     since = to_datetime(now).isoformat() if reached == proof.assurance else kept["verified_at"]
@@ -144,7 +144,7 @@ async def _raise(parts: Parts, call: Call, met: Sequence[Requirement], left: Seq
 async def _tried(parts: Parts, asked: Requirement, code: str) -> Write:
     """Count a try, for good, and only then compare; gives what uses the code up, or raises `CodeNotAccepted`."""
     for _ in range(TRIES):
-        last = parts.store.code(asked.id)
+        last = await parts.store.code(asked.id)
         if last is None or last.used or last.tries >= MOST_TRIES or parts.clock.now() >= last.expires_at:
             raise CodeNotAccepted
         try:
@@ -161,15 +161,15 @@ def _compared(parts: Parts, asked: Requirement, last: Code, code: str) -> Write:
     return Write("code.use", (asked.tenant, asked.id, last.sent))
 
 
-def _open(parts: Parts, call_id: str, subject: str) -> tuple[Call, list[Requirement]]:
-    call = customers_call(parts, call_id, subject)
-    return call, open_for(parts, call, "step_up")
+async def _open(parts: Parts, call_id: str, subject: str) -> tuple[Call, list[Requirement]]:
+    call = await customers_call(parts, call_id, subject)
+    return call, await open_for(parts, call, "step_up")
 
 
 def _hash(parts: Parts, asked: Requirement, sent: int, code: str) -> bytes:
     return parts.vault.hash("code", f"{asked.id}/{sent}/{code!a}")
 
 
-def _locale(parts: Parts, call: Call) -> str | None:
-    locale: str | None = parts.vault.by_pseudonym(call.subject).open(call.sealed, call.id)["locale"]
+async def _locale(parts: Parts, call: Call) -> str | None:
+    locale: str | None = (await parts.vault.by_pseudonym(call.subject)).open(call.sealed, call.id)["locale"]
     return locale

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -94,8 +93,8 @@ class Store:
     def __init__(self, database: Database, tenant: str) -> None:
         self.tenant = tenant
         self.keys = database.keys
-        self.path = database.path
-        self._reader = database.reader
+        self.name = database.name
+        self._database = database
         self.journal = Journal(database.writer)
 
     async def commit(self, writes: Iterable[Write], *, call: Call | None = None) -> None:
@@ -105,155 +104,155 @@ class Store:
         except CommitUnknown:
             if (
                 call is None
-                or (stored := self.find(call.id)) is None
+                or (stored := await self.find(call.id)) is None
                 or (stored.version, stored.last_leaf) != (call.version, call.last_leaf)
             ):
                 raise
 
     async def close(self) -> None:
-        """Finish what is queued and close both connections."""
+        """Finish what is queued and close every connection."""
         await self.journal.close()
-        self._reader.close()
+        await self._database.close()
 
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+    async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Run one reading statement; `?` stands for each value."""
-        return self._reader.execute(sql, values).fetchall()
+        return await self._database.rows(sql, values)
 
     def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         """Stream the rows of one reading statement over a connection of its own: from any thread, one snapshot."""
-        connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-        try:
-            yield from connection.execute(sql, values)
-        finally:
-            connection.close()
+        return self._database.scan(sql, values)
 
-    def row(self, sql: str, values: Sequence[Any] = ()) -> Any:
+    async def row(self, sql: str, values: Sequence[Any] = ()) -> Any:
         """Give the first row of one reading statement, or None."""
-        return self._reader.execute(sql, values).fetchone()
+        return next(iter(await self._database.rows(sql, values)), None)
 
-    def find(self, call_id: str) -> Call | None:
+    async def find(self, call_id: str) -> Call | None:
         """Give a call by id."""
-        return _call(self.row(f"{_CALL} AND id = ?", (self.tenant, call_id)))
+        return _call(await self.row(f"{_CALL} AND id = ?", (self.tenant, call_id)))
 
-    def get(self, call_id: str) -> Call:
+    async def get(self, call_id: str) -> Call:
         """Give a call by id; raises `CallNotFound`."""
-        if (call := self.find(call_id)) is None:
-            raise CallNotFound(f"no call {call_id} in {self.path.name}; `remit calls list` shows the latest")
+        if (call := await self.find(call_id)) is None:
+            raise CallNotFound(f"no call {call_id} in {self.name}; `remit calls list` shows the latest")
         return call
 
-    def by_idempotency(self, key: bytes) -> Call | None:
+    async def by_idempotency(self, key: bytes) -> Call | None:
         """Give the call that was submitted under this key."""
-        return _call(self.row(f"{_CALL} AND idempotency = ?", (self.tenant, key)))
+        return _call(await self.row(f"{_CALL} AND idempotency = ?", (self.tenant, key)))
 
-    def holds(self, effect_key: bytes) -> list[Hold]:
+    async def holds(self, effect_key: bytes) -> list[Hold]:
         """List who holds an effect key, the highest ordinal first."""
         sql = "SELECT call, ordinal, fingerprint, subject FROM effect WHERE tenant = ? AND key = ? ORDER BY ordinal DESC"
-        return [Hold(*row) for row in self.rows(sql, (self.tenant, effect_key))]
+        return [Hold(*row) for row in await self.rows(sql, (self.tenant, effect_key))]
 
-    def due(self, now: int, *, most: int) -> list[tuple[str, int]]:
+    async def due(self, now: int, *, most: int) -> list[tuple[str, int]]:
         """List (id, version) of the calls whose wake-up has come."""
-        return self.rows(
+        return await self.rows(
             "SELECT id, version FROM call WHERE tenant = ? AND wake_at <= ? ORDER BY wake_at LIMIT ?", (self.tenant, now, most)
         )
 
-    def calls(self, *, state: str | None = None, action: str | None = None, before: int | None = None, most: int = 50) -> list[Call]:
+    async def calls(self, *, state: str | None = None, action: str | None = None, before: int | None = None, most: int = 50) -> list[Call]:
         """List calls, the latest first, from before `before` (microseconds)."""
         where, values = _CALL, [self.tenant]
         for column, wanted in (("state = ?", state), ("action = ?", action), ("created_at < ?", before)):
             if wanted is not None:
                 where += f" AND {column}"
                 values.append(wanted)  # type: ignore[arg-type]
-        return [call for row in self.rows(f"{where} ORDER BY created_at DESC LIMIT ?", (*values, most)) if (call := _call(row))]
+        return [call for row in await self.rows(f"{where} ORDER BY created_at DESC LIMIT ?", (*values, most)) if (call := _call(row))]
 
-    def requirements(self, call_id: str) -> list[Requirement]:
+    async def requirements(self, call_id: str) -> list[Requirement]:
         """List what a call has been asked for, the earliest first."""
         sql = f"SELECT {Requirement.columns()} FROM requirement WHERE tenant = ? AND call = ? ORDER BY created_at, id"  # noqa: S608
-        return [_requirement(row) for row in self.rows(sql, (self.tenant, call_id))]
+        return [_requirement(row) for row in await self.rows(sql, (self.tenant, call_id))]
 
-    def asking(self, *, kind: str | None = None) -> list[str]:
+    async def asking(self, *, kind: str | None = None) -> list[str]:
         """Name the calls of which somebody is asked something now, or something of one kind, the most urgent first."""
         sql = "SELECT call FROM requirement WHERE tenant = ? AND state = 'open' AND kind = ifnull(?, kind) GROUP BY call ORDER BY min(deadline_at)"
-        return [call for (call,) in self.rows(sql, (self.tenant, kind))]
+        return [call for (call,) in await self.rows(sql, (self.tenant, kind))]
 
-    def requirement(self, requirement_id: str) -> Requirement | None:
+    async def requirement(self, requirement_id: str) -> Requirement | None:
         """Give a requirement by id."""
         sql = f"SELECT {Requirement.columns()} FROM requirement WHERE tenant = ? AND id = ?"  # noqa: S608
-        row = self.row(sql, (self.tenant, requirement_id))
+        row = await self.row(sql, (self.tenant, requirement_id))
         return _requirement(row) if row else None
 
-    def votes(self, requirement_id: str) -> list[tuple[str, str]]:
+    async def votes(self, requirement_id: str) -> list[tuple[str, str]]:
         """List (person, answer) of a requirement, the earliest first."""
-        return self.rows("SELECT person, answer FROM vote WHERE tenant = ? AND requirement = ? ORDER BY at", (self.tenant, requirement_id))
+        return await self.rows(
+            "SELECT person, answer FROM vote WHERE tenant = ? AND requirement = ? ORDER BY at", (self.tenant, requirement_id)
+        )
 
-    def ballots(self, call: Call) -> dict[str, frozenset[str]]:
+    async def ballots(self, call: Call) -> dict[str, frozenset[str]]:
         """Give who has approved what the call would now do, with the roles that each held when voting."""
         sql = "SELECT person, roles FROM vote WHERE tenant = ? AND call = ? AND digest = ? AND void = 0 AND answer = 'approve'"
-        return {person: frozenset(roles.split()) for person, roles in self.rows(sql, (self.tenant, call.id, call.digest))}
+        return {person: frozenset(roles.split()) for person, roles in await self.rows(sql, (self.tenant, call.id, call.digest))}
 
-    def excluded(self, call_id: str) -> frozenset[bytes]:
+    async def excluded(self, call_id: str) -> frozenset[bytes]:
         """Give the keyed hashes of whoever can't vote on a call."""
-        return frozenset(who for (who,) in self.rows("SELECT who FROM excluded WHERE tenant = ? AND call = ?", (self.tenant, call_id)))
+        return frozenset(
+            who for (who,) in await self.rows("SELECT who FROM excluded WHERE tenant = ? AND call = ?", (self.tenant, call_id))
+        )
 
-    def declined(self, call: Call) -> str | None:
+    async def declined(self, call: Call) -> str | None:
         """Name the call of the same conversation that asked for the same, and to which a person said no."""
         sql = "SELECT id FROM call WHERE tenant = ? AND fingerprint = ? AND state = 'declined' AND conversation = ? LIMIT 1"
-        found = self.row(sql, (self.tenant, call.fingerprint, call.conversation)) if call.conversation else None
+        found = await self.row(sql, (self.tenant, call.fingerprint, call.conversation)) if call.conversation else None
         return found[0] if found else None
 
-    def code(self, requirement_id: str) -> Code | None:
+    async def code(self, requirement_id: str) -> Code | None:
         """Give the latest one-time code that was sent for a step-up."""
         sql = "SELECT sent, hash, tries, sent_at, expires_at, used FROM code WHERE tenant = ? AND requirement = ?"
-        found = self.row(sql, (self.tenant, requirement_id))
+        found = await self.row(sql, (self.tenant, requirement_id))
         return Code(*found) if found else None
 
-    def raised(self, subject: str, conversation: str, now: int) -> tuple[int, int] | None:
+    async def raised(self, subject: str, conversation: str, now: int) -> tuple[int, int] | None:
         """Give (assurance, since when) that a customer, by pseudonym, has proved in a conversation, while it holds."""
         sql = "SELECT assurance, verified_at FROM raised WHERE tenant = ? AND subject = ? AND conversation = ? AND until_at > ?"
-        return self.row(sql, (self.tenant, subject, conversation, now))  # type: ignore[no-any-return]
+        return await self.row(sql, (self.tenant, subject, conversation, now))  # type: ignore[no-any-return]
 
-    def latest_of(self, call: Call, *, most: int) -> list[Call]:
+    async def latest_of(self, call: Call, *, most: int) -> list[Call]:
         """List the latest other calls about the same person, the latest first."""
         sql = f"{_CALL} AND subject = ? AND id <> ? ORDER BY created_at DESC LIMIT ?"
-        return [found for row in self.rows(sql, (self.tenant, call.subject, call.id, most)) if (found := _call(row))]
+        return [found for row in await self.rows(sql, (self.tenant, call.subject, call.id, most)) if (found := _call(row))]
 
-    def control(self) -> ControlRow | None:
+    async def control(self) -> ControlRow | None:
         """Give what is in force, as one statement sees it: the switches are those of this epoch."""
         sql = (
             "SELECT c.epoch, c.bundle, c.shadow, s.kind, s.target FROM tenant_control c "
             "LEFT JOIN switch s ON s.tenant IN (c.tenant, '*') WHERE c.tenant = ?"
         )
-        rows = self.rows(sql, (self.tenant,))
+        rows = await self.rows(sql, (self.tenant,))
         if not rows:
             return None
         epoch, bundle, shadow, *_ = rows[0]
         return ControlRow(epoch, bundle, shadow, frozenset((kind, target) for *_, kind, target in rows if kind))
 
-    def used(self, take: Take, own: Held | None) -> Mapping[str, Any]:
+    async def used(self, take: Take, own: Held | None) -> Mapping[str, Any]:
         """Say what is used in the window that a call would take from, without what it holds of it (`own`)."""
-        return used(self._reader, take, own)
+        return await used(self._database, take, own)
 
-    def held(self, call_id: str) -> dict[str, Held]:
+    async def held(self, call_id: str) -> dict[str, Held]:
         """Give what a call holds of limits, by series."""
-        return held_by(self._reader, self.tenant, call_id)
+        return await held_by(self._database, self.tenant, call_id)
 
-    def last_decision(self, call_id: str) -> Mapping[str, Any]:
+    async def last_decision(self, call_id: str) -> Mapping[str, Any]:
         """Give what was last decided on a call, as its event tells it; empty where nothing was."""
         sql = "SELECT leaf FROM event WHERE tenant = ? AND call = ? AND kind = 'call.decided' ORDER BY sequence DESC LIMIT 1"
-        found = self.row(sql, (self.tenant, call_id))
+        found = await self.row(sql, (self.tenant, call_id))
         decision: Mapping[str, Any] = orjson.loads(found[0])["body"]["decision"] if found else {}
         return decision
 
-    def done(self, conversation: str, subject: str) -> tuple[str, ...]:
+    async def done(self, conversation: str, subject: str) -> tuple[str, ...]:
         """Name the actions that have succeeded in a conversation for a person, by pseudonym."""
         sql = (
             "SELECT DISTINCT action FROM call WHERE tenant = ? AND conversation = ? AND conversation <> '' AND subject = ? "
             "AND state = 'succeeded' ORDER BY action"
         )
-        return tuple(action for (action,) in self.rows(sql, (self.tenant, conversation, subject)))
+        return tuple(action for (action,) in await self.rows(sql, (self.tenant, conversation, subject)))
 
-    def last_recorded(self) -> int:
+    async def last_recorded(self) -> int:
         """Give the latest recorded time in microseconds, 0 for an empty log."""
-        found = self.row("SELECT at FROM event ORDER BY position DESC LIMIT 1")
+        found = await self.row("SELECT at FROM event ORDER BY position DESC LIMIT 1")
         return int(found[0]) if found else 0
 
 

@@ -69,21 +69,21 @@ class Switches:
         place, at = self._place(kind, target), self._parts.clock.now()
         row = (*place, plain(reason), by, at)
         new = await self._change(Write("switch.throw", row), "switch.thrown", place, by=by, reason=reason, stands=False)
-        standing = next(one for one in self.list() if (one.kind, one.target) == place[1:])
-        return Thrown(standing, new, self._under_way(place, at))
+        standing = next(one for one in await self.list() if (one.kind, one.target) == place[1:])
+        return Thrown(standing, new, await self._under_way(place, at))
 
     async def lift(self, kind: Kind, target: str = "", *, person: str, reason: str) -> bool:
         """Let go on what a switch has stopped; False where it does not stand.
 
         Raises `BadPerson` unless an active person does it: no agent and no service lifts a switch.
         """
-        by, place = self._people.active(person).id, self._place(kind, target, lifting=True)
+        by, place = (await self._people.active(person)).id, self._place(kind, target, lifting=True)
         return await self._change(Write("switch.lift", place), "switch.lifted", place, by=by, reason=reason, stands=True)
 
-    def list(self) -> tuple[Switch, ...]:
+    async def list(self) -> tuple[Switch, ...]:
         """List the switches that stand in this tenant, the latest first."""
         sql = "SELECT kind, target, reason, author, at FROM switch WHERE tenant IN (?, ?) ORDER BY at DESC, kind, target"
-        rows = self._store.rows(sql, (self._store.tenant, EVERYTHING))
+        rows = await self._store.rows(sql, (self._store.tenant, EVERYTHING))
         return tuple(Switch(kind, target, reason, by, to_text(at)) for kind, target, reason, by, at in rows)
 
     async def _change(self, write: Write, event: str, place: tuple[str, Kind, str], *, by: str, reason: str, stands: bool) -> bool:
@@ -91,25 +91,25 @@ class Switches:
         tenant, kind, target = place
         epochs = Write("control.raise_all", (), expect=None) if kind == "all" else Write("control.raise", (tenant,))
         body = {"kind": kind, "target": target, "reason": plain(reason), "by": by}
-        while self._stands(place) is stands:
+        while await self._stands(place) is stands:
             try:
                 await self._store.commit([write, epochs, *apart(self._parts, event, body)])
             except Conflict:
                 continue
-            refresh(self._parts)
+            await refresh(self._parts)
             return True
         return False
 
-    def _stands(self, place: tuple[str, Kind, str]) -> bool:
-        return self._store.row("SELECT 1 FROM switch WHERE tenant = ? AND kind = ? AND target = ?", place) is not None
+    async def _stands(self, place: tuple[str, Kind, str]) -> bool:
+        return await self._store.row("SELECT 1 FROM switch WHERE tenant = ? AND kind = ? AND target = ?", place) is not None
 
-    def _under_way(self, place: tuple[str, Kind, str], at: int) -> tuple[CallView, ...]:
+    async def _under_way(self, place: tuple[str, Kind, str], at: int) -> tuple[CallView, ...]:
         """List the calls that had an intent when the switch was thrown; some may have ended since."""
         _, kind, target = place
         column = {"action": "action = ?", "agent": "principal = ?"}.get(kind, "? <> ''")
         sql = f"SELECT id FROM call WHERE tenant = ? AND {column} AND attempt > 0 AND (state IN (?, ?) OR updated_at >= ?) ORDER BY created_at"  # noqa: S608
         values = (self._store.tenant, target, State.EXECUTING.value, State.UNKNOWN.value, at)
-        return tuple(view(self._parts, self._store.get(call_id)) for (call_id,) in self._store.rows(sql, values))
+        return tuple([await view(self._parts, await self._store.get(call_id)) for (call_id,) in await self._store.rows(sql, values)])
 
     def _place(self, kind: Kind, target: str, *, lifting: bool = False) -> tuple[str, Kind, str]:
         """Give the key of a switch's row; raises `BadSwitch`."""

@@ -29,22 +29,22 @@ class Counted:
     evaluated: Evaluated | None = None
 
 
-def count(parts: Parts, policies: Policies, work: Work, given: Inputs) -> Counted:
+async def count(parts: Parts, policies: Policies, work: Work, given: Inputs) -> Counted:
     """Say to a decision what was used of each limit that counts the call, and what was done before. Without any, that costs nothing."""
     tenant = work.call.tenant
     if policies.asks_done(given.action, tenant):
-        given = replace(given, done=parts.store.done(work.session.conversation, work.asker.pseudonym))
+        given = replace(given, done=await parts.store.done(work.session.conversation, work.asker.pseudonym))
     ruleset = policies.ruleset(given.action, tenant)
     if ruleset is None or not ruleset.limits:
         return Counted(given)
     evaluated = evaluate(policies, given)
-    takes = tuple([_take(parts, work, one) for one in measured_by(evaluated)])
-    return Counted(replace(given, usage=_used(parts, work, takes)), takes, evaluated)
+    takes = tuple(_take(parts, work, one) for one in measured_by(evaluated))
+    return Counted(replace(given, usage=await _used(parts, work, takes)), takes, evaluated)
 
 
-def reserve(parts: Parts, work: Work) -> Work:
+async def reserve(parts: Parts, work: Work) -> Work:
     """Take what the call takes of each limit, in the next commit."""
-    covers = _covered(parts, work)
+    covers = await _covered(parts, work)
     takes = [replace(take, covers=covers[take.limit]) if take.limit in covers else take for take in work.takes]
     return work.also(*changes(takes))
 
@@ -54,15 +54,15 @@ def changes(takes: Iterable[Take]) -> list[Write]:
     return [Write(CHANGE, (take,)) for take in takes]
 
 
-def anew(parts: Parts, work: Work) -> tuple[Take, ...]:
+async def anew(parts: Parts, work: Work) -> tuple[Take, ...]:
     """Give what a call holds of limits as it would take it now, within what its last decision let it.
 
     An effect that is sent again may happen only now: then it counts now, and must still fit.
     """
-    if not (held := parts.store.held(work.call.id)):
+    if not (held := await parts.store.held(work.call.id)):
         return ()
     limits = {f"{one.name}:{one.unit}": one for one in parts.control.policies.limits_for(work.action.name, work.call.tenant)}
-    decision = parts.store.last_decision(work.call.id)
+    decision = await parts.store.last_decision(work.call.id)
     at_most = {one["limit"]: one["at_most"] for one in decision.get("limits", ())}
     covers = {one["rule"]: one["covers"] for one in decision.get("requirements", ()) if "covers" in one}
     return tuple(
@@ -123,16 +123,16 @@ def _take(parts: Parts, work: Work, one: Measured) -> Take:
     )
 
 
-def _used(parts: Parts, work: Work, takes: tuple[Take, ...]) -> Found:
-    own = parts.store.held(work.call.id) if work.call.attempt else {}
-    return {take.limit: work.found.get(take.limit) or parts.store.used(take, own.get(take.series)) for take in takes}
+async def _used(parts: Parts, work: Work, takes: tuple[Take, ...]) -> Found:
+    own = await parts.store.held(work.call.id) if work.call.attempt else {}
+    return {take.limit: work.found.get(take.limit) or await parts.store.used(take, own.get(take.series)) for take in takes}
 
 
-def _covered(parts: Parts, work: Work) -> Mapping[str, int]:
+async def _covered(parts: Parts, work: Work) -> Mapping[str, int]:
     """Give by limit the sum that people have agreed to for this call: all that is asked for was met, and some of it may cover more."""
     assert work.decision is not None
     covers = {one.rule: one.covers for one in work.decision.requirements if one.covers is not None}
-    for one in parts.store.requirements(work.call.id) if covers else ():
+    for one in await parts.store.requirements(work.call.id) if covers else ():
         if one.covers is not None and one.rule in covers and one.state in {"approved", "used"} and one.digest == work.call.digest:
             covers[one.rule] = max(one.covers, covers[one.rule])
     return covers

@@ -57,7 +57,7 @@ class Vault:
     async def subject(self, subject_id: str, *, keep: bool = True) -> SubjectKey:
         """Give the key of a person, made and committed at first sight; one that is not to be kept is forgotten at once."""
         lookup = self.hash("subject", subject_id)
-        if found := self._known.get(lookup) or self._stored(lookup):
+        if found := self._known.get(lookup) or await self._stored(lookup):
             return self._remember(lookup, found)
         if not keep:
             return _new_key()
@@ -66,22 +66,35 @@ class Vault:
             task.add_done_callback(lambda _: self._making.pop(lookup, None))
         return self._remember(lookup, await asyncio.shield(self._making[lookup]))
 
-    def by_pseudonym(self, pseudonym: str) -> SubjectKey:
+    async def by_pseudonym(self, pseudonym: str) -> SubjectKey:
         """Give the key of a person by pseudonym; raises `AuditError` when it is gone."""
         if found := self._by_pseudonym.get(pseudonym):
             return found
-        row = self._store.row("SELECT lookup, wrapped_key FROM subject WHERE tenant = ? AND pseudonym = ?", (self._store.tenant, pseudonym))
+        row = await self._store.row(
+            "SELECT lookup, wrapped_key FROM subject WHERE tenant = ? AND pseudonym = ?", (self._store.tenant, pseudonym)
+        )
         if row is None:
             raise AuditError("the key of this person is gone")
         return self._remember(row[0], SubjectKey(pseudonym, unwrap(self._store.keys.tenant_keys, row[1], pseudonym)))
 
-    def is_subject(self, subject_id: str, pseudonym: str) -> bool:
+    async def lookup_of(self, pseudonym: str) -> bytes | None:
+        """Give the keyed hash of whom a pseudonym stands for; None when that is gone."""
+        row = await self._store.row("SELECT lookup FROM subject WHERE tenant = ? AND pseudonym = ?", (self._store.tenant, pseudonym))
+        return row[0] if row else None
+
+    def unwrapped(self, pseudonym: str, wrapped: bytes) -> SubjectKey:
+        """Give the key of a person from its row, in any thread; raises `AuditError` for one that was changed."""
+        return self._by_pseudonym.get(pseudonym) or SubjectKey(pseudonym, unwrap(self._store.keys.tenant_keys, wrapped, pseudonym))
+
+    async def is_subject(self, subject_id: str, pseudonym: str) -> bool:
         """Say whether a pseudonym stands for this person."""
-        found = self._stored(self.hash("subject", subject_id))
+        found = await self._stored(self.hash("subject", subject_id))
         return found is not None and found.pseudonym == pseudonym
 
-    def _stored(self, lookup: bytes) -> SubjectKey | None:
-        row = self._store.row("SELECT pseudonym, wrapped_key FROM subject WHERE tenant = ? AND lookup = ?", (self._store.tenant, lookup))
+    async def _stored(self, lookup: bytes) -> SubjectKey | None:
+        row = await self._store.row(
+            "SELECT pseudonym, wrapped_key FROM subject WHERE tenant = ? AND lookup = ?", (self._store.tenant, lookup)
+        )
         return SubjectKey(row[0], unwrap(self._store.keys.tenant_keys, row[1], row[0])) if row else None
 
     async def _make(self, lookup: bytes) -> SubjectKey:
@@ -91,7 +104,7 @@ class Vault:
         try:
             await self._store.commit([Write("subject.add", (self._store.tenant, lookup, made.pseudonym, wrapped))])
         except (Conflict, CommitUnknown):
-            if (found := self._stored(lookup)) is None:
+            if (found := await self._stored(lookup)) is None:
                 raise
             return found
         return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,15 +11,19 @@ import orjson
 
 from ..actions import FieldError, Problem
 from ..audit import State
-from ..errors import AuditError, StoreError
+from ..errors import AuditError
 from .approvals import Barred, customer_of, electorate, seats_of
 from .call import Call
 from .clock import to_text
 from .outcome import WORDS, Outcome, problem
 from .recorded import secrets
 from .requirements import needs_of, waiting_for, wanted
+from .vault import Vault
 from .work import Parts, Work
 
+OPENINGS = (
+    "LEFT JOIN opening o ON o.tenant = e.tenant AND o.event = e.id LEFT JOIN subject s ON s.tenant = o.tenant AND s.pseudonym = o.subject"
+)
 _VERSIONS = {"call.received": "proposed", "call.amended": "amended", "call.intended": "executed"}
 
 
@@ -70,9 +73,9 @@ class Health:
     switches: int
 
 
-def outcome_of(parts: Parts, call: Call, *, repeated: bool = False) -> Outcome:
+async def outcome_of(parts: Parts, call: Call, *, repeated: bool = False) -> Outcome:
     """Say what became of a call, to whoever asked for it."""
-    kept = _opened(parts, call, call.result)
+    kept = await _opened(parts, call, call.result)
     error = _problem(kept.get("error"))
     if error is None and call.state in {State.DENIED, State.DECLINED, State.EXPIRED, State.CANCELLED, State.FAILED}:
         error = problem(call.code if call.code in WORDS else "stopped")
@@ -82,25 +85,25 @@ def outcome_of(parts: Parts, call: Call, *, repeated: bool = False) -> Outcome:
         state=call.state,
         result=kept.get("model"),
         error=error,
-        waiting=waiting_for(wanted(parts, call)) if call.state is State.WAITING else (),
+        waiting=waiting_for(await wanted(parts, call)) if call.state is State.WAITING else (),
         repeated=repeated,
         reference=call.reference,
     )
 
 
-def dry_outcome(parts: Parts, work: Work) -> Outcome:
+async def dry_outcome(parts: Parts, work: Work) -> Outcome:
     """Say what would become of a call: decided like any other, and nothing written."""
-    kept = _opened(parts, work.call, work.call.result, work)
+    kept = await _opened(parts, work.call, work.call.result, work)
     waits = waiting_for(needs_of(work)) if work.call.state is State.WAITING else ()
     return Outcome(
         call_id=None, action=work.call.action, state=work.call.state, error=_problem(kept.get("error")), waiting=waits, dry_run=True
     )
 
 
-def view(parts: Parts, call: Call) -> CallView:
+async def view(parts: Parts, call: Call) -> CallView:
     """Open a call for a person."""
-    request, kept = _opened(parts, call, call.sealed), _opened(parts, call, call.result)
-    told = events(parts, call)
+    request, kept = await _opened(parts, call, call.sealed), await _opened(parts, call, call.result)
+    told = await events(parts, call)
     decisions = [event["body"]["decision"] for event in told if event["kind"] == "call.decided"]
     return CallView(
         id=call.id,
@@ -123,47 +126,44 @@ def view(parts: Parts, call: Call) -> CallView:
         arguments=_without_secrets(parts, call, request.get("arguments", {})),
         result=kept.get("canonical", kept.get("error")),
         next_look=to_text(call.wake_at) if call.wake_at else None,
-        requirements=tuple(_requirements(parts, call)),
+        requirements=tuple(await _requirements(parts, call)),
         limits=tuple(decisions[-1].get("limits", ())) if decisions else (),
         versions=tuple(_versions(told)),
         events=tuple(told),
     )
 
 
-def events(parts: Parts, call: Call) -> list[Mapping[str, Any]]:
+async def events(parts: Parts, call: Call) -> list[Mapping[str, Any]]:
     """Give the events of a call in order, with their personal values where they still open."""
     sql = (
-        "SELECT e.id, e.kind, e.at, e.leaf, e.leaf_index, o.blob, o.subject FROM event e "
-        "LEFT JOIN opening o ON o.tenant = e.tenant AND o.event = e.id WHERE e.tenant = ? AND e.call = ? ORDER BY e.sequence"
+        "SELECT e.kind, e.at, e.leaf, e.leaf_index, e.id, o.blob, o.subject, s.wrapped_key FROM event e "  # noqa: S608 - names from this package
+        f"{OPENINGS} WHERE e.tenant = ? AND e.call = ? ORDER BY e.sequence"
     )
-    return [_event(parts, row) for row in parts.store.rows(sql, (call.tenant, call.id))]
+    return [_event(parts, row) for row in await parts.store.rows(sql, (call.tenant, call.id))]
 
 
-def placed_events(parts: Parts, *, after: int, most: int) -> list[Mapping[str, Any]]:
+async def placed_events(parts: Parts, *, after: int, most: int) -> list[Mapping[str, Any]]:
     """Give events in the log's order, as their leaves tell them: clear parts and commitments."""
     sql = "SELECT leaf_index, leaf FROM event WHERE tenant = ? AND leaf_index > ? ORDER BY leaf_index LIMIT ?"
-    return [{"place": place, **orjson.loads(leaf)} for place, leaf in parts.store.rows(sql, (parts.store.tenant, after, most))]
+    return [{"place": place, **orjson.loads(leaf)} for place, leaf in await parts.store.rows(sql, (parts.store.tenant, after, most))]
 
 
-def health(parts: Parts, *, running: int) -> Health:
+async def health(parts: Parts, *, running: int) -> Health:
     """Say how the runtime stands; raises `StoreError` when the database can't be read."""
     sql = "SELECT at FROM event WHERE tenant = ? AND leaf_index IS NULL ORDER BY position LIMIT 1"
-    try:
-        oldest = parts.store.row(sql, (parts.store.tenant,))
-    except sqlite3.Error as error:
-        raise StoreError(f"{parts.store.path}: {error}") from error
+    oldest = await parts.store.row(sql, (parts.store.tenant,))
     age = timedelta(microseconds=max(0, parts.clock.now() - oldest[0])) if oldest else timedelta()
     return Health(oldest_unsequenced=age, running=running, queued=parts.store.journal.depth, switches=len(parts.control.switches))
 
 
 def _event(parts: Parts, row: Any) -> Mapping[str, Any]:
-    event_id, kind, at, leaf, index, blob, pseudonym = row
+    kind, at, leaf, index, *sealed = row
     members = orjson.loads(leaf)
-    opened = open_opening(parts, event_id, blob, pseudonym) or {}
+    opened = open_opening(parts.vault, *sealed) or {}
     personal = {pointer: value for pointer, (_, value) in opened.items()}
     change = members.get("change")
     return {
-        "id": event_id,
+        "id": sealed[0],
         "kind": kind,
         "at": to_text(at),
         "place": index,
@@ -173,22 +173,22 @@ def _event(parts: Parts, row: Any) -> Mapping[str, Any]:
     }
 
 
-def open_opening(parts: Parts, event_id: str, blob: bytes | None, pseudonym: str | None) -> Mapping[str, Any] | None:
-    """Open what was committed to in an event; None where it is sealed for good."""
-    if blob is None or pseudonym is None:
+def open_opening(vault: Vault, event_id: str, blob: bytes | None, pseudonym: str, wrapped: bytes | None) -> Mapping[str, Any] | None:
+    """Open what was committed to in an event, in any thread; None where it is sealed for good. `OPENINGS` joins what it takes."""
+    if blob is None or wrapped is None:
         return None
     try:
-        opened: Mapping[str, Any] = parts.vault.by_pseudonym(pseudonym).open(blob, event_id)
+        opened: Mapping[str, Any] = vault.unwrapped(pseudonym, wrapped).open(blob, event_id)
     except (AuditError, TypeError, ValueError):  # erased, or changed
         return None
     return opened
 
 
-def _requirements(parts: Parts, call: Call) -> list[Mapping[str, Any]]:
+async def _requirements(parts: Parts, call: Call) -> list[Mapping[str, Any]]:
     """Give what a call was asked for: who has answered, and who still can."""
-    asked, wanting = parts.store.requirements(call.id), wanted(parts, call) if call.state is State.WAITING else []
-    barred = Barred.of(parts, call, customer_of(parts, call)) if any(one.kind == "approval" for one in wanting) else None
-    ballots = parts.store.ballots(call)
+    asked, wanting = await parts.store.requirements(call.id), await wanted(parts, call) if call.state is State.WAITING else []
+    barred = await Barred.of(parts, call, await customer_of(parts, call)) if any(one.kind == "approval" for one in wanting) else None
+    ballots = await parts.store.ballots(call)
     return [
         {
             "id": one.id,
@@ -200,8 +200,10 @@ def _requirements(parts: Parts, call: Call) -> list[Mapping[str, Any]]:
             "reason": one.reason,
             "shown": one.shown,
             "until": to_text(one.deadline_at),
-            "answers": [{"person": person, "answer": answer} for person, answer in parts.store.votes(one.id)],
-            "can": sorted(electorate(parts, barred, seats_of(one).roles).keys() - ballots.keys()) if barred and one in wanting else [],
+            "answers": [{"person": person, "answer": answer} for person, answer in await parts.store.votes(one.id)],
+            "can": sorted((await electorate(parts, barred, seats_of(one).roles)).keys() - ballots.keys())
+            if barred and one in wanting
+            else [],
             "assurance": one.assurance or None,
             "covers": one.covers,
             "escalates": {"to": one.escalate_to, "at": to_text(one.escalate_at), "done": bool(one.escalated)} if one.escalate_at else None,
@@ -230,11 +232,11 @@ def _without_secrets(parts: Parts, call: Call, arguments: Mapping[str, Any]) -> 
     return {name: "•••" if name in hidden else value for name, value in arguments.items()}
 
 
-def _opened(parts: Parts, call: Call, sealed: bytes | None, work: Work | None = None) -> Mapping[str, Any]:
+async def _opened(parts: Parts, call: Call, sealed: bytes | None, work: Work | None = None) -> Mapping[str, Any]:
     if not sealed:
         return {}
     try:
-        owner = work.owner if work else parts.vault.by_pseudonym(call.subject)
+        owner = work.owner if work else await parts.vault.by_pseudonym(call.subject)
         kept: Mapping[str, Any] = owner.open(sealed, call.id)
     except AuditError:
         return {}

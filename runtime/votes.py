@@ -34,17 +34,17 @@ async def vote(
     (answered, expired, or another digest or sight of it than was shown) and `CallNotFound`. A reject is final for the request.
     """
     for _ in range(TRIES):
-        call = named_call(parts, approval)
+        call = await named_call(parts, approval)
         digest = call.digest if digest is None else digest  # a further try must not meet what it was amended to meanwhile
-        asked, standing = open_for(parts, call, "approval", digest=digest, shown=shown), approvals_of(parts, call)
+        asked, standing = await open_for(parts, call, "approval", digest=digest, shown=shown), await approvals_of(parts, call)
         # A yes may fill a seat that was granted and let its voter move to an open one; a no is to what is open alone.
         choice = standing if approval == call.id and answer == "approve" else [one for one in asked if approval in {call.id, one.id}]
         if not choice:
             raise ApprovalNotOpen("this approval is not open: it was answered, or asked for anew")
-        ballots = parts.store.ballots(call)
+        ballots = await parts.store.ballots(call)
         if person in ballots:
             raise AlreadyVoted
-        voter = entitled(parts, people, person, call, choice)
+        voter = await entitled(parts, people, person, call, choice)
         named = min((one for one in choice if seats_of(one).roles & voter.roles), key=lambda one: one.state != "open")
         role = named.role if named.role in voter.roles else named.escalate_to
         who, roles = parts.vault.hash("person", person), sorted(voter.roles)
@@ -64,16 +64,16 @@ async def vote(
     raise ApprovalNotOpen
 
 
-def entitled(parts: Parts, people: People, person_id: str, call: Call, asked: list[Requirement]) -> Person:
+async def entitled(parts: Parts, people: People, person_id: str, call: Call, asked: list[Requirement]) -> Person:
     """Give the person who may answer one of these approvals; raises `NotAnApprover` for anybody else."""
-    person = people.get(person_id)
+    person = await people.get(person_id)
     if person is None or not person.active:
         raise NotAnApprover(f"there is no active person {person_id}; `remit people add` makes one")
     roles = frozenset().union(*(seats_of(one).roles for one in asked))
     if not roles & person.roles:
         wanted = " or ".join(sorted(roles))
         raise NotAnApprover(f"{person_id} does not have the role {wanted}; `remit people role {person_id} --add {min(roles)}` gives it")
-    if why := Barred.of(parts, call, customer_of(parts, call)).why(person):
+    if why := (await Barred.of(parts, call, await customer_of(parts, call))).why(person):
         raise NotAnApprover(why)
     return person
 
@@ -84,11 +84,11 @@ async def cancel(parts: Parts, call_id: str, *, by: str, reason: str) -> Call:
     Raises `AlreadyStarted` or `AlreadySettled`.
     """
     for _ in range(TRIES):
-        call = parts.store.get(call_id)
+        call = await parts.store.get(call_id)
         if call.final:
             raise AlreadySettled(f"the call has already ended: {call.state}")
         said = {"/reason": reason} if reason else {}
-        who = "subject" if is_customer(parts, call, by) else by  # a customer has no name in an event
+        who = "subject" if await is_customer(parts, call, by) else by  # a customer has no name in an event
         draft = Draft("call.cancelled", {"by": who}, said, (call.state, State.CANCELLED))
         try:
             if call.state in {State.WAITING, State.READY}:
@@ -107,5 +107,5 @@ async def _forbid(parts: Parts, call: Call, by: str, said: Mapping[str, str]) ->
         await move(parts, call, (Draft("call.cancel_asked", {"by": by}, said),), (forbid,))
         return
     # The call's row keeps its version: the attempt under way must still be able to settle.
-    owner = parts.vault.by_pseudonym(call.subject)
+    owner = await parts.vault.by_pseudonym(call.subject)
     await parts.store.commit([forbid, *apart(parts, "call.cancel_asked", {"call": call.id, "by": by}, owner=owner, personal=said)])

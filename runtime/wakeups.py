@@ -31,19 +31,19 @@ class Wakeups:
         """Take over new policies and wake what is due, again and again, until cancelled."""
         while True:
             try:
-                refresh(self._parts)
-                self._look()
+                await refresh(self._parts)
+                await self._look()
                 await self._rejections.flush_ended()
             except Exception:
                 log.exception("due calls could not be looked for; it is tried again")
                 await asyncio.sleep(PAUSE)
             await asyncio.sleep(POLL)
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
         now = self._parts.clock.now()
         self._not_before = {call_id: when for call_id, when in self._not_before.items() if when > now}
         # Those that can't be moved here, for want of their action or for an error, must not hide the others.
-        for call_id, version in self._parts.store.due(now, most=MOST + len(self._not_before)):
+        for call_id, version in await self._parts.store.due(now, most=MOST + len(self._not_before)):
             if call_id not in self._not_before:
                 self._not_before[call_id] = now + NOT_BEFORE
                 task = asyncio.create_task(self._wake(call_id, version))

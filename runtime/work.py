@@ -223,7 +223,7 @@ def resealed(work: Work) -> Work:
 async def move(parts: Parts, call: Call, drafts: tuple[Draft, ...], writes: Iterable[Write] = (), **changes: Any) -> Call:
     """Move a stored call by a fact from outside (a vote, a cancellation, a deadline): needs neither its action nor its arguments."""
     try:
-        owner = parts.vault.by_pseudonym(call.subject)
+        owner = await parts.vault.by_pseudonym(call.subject)
     except AuditError:  # erased: the call must still be able to end, and what is said of it now nobody can read
         owner = SubjectKey(call.subject, os.urandom(32))
     moved = next((draft.change[1] for draft in reversed(drafts) if draft.change), call.state)

@@ -31,7 +31,7 @@ async def get_inbox(runtime: Served, key: Reader) -> Approvals:
 )
 async def get_approval(call_id: CallId, runtime: Served, key: Reader) -> ApprovalBody:
     """Give exactly what would run, and why it stopped, to whoever has a role that an approval of it names."""
-    review, reader = await runtime.review(call_id), runtime.people.get(key.owner)
+    review, reader = await runtime.review(call_id), await runtime.people.get(key.owner)
     asked = [one for one in review.call.requirements if one["kind"] == "approval"]
     named = {role for one in asked for role in (one["by"], (one["escalates"] or {}).get("to"))}
     if reader is None or not named & reader.roles:

@@ -61,7 +61,7 @@ class Door(APIRoute):
         handle = super().get_route_handler()
 
         async def enter(request: Request) -> Response:
-            request.state.key = _owner(await served(request), request.headers.getlist("authorization"))
+            request.state.key = await _owner(await served(request), request.headers.getlist("authorization"))
             _refuse_repeats(request)
             return await handle(await _read(request) if request.method == "POST" else request)
 
@@ -99,9 +99,9 @@ async def person(request: Request, scopes: SecurityScopes, documented: Annotated
     return key
 
 
-def _owner(runtime: Runtime, authorization: list[str]) -> KeyOwner:
+async def _owner(runtime: Runtime, authorization: list[str]) -> KeyOwner:
     scheme, _, key = authorization[0].partition(" ") if len(authorization) == 1 else ("", "", "")
-    owner = runtime.people.who(key.strip()) if scheme.lower() == "bearer" else None
+    owner = await runtime.people.who(key.strip()) if scheme.lower() == "bearer" else None
     if owner is None:
         raise Unauthenticated
     return owner

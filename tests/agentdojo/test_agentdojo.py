@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from remit.runtime.database import PRAGMAS
+from remit.runtime.sqlite import PRAGMAS
 from tests.agentdojo.attacks import THIEF
 from tests.agentdojo.playing import Careless, Customer, Step, reads, stage, worker
 
@@ -34,7 +34,7 @@ async def asked():
 
 @pytest.fixture(autouse=True)
 def _no_waiting_for_the_disk(monkeypatch):
-    monkeypatch.setattr("remit.runtime.database.PRAGMAS", ("synchronous = OFF", *(one for one in PRAGMAS if "synchronous" not in one)))
+    monkeypatch.setattr("remit.runtime.sqlite.PRAGMAS", ("synchronous = OFF", *(one for one in PRAGMAS if "synchronous" not in one)))
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from remit import Context, Injected, Money, Public, Runtime, Secret, Session, ac
 from remit.actions import after, once, per_call, read
 from remit.audit import State
 from remit.runtime.clock import Clock
-from remit.runtime.database import keys_path, open_database
+from remit.runtime.database import open_database
+from remit.runtime.sqlite import keys_path
 
 Behaviour = Callable[["Bank", Context, str, Any], Awaitable[Any]]
 
@@ -210,13 +211,19 @@ class FakeTime:
         return Clock(last_recorded=last_recorded, wall=lambda: self.nanos, steady=lambda: self.nanos)
 
 
+def shut(database: Any) -> None:
+    """Close a database outside a loop: closing a file waits for nothing."""
+    for closing in (database.writer.close(), database.close()):
+        with contextlib.suppress(StopIteration):
+            closing.send(None)
+
+
 @functools.cache
 def _template() -> Path:
     """Migrate one database for all tests: each takes a copy."""
     folder = Path(tempfile.mkdtemp(prefix="remit-template-"))
     database = open_database(folder / "remit.db")
-    database.reader.close()
-    database.writer.close()
+    shut(database)
     return folder / "remit.db"
 
 
@@ -260,7 +267,7 @@ class World:
     @contextlib.asynccontextmanager
     async def running(self, actions: Any = ACTIONS, *, people: bool = True, **settings: Any) -> AsyncIterator[Runtime]:
         async with self.runtime(actions, **settings) as runtime:
-            if people and not runtime.people.everybody():
+            if people and not await runtime.people.everybody():
                 await hire(runtime)
             yield runtime
 

@@ -7,7 +7,7 @@ import pytest
 
 from remit.policies import load
 from remit.runtime import control
-from remit.runtime.database import PRAGMAS
+from remit.runtime.sqlite import PRAGMAS
 from tests.runtime.bank import World
 
 
@@ -20,7 +20,7 @@ def _quick_polls(monkeypatch):
 @pytest.fixture(autouse=True)
 def _no_waiting_for_the_disk(monkeypatch):
     """Nobody unplugs the machine of a test; `test_storage` checks what is really in force."""
-    monkeypatch.setattr("remit.runtime.database.PRAGMAS", ("synchronous = OFF", *(one for one in PRAGMAS if "synchronous" not in one)))
+    monkeypatch.setattr("remit.runtime.sqlite.PRAGMAS", ("synchronous = OFF", *(one for one in PRAGMAS if "synchronous" not in one)))
 
 
 _loaded = {}

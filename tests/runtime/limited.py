@@ -18,13 +18,13 @@ def limited(*limits: str, actions: str = ALL, rules: str = "", more: str = "") -
     return "\n".join([*lines, "limits:", *(f"  - {one}" for one in limits)]) + "\n"
 
 
-def held(runtime: Runtime) -> dict[str, int]:
+async def held(runtime: Runtime) -> dict[str, int]:
     """What the windows hold by series, as the slices say it."""
-    rows = runtime.parts.store.rows("SELECT series, sum(amount) FROM usage GROUP BY series, key")
+    rows = await runtime.parts.store.rows("SELECT series, sum(amount) FROM usage GROUP BY series, key")
     return {series: amount for series, amount in rows if amount}
 
 
-def told(runtime: Runtime, kind: str) -> list[dict[str, Any]]:
+async def told(runtime: Runtime, kind: str) -> list[dict[str, Any]]:
     """The bodies of the events of a kind, in the order of their numbers where they have some."""
-    rows = runtime.parts.store.rows("SELECT leaf FROM event WHERE kind = ? ORDER BY position", (kind,))
+    rows = await runtime.parts.store.rows("SELECT leaf FROM event WHERE kind = ? ORDER BY position", (kind,))
     return [orjson.loads(leaf)["body"] for (leaf,) in rows]

@@ -98,7 +98,7 @@ async def test_what_is_not_allowed_is_denied(world):
         denied = await runtime.amend(call_id, by="fay", arguments={"payment_id": "pay_9"})
         assert denied.state is State.DENIED and world.bank.attempts == []
         for payment in ("pay_1", "pay_9"):
-            assert runtime.parts.store.holds(runtime.parts.vault.hash("effect", f"transfer:{payment}")) == [], "both keys are free"
+            assert await runtime.parts.store.holds(runtime.parts.vault.hash("effect", f"transfer:{payment}")) == [], "both keys are free"
         assert (await runtime.verify()).ok
 
 
@@ -114,7 +114,7 @@ async def test_the_effect_key_moves_with_the_arguments(world):
         await runtime.people.add("olga", roles=["operator"])
         call_id = await waits(runtime)
         await runtime.amend(call_id, by="fay", arguments={"payment_id": "pay_2"})
-        held = {pay: runtime.parts.store.holds(runtime.parts.vault.hash("effect", f"transfer:{pay}")) for pay in ("pay_1", "pay_2")}
+        held = {pay: await runtime.parts.store.holds(runtime.parts.vault.hash("effect", f"transfer:{pay}")) for pay in ("pay_1", "pay_2")}
         assert held["pay_1"] == [] and [one.call for one in held["pay_2"]] == [call_id]
         other = await runtime.submit(asks("transfer", "pay_2", "10.00"), session())
         assert other.repeated and other.call_id == call_id, "who asks for what it is now is given this call"
@@ -248,7 +248,7 @@ async def test_the_database_refuses_the_amenders_vote(world):
         call_id = await waits(runtime)
         await runtime.amend(call_id, by="fay", arguments=LESS)
         with pytest.raises(sqlite3.IntegrityError, match="amended"):
-            written(world, runtime, call_id, "fay")
+            await written(world, runtime, call_id, "fay")
 
 
 async def test_control_an_amended_call_under_its_old_digest_would_keep_its_votes(world, monkeypatch):

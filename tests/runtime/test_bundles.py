@@ -37,15 +37,15 @@ STRICT = {**FIRST, "notes.yaml": NOTES.replace("jot, look_up", "look_up")}
 async def managed(world, *, first=FIRST):
     runtime = Runtime(ACTIONS, policies="managed", database=world.database, resources=[world.bank], clock=world.time.clock)
     async with runtime:
-        if not runtime.people.everybody():
+        if not await runtime.people.everybody():
             await hire(runtime)
             if first:
                 await runtime.bundles.activate_first(await runtime.bundles.propose(first, author="boss"), person="boss")
         yield runtime
 
 
-def recorded(runtime, kind):
-    return runtime.parts.store.rows("SELECT leaf FROM event WHERE kind = ? ORDER BY position", (kind,))
+async def recorded(runtime, kind):
+    return await runtime.parts.store.rows("SELECT leaf FROM event WHERE kind = ? ORDER BY position", (kind,))
 
 
 async def test_before_any_bundle_everything_is_denied_and_the_operator_puts_the_first_in_force(world):
@@ -70,7 +70,7 @@ async def test_another_person_puts_it_in_force_once_somebody_agreed(world):
         with pytest.raises(NotAnApprover):
             await runtime.vote(asked.call_id, person="fay", answer="approve")
         done = await runtime.vote(asked.call_id, person="finn", answer="approve")
-        assert done.ok and runtime.bundles.find("active").digest == digest
+        assert done.ok and (await runtime.bundles.find("active")).digest == digest
         assert (await runtime.submit(says("x"), session())).state is State.DENIED
         assert (await runtime.verify()).ok
 
@@ -124,7 +124,7 @@ async def test_a_bundle_that_would_lock_itself_is_refused_whatever_the_rules_say
     async with managed(world, first={**FIRST, "changes.yaml": ALONE.replace(" && facts.bundle.replaceable", "")}) as runtime:
         with pytest.raises(PolicyError, match="activate_policies"):
             await runtime.bundles.propose({"payments.yaml": ALLOW}, author="fay")
-        nothing = next(one for one in runtime.bundles.list() if one.author == "the first start")
+        nothing = next(one for one in await runtime.bundles.list() if one.author == "the first start")
         assert "could ever replace" in (await runtime.activate_policies(nothing.digest, person="sam")).message()
 
 
@@ -139,11 +139,11 @@ async def test_a_bundle_is_named_by_its_whole_digest(world):
 
 async def test_an_older_bundle_can_be_put_back(world):
     async with managed(world, first={**FIRST, "changes.yaml": ALONE}) as runtime:
-        old = runtime.bundles.find("active").digest
+        old = (await runtime.bundles.find("active")).digest
         new = await runtime.bundles.propose({**STRICT, "changes.yaml": ALONE}, author="fay")
         for digest in (new, old, new):
             assert (await runtime.activate_policies(digest, person="sam")).ok
-            assert runtime.bundles.find("active").digest == digest
+            assert (await runtime.bundles.find("active")).digest == digest
         assert (await runtime.verify()).ok
 
 
@@ -154,11 +154,11 @@ async def test_proposing_checks_and_keeps_the_first_author(world):
         with pytest.raises(PolicyError, match="no action"):
             await runtime.bundles.propose({**STRICT, "x.yaml": NOTES.replace("jot", "jut").replace("notes", "x")}, author="fay")
         digests = await asyncio.gather(*(runtime.bundles.propose(STRICT, author=who) for who in ("fay", "sam")))
-        assert digests[0] == digests[1] and runtime.bundles.find(digests[0]).author == "fay"
-        assert len(recorded(runtime, "policy.proposed")) == 2, "one for each bundle"
+        assert digests[0] == digests[1] and (await runtime.bundles.find(digests[0])).author == "fay"
+        assert len(await recorded(runtime, "policy.proposed")) == 2, "one for each bundle"
         for named in ("", "zz", "shadow"):
             with pytest.raises(UnknownBundle):
-                runtime.bundles.find(named)
+                await runtime.bundles.find(named)
 
 
 async def test_a_crash_behind_the_change_is_settled_by_looking_it_up(world, monkeypatch):
@@ -174,7 +174,7 @@ async def test_a_crash_behind_the_change_is_settled_by_looking_it_up(world, monk
         asked = await runtime.activate_policies(digest, person="sam")
         assert asked.state is State.UNKNOWN
         world.time.pass_(seconds=5)
-        assert (await runtime.wait(asked.call_id, 10)).ok and len(recorded(runtime, "policy.activated")) == 3
+        assert (await runtime.wait(asked.call_id, 10)).ok and len(await recorded(runtime, "policy.activated")) == 3
         assert (await runtime.verify()).ok
 
 
@@ -186,7 +186,7 @@ async def test_a_stored_bundle_that_was_changed_is_not_taken(world):
         with contextlib.closing(sqlite3.connect(world.database)) as other, other:
             other.execute("UPDATE bundle SET sources = '{}' WHERE digest = ?", (digest,))
         with pytest.raises(StoreError, match="changed"):
-            runtime.bundles.get(digest)
+            await runtime.bundles.get(digest)
 
 
 OTHER = """
@@ -212,7 +212,7 @@ async def test_another_process_takes_it_over_without_a_restart(world):
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             other = Other(process)
             assert await other.says() == "ready"
-            other.told(runtime.bundles.find("active").digest)
+            other.told((await runtime.bundles.find("active")).digest)
             assert await other.says() == "succeeded"
             digest = await runtime.bundles.propose({**STRICT, "changes.yaml": ALONE}, author="fay")
             assert (await runtime.activate_policies(digest, person="sam")).ok
@@ -223,5 +223,5 @@ async def test_another_process_takes_it_over_without_a_restart(world):
 
 
 async def test_a_folder_is_activated_with_its_author(world, runtime):
-    assert runtime.bundles.find("active").author == "the folder at start"
+    assert (await runtime.bundles.find("active")).author == "the folder at start"
     assert (await runtime.submit(asks(), session())).ok

@@ -125,7 +125,7 @@ async def test_tries_are_counted_and_end(world):
         outcome = await runtime.submit(asks(), session())
         for attempt in (1, 2):
             async with asyncio.timeout(10):
-                while (call := runtime.parts.store.get(outcome.call_id)).attempt != attempt or call.state is not State.READY:
+                while (call := await runtime.parts.store.get(outcome.call_id)).attempt != attempt or call.state is not State.READY:
                     await asyncio.sleep(0.005)
             world.time.pass_(seconds=30)
         final = await runtime.wait(outcome.call_id, 10)
@@ -443,7 +443,7 @@ async def test_a_thread_past_its_deadline_keeps_its_look_up_away(world, monkeypa
             for _ in range(6):  # three times the settle time
                 world.time.pass_(seconds=14)
                 async with asyncio.timeout(10):
-                    while runtime.parts.store.get(outcome.call_id).settle_at < runtime.parts.clock.now() + 15_000_000:
+                    while (await runtime.parts.store.get(outcome.call_id)).settle_at < runtime.parts.clock.now() + 15_000_000:
                         await asyncio.sleep(0.005)
             assert world.bank.looks == 0 and len(world.bank.attempts) == 1
             release.set()

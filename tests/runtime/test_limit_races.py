@@ -52,8 +52,8 @@ async def test_of_a_thousand_calls_at_once_exactly_what_fits_passes(runtime, wor
     amounts = ["1.00"] * CALLS
     states = Counter(outcome.state for outcome in await spend(runtime, amounts))
     assert states == {State.SUCCEEDED: 100, State.DENIED: CALLS - 100}
-    assert paid(world, amounts) == 10_000 and held(runtime) == {BUDGET: 10_000}
-    assert sorted(one["before"] for one in told(runtime, "limit.reserved")) == [100 * number for number in range(100)]
+    assert paid(world, amounts) == 10_000 and await held(runtime) == {BUDGET: 10_000}
+    assert sorted(one["before"] for one in await told(runtime, "limit.reserved")) == [100 * number for number in range(100)]
     report = await runtime.verify()
     assert report.ok, report.findings
 
@@ -62,8 +62,8 @@ async def test_unequal_amounts_never_pass_the_cap_and_whoever_fits_in_the_end_pa
     amounts = [f"{random.Random(7 * number).randint(1, 900) / 100:.2f}" for number in range(FEWER)]
     outcomes = await spend(runtime, amounts)
     assert {outcome.state for outcome in outcomes} == {State.SUCCEEDED, State.DENIED}
-    assert paid(world, amounts) == held(runtime)[BUDGET] <= 10_000
-    assert 10_000 - held(runtime)[BUDGET] < min(round(100 * float(one)) for one, out in zip(amounts, outcomes, strict=True) if not out.ok)
+    assert paid(world, amounts) == (await held(runtime))[BUDGET] <= 10_000
+    assert 10_000 - (await held(runtime))[BUDGET] < min(round(100 * float(one)) for one, out in zip(amounts, outcomes, strict=True) if not out.ok)
     assert (await runtime.verify()).ok
 
 
@@ -105,7 +105,7 @@ async def test_failures_that_give_back_while_others_take_keep_the_sum_exact(runt
     world.bank.plan += [refused if random.Random(number).random() < 0.5 else good for number in range(FEWER)]
     outcomes = await spend(runtime, ["3.00"] * FEWER)
     assert {outcome.state for outcome in outcomes} == {State.SUCCEEDED, State.FAILED, State.DENIED}
-    assert held(runtime) == {BUDGET: 300 * len(world.bank.effects)}
+    assert await held(runtime) == {BUDGET: 300 * len(world.bank.effects)}
     assert 0 < len(world.bank.effects) <= 33, "what is given back too late is denied to whoever asked meanwhile"
     report = await runtime.verify()
     assert report.ok, report.findings
@@ -132,7 +132,7 @@ async def test_two_processes_share_one_limit(tmp_path):
         theirs = (await other.says()).split()
         states = Counter([*(outcome.state for outcome in mine), *theirs])
         assert states == {"succeeded": 11, "denied": 19}
-        assert len((tmp_path / "effects").read_text().splitlines()) == 11 and held(runtime) == {BUDGET: 9_900}
+        assert len((tmp_path / "effects").read_text().splitlines()) == 11 and await held(runtime) == {BUDGET: 9_900}
         report = await runtime.verify()
         assert report.ok, report.findings
 
@@ -142,13 +142,13 @@ async def test_a_process_killed_between_intent_and_outcome_leaves_its_reservatio
         other.told("hang pay_1")
         call_id = await other.says()
         other.process.send_signal(signal.SIGKILL)
-        assert held(runtime) == {BUDGET: 9_900}
+        assert await held(runtime) == {BUDGET: 9_900}
         assert (await runtime.submit(asks("transfer", "pay_2", "9.00"), session())).state is State.DENIED
     later = shared(tmp_path)
     async with later.running(
         clock=lambda last_recorded: Clock(last_recorded=last_recorded, wall=lambda: time.time_ns() + 60 * 10**9)
     ) as again:
         assert await comes_to(again, call_id, State.UNKNOWN)
-        assert held(again) == {BUDGET: 9_900}, "nobody knows yet, so it counts"
+        assert await held(again) == {BUDGET: 9_900}, "nobody knows yet, so it counts"
         assert (await again.submit(asks("transfer", "pay_3", "9.00"), session())).state is State.DENIED
         assert (await again.verify()).ok

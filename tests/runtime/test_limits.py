@@ -34,7 +34,7 @@ async def test_a_call_beyond_a_limit_is_denied_in_the_words_of_the_limit(runtime
     view = await runtime.view(denied.call_id)
     assert kinds(view) == ["call.received", "call.decided", "limit.exceeded", "call.denied"]
     assert view.events[2]["body"] == {"limit": "payments/budget", "used": 6000, "takes": 6000, "at_most": 10000}
-    assert world.bank.effects == ["pay_1"] and held(runtime) == {BUDGET: 6000}
+    assert world.bank.effects == ["pay_1"] and await held(runtime) == {BUDGET: 6000}
     assert (await runtime.verify()).ok
 
 
@@ -47,7 +47,7 @@ async def test_control_without_a_limit_nothing_stops_it(tmp_path):
     world = World.make(tmp_path, payments=limited(CAP).partition("limits:")[0], notes=NOTES)
     async with world.running() as runtime:
         assert (await pays(runtime, 1)).ok and (await pays(runtime, 2)).ok
-        assert held(runtime) == {} and told(runtime, "limit.reserved") == []
+        assert await held(runtime) == {} and await told(runtime, "limit.reserved") == []
 
 
 async def test_the_window_rolls_with_its_oldest_slice_in_full(runtime, world):
@@ -57,7 +57,7 @@ async def test_the_window_rolls_with_its_oldest_slice_in_full(runtime, world):
     assert (await pays(runtime, 2)).state is State.DENIED, "60 slices later the slice still counts, all of it"
     world.time.pass_(seconds=1)
     assert (await pays(runtime, 3)).ok
-    assert held(runtime) == {BUDGET: 6000}, "the old slice is gone"
+    assert await held(runtime) == {BUDGET: 6000}, "the old slice is gone"
     assert (await runtime.verify()).ok
 
 
@@ -84,9 +84,9 @@ async def test_a_definite_failure_gives_back_to_the_slice_that_took_it(runtime, 
     world.time.pass_(minutes=5)
     failed = await pays(runtime, 2, "70.00")
     assert failed.state is State.FAILED
-    taken, (given,) = told(runtime, "limit.reserved")[1], told(runtime, "limit.released")
+    taken, (given,) = (await told(runtime, "limit.reserved"))[1], await told(runtime, "limit.released")
     assert given == {**{name: taken[name] for name in taken if name != "at_most"}, "number": 3, "before": 8000}
-    assert held(runtime) == {BUDGET: 1000}
+    assert await held(runtime) == {BUDGET: 1000}
     assert (await pays(runtime, 3, "90.00")).ok
     assert (await runtime.verify()).ok
 
@@ -109,7 +109,7 @@ async def test_it_is_held_between_attempts_and_taken_once(runtime, world):
     world.time.pass_(seconds=11)
     assert (await comes_to(runtime, begun.call_id, State.SUCCEEDED)).ok
     assert (await runtime.view(begun.call_id)).attempt == 2
-    assert len(told(runtime, "limit.reserved")) == 1 and held(runtime) == {BUDGET: 6000}
+    assert len(await told(runtime, "limit.reserved")) == 1 and await held(runtime) == {BUDGET: 6000}
     assert (await runtime.verify()).ok
 
 
@@ -118,8 +118,8 @@ async def test_a_later_attempt_counts_when_it_is_made(runtime, world):
     begun = await pays(runtime, 1)
     world.time.pass_(seconds=601)
     assert (await comes_to(runtime, begun.call_id, State.SUCCEEDED)).ok
-    first, second = told(runtime, "limit.reserved")
-    assert (second["slice"] - first["slice"], second["before"]) == (10, 0) and held(runtime) == {BUDGET: 6000}
+    first, second = await told(runtime, "limit.reserved")
+    assert (second["slice"] - first["slice"], second["before"]) == (10, 0) and await held(runtime) == {BUDGET: 6000}
     world.time.pass_(minutes=55)  # an hour from the first attempt, and less from the effect
     assert (await pays(runtime, 2)).state is State.DENIED
     assert (await runtime.verify()).ok
@@ -134,7 +134,7 @@ async def test_a_later_attempt_that_does_not_fit_any_more_is_denied(tmp_path):
         assert (await pays(runtime, 2)).ok
         world.time.pass_(seconds=31)
         await comes_to(runtime, begun.call_id, State.DENIED)
-        assert world.bank.effects == ["pay_2"] and held(runtime) == {BUDGET: 6000}
+        assert world.bank.effects == ["pay_2"] and await held(runtime) == {BUDGET: 6000}
         assert (await runtime.verify()).ok
 
 
@@ -165,7 +165,7 @@ async def test_what_a_later_attempt_takes_otherwise_is_released_and_taken_anew(t
         world.bank.payments["pay_1"].memo = "blue"
         world.time.pass_(seconds=11)
         assert (await comes_to(runtime, begun.call_id, State.SUCCEEDED)).ok, "its own red does not stand in its way"
-        assert [one["before"] for one in told(runtime, "limit.reserved")] == [0, 0] and len(told(runtime, "limit.released")) == 1
+        assert [one["before"] for one in await told(runtime, "limit.reserved")] == [0, 0] and len(await told(runtime, "limit.released")) == 1
         assert (await runtime.verify()).ok
 
 
@@ -175,20 +175,20 @@ async def test_nothing_is_taken_while_a_call_waits(tmp_path):
     world = World.make(tmp_path, payments=limited(CAP, rules=large), notes=NOTES)
     async with world.running() as runtime:
         waiting = await pays(runtime, 1, LARGE)
-        assert waiting.state is State.WAITING and held(runtime) == {}
+        assert waiting.state is State.WAITING and await held(runtime) == {}
         assert (await runtime.view(waiting.call_id)).limits == (
             {"limit": "payments/budget", "used": 0, "takes": 9900, "at_most": 10000, "currency": "EUR"},
         )
         assert (await pays(runtime, 2)).ok
         assert (await runtime.vote(waiting.call_id, person="fay", answer="approve")).state is State.DENIED
-        assert held(runtime) == {BUDGET: 6000} and (await runtime.verify()).ok
+        assert await held(runtime) == {BUDGET: 6000} and (await runtime.verify()).ok
 
 
 async def test_a_cancelled_retry_gives_back(runtime, world):
     world.bank.plan += [raising(Retryable("busy", after=3600))]
     begun = await pays(runtime, 1)
     await runtime.cancel(begun.call_id, by="sam")
-    assert held(runtime) == {} and (await pays(runtime, 2)).ok
+    assert await held(runtime) == {} and (await pays(runtime, 2)).ok
     assert (await runtime.verify()).ok
 
 
@@ -198,7 +198,7 @@ async def test_a_release_is_done_once(runtime, world):
     world.bank.plan.append(raising(Refused("no", definite=True)))
     failed = await pays(runtime, 1)
     await runtime.parts.store.commit([give_back(runtime.parts, failed.call_id)])
-    assert len(told(runtime, "limit.released")) == 1 and held(runtime) == {}
+    assert len(await told(runtime, "limit.released")) == 1 and await held(runtime) == {}
 
 
 async def test_one_budget_counts_two_actions(runtime):
@@ -214,7 +214,7 @@ async def test_a_limit_per_subject_counts_each_by_themselves(tmp_path):
         assert (await pays(runtime, 1)).ok
         assert (await pays(runtime, 2)).state is State.DENIED
         assert (await pays(runtime, 9, subject="ada")).ok
-        assert b"kay" not in b"".join(leaf for (leaf,) in runtime.parts.store.rows("SELECT leaf FROM event WHERE kind LIKE 'limit.%'"))
+        assert b"kay" not in b"".join(leaf for (leaf,) in await runtime.parts.store.rows("SELECT leaf FROM event WHERE kind LIKE 'limit.%'"))
         assert (await runtime.verify()).ok
 
 
@@ -231,14 +231,14 @@ async def test_distinct_values_count_once_each(tmp_path):
 async def test_another_currency_is_denied_and_takes_nothing(runtime):
     dollars = {"id": None, "name": "refund", "arguments": {"payment_id": "pay_1", "amount": {"value": "1.00", "currency": "USD"}}}
     denied = await runtime.submit(dollars, session())
-    assert denied.state is State.DENIED and held(runtime) == {}
+    assert denied.state is State.DENIED and await held(runtime) == {}
 
 
 async def test_a_dry_run_says_it_and_takes_nothing(runtime):
-    before = runtime.parts.store.row("SELECT count(*) FROM event")
+    before = await runtime.parts.store.row("SELECT count(*) FROM event")
     assert (await runtime.submit(asks("refund", "pay_1", "60.00"), session(), dry_run=True)).state is State.READY
     assert (await runtime.submit(asks("refund", "pay_1", "100.01"), session(), dry_run=True)).state is State.DENIED
-    assert runtime.parts.store.row("SELECT count(*) FROM event") == before and held(runtime) == {}
+    assert await runtime.parts.store.row("SELECT count(*) FROM event") == before and await held(runtime) == {}
 
 
 async def test_a_read_that_a_limit_counts_is_reserved_before_it_runs(tmp_path):
@@ -247,7 +247,7 @@ async def test_a_read_that_a_limit_counts_is_reserved_before_it_runs(tmp_path):
         look = {"id": None, "name": "look_up", "arguments": {"payment_id": "pay_1"}}
         world.bank.plan.append(raising(ConnectionResetError("gone")))
         assert (await runtime.submit(look, session())).state is State.FAILED
-        assert held(runtime) == {}, "a look that came to nothing is given back"
+        assert await held(runtime) == {}, "a look that came to nothing is given back"
         seen = await runtime.submit(look, session())
         assert seen.ok and "call.intended" in kinds(await runtime.view(seen.call_id))
         assert (await runtime.submit(look, session())).state is State.DENIED
@@ -260,11 +260,11 @@ async def test_a_counted_read_whose_process_died_ends_as_failed(tmp_path):
         world.bank.plan.append(hangs)
         look = {"id": None, "name": "look_up", "arguments": {"payment_id": "pay_1"}}
         begun = await runtime.submit(look, session(), wait=0.2)
-        assert begun.state is State.EXECUTING and held(runtime) == {"notes/looks:calls": 1}
+        assert begun.state is State.EXECUTING and await held(runtime) == {"notes/looks:calls": 1}
         abandoned, runtime._journeys._tasks = runtime._journeys._tasks, {}
         world.time.pass_(seconds=6)
         assert (await comes_to(runtime, begun.call_id, State.FAILED)).error.retry == "later"
-        assert held(runtime) == {}
+        assert await held(runtime) == {}
         for task in abandoned.values():
             task.remove_done_callback(runtime._journeys._ended)
             task.cancel()
@@ -274,7 +274,7 @@ async def test_a_counted_read_whose_process_died_ends_as_failed(tmp_path):
 async def test_an_action_without_limits_is_neither_measured_nor_told(runtime, monkeypatch):
     monkeypatch.setattr("remit.runtime.usage.evaluate", lambda *_: pytest.fail("measured"))
     assert (await runtime.submit(says("hello"), session())).ok
-    assert told(runtime, "limit.reserved") == []
+    assert await told(runtime, "limit.reserved") == []
     with pytest.raises(pytest.fail.Exception):  # control: with one it would be
         await runtime.submit(asks("refund", "pay_1", "1.00"), session())
 
@@ -288,7 +288,7 @@ async def test_another_window_counts_what_was_taken_under_the_old_one(runtime, w
     await runtime.reload_policies(by="lee")
     assert (await pays(runtime, 3, "30.00")).state is last
     assert (await pays(runtime, 4, "20.00")).ok
-    assert held(runtime) == {BUDGET: 7000 if window == "30m" else 10000}
+    assert await held(runtime) == {BUDGET: 7000 if window == "30m" else 10000}
     world.policies(payments=limited(CAP))
     await runtime.reload_policies(by="lee")
     assert (await pays(runtime, 5, "0.01")).state is State.DENIED, "back in the old width nothing is forgotten"
@@ -302,7 +302,7 @@ async def test_what_was_taken_before_a_reload_is_given_back_after_it(runtime, wo
     await runtime.reload_policies(by="lee")
     assert (await pays(runtime, 2, "10.00")).ok
     await runtime.cancel(begun.call_id, by="sam")
-    assert held(runtime) == {BUDGET: 1000}
+    assert await held(runtime) == {BUDGET: 1000}
     assert (await runtime.verify()).ok
 
 
@@ -350,9 +350,9 @@ class TestBeyond:
     async def test_an_agreement_covers_the_sum_shown(self, runtime):
         assert (await pays(runtime, 1)).ok
         waiting = await pays(runtime, 2)
-        assert waiting.state is State.WAITING and held(runtime) == {BUDGET: 6000}
+        assert waiting.state is State.WAITING and await held(runtime) == {BUDGET: 6000}
         assert (await runtime.vote(waiting.call_id, person="fay", answer="approve")).ok
-        assert told(runtime, "limit.reserved")[1]["covers"] == 12_000 and held(runtime) == {BUDGET: 12_000}
+        assert (await told(runtime, "limit.reserved"))[1]["covers"] == 12_000 and await held(runtime) == {BUDGET: 12_000}
         assert (await pays(runtime, 3, "1.00")).state is State.WAITING, "it covers that call alone"
         report = await runtime.verify()
         assert report.ok, report.findings
@@ -360,11 +360,11 @@ class TestBeyond:
     async def test_above_the_sum_shown_it_is_asked_again(self, runtime):
         await pays(runtime, 1)
         waiting, small = await pays(runtime, 2), await pays(runtime, 3, "30.00")
-        assert (small.state, held(runtime)) == (State.SUCCEEDED, {BUDGET: 9000})
+        assert (small.state, await held(runtime)) == (State.SUCCEEDED, {BUDGET: 9000})
         again = await runtime.vote(waiting.call_id, person="fay", answer="approve")
         assert again.state is State.WAITING, "120.00 were shown, and now it would be 150.00"
         assert (await runtime.vote(waiting.call_id, person="finn", answer="approve")).ok
-        assert told(runtime, "limit.reserved")[-1]["covers"] == 15_000
+        assert (await told(runtime, "limit.reserved"))[-1]["covers"] == 15_000
         report = await runtime.verify()
         assert report.ok, report.findings
 
@@ -410,4 +410,4 @@ class TestBeyond:
         waiting = await pays(runtime, 2, "70.00")
         await runtime.cancel(first.call_id, by="sam")
         assert (await runtime.vote(waiting.call_id, person="fay", answer="approve")).ok
-        assert held(runtime) == {BUDGET: 7000} and (await runtime.verify()).ok
+        assert await held(runtime) == {BUDGET: 7000} and (await runtime.verify()).ok

@@ -125,8 +125,8 @@ class Play:
         if not (waiting := await self.runtime.calls(state="waiting", most=20)):
             return
         call, no = self.dice.choice(waiting), self.dice.random() < 0.05
-        kinds = {one.kind for one in self.runtime.parts.store.requirements(call.id) if one.state == "open"}
-        subject = next(one for one in ("kay", "ada") if self.runtime.parts.vault.is_subject(one, call.subject))
+        kinds = {one.kind for one in await self.runtime.parts.store.requirements(call.id) if one.state == "open"}
+        subject = next(one for one in ("kay", "ada") if await self.runtime.parts.vault.is_subject(one, call.subject))
         if "step_up" in kinds:
             await self.runtime.send_code(call.id, subject=subject)
             await self.runtime.step_up(call.id, subject=subject, code=self.pigeons.codes[-1])
@@ -159,7 +159,7 @@ class Play:
     async def passes(self) -> None:
         self.world.time.pass_(seconds=self.dice.choice([1, 7, 61, 200, 700, 4000, 90_000]) * self.dice.random())
         parts = self.runtime.parts
-        for call_id, _ in parts.store.due(parts.clock.now(), most=100):
+        for call_id, _ in await parts.store.due(parts.clock.now(), most=100):
             await self.runtime._journeys.advance(call_id)
 
     async def changes_a_fact(self) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import create_engine
 
 from remit.audit import State
 from remit.errors import AlreadyVoted
-from remit.runtime.database import migration_config
+from remit.runtime.migrating import migration_config
 from tests.runtime.asking import approve, asking, said, waits
 from tests.runtime.bank import asks, session
 
@@ -79,7 +79,7 @@ async def test_of_one_persons_votes_on_one_call_the_first_is_kept(world):
         await runtime.people.add("frida", roles=["finance"])
         call_id = await waits(runtime)
         await runtime.vote(call_id, person="fay", answer="approve")
-        first, second = (row.id for row in runtime.parts.store.requirements(call_id))
+        first, second = (row.id for row in await runtime.parts.store.requirements(call_id))
     made_old(world)
     with sqlite3.connect(world.database) as connection:
         sql = "INSERT INTO vote SELECT tenant, ?, person, answer, role, digest, at + 1 FROM vote WHERE requirement IN (?, ?)"

@@ -41,7 +41,7 @@ async def test_an_id_or_a_role_that_can_be_none_is_refused(runtime, bad):
         await runtime.people.add(bad)
     with pytest.raises(BadPerson):
         await runtime.people.add("ann", roles=[bad])
-    assert runtime.people.get("ann") is None
+    assert await runtime.people.get("ann") is None
 
 
 async def test_nobody_is_added_twice_or_changed_without_being_there(runtime):
@@ -58,7 +58,7 @@ async def test_nobody_is_added_twice_or_changed_without_being_there(runtime):
 
 async def test_a_key_says_who_it_is(runtime, world):
     key = await runtime.people.new_key("fay", kind="person", scopes=["vote", "read"])
-    owner = runtime.people.who(key)
+    owner = await runtime.people.who(key)
     assert (owner.owner, owner.kind, owner.scopes) == ("fay", "person", {"vote", "read"})
     assert key.split("_", 2)[2].encode() not in world.bytes(), "stored as a hash only"
 
@@ -67,7 +67,7 @@ async def test_a_key_says_who_it_is(runtime, world):
 async def test_a_key_that_is_worth_nothing(runtime, world, how):
     expires = runtime.parts.clock.now() + 3_600_000_000
     key = await runtime.people.new_key("fay", kind="person", scopes=["vote"], expires_at=expires)
-    assert runtime.people.who(key) is not None, "the control"
+    assert await runtime.people.who(key) is not None, "the control"
     match how:
         case "revoked":
             await runtime.people.revoke_key(key.split("_")[1])
@@ -79,12 +79,12 @@ async def test_a_key_that_is_worth_nothing(runtime, world, how):
             key = key[:-1] + ("A" if key[-1] != "A" else "B")
         case "nonsense":
             key = "remit_\ud800_x"
-    assert runtime.people.who(key) is None
+    assert await runtime.people.who(key) is None
 
 
 @pytest.mark.parametrize("nothing", ["", "remit", "remit_x", "other_12345678_secret", "remit__", "remit_12345678_"])
 async def test_what_is_no_key_is_nobody(runtime, nothing):
-    assert runtime.people.who(nothing) is None
+    assert await runtime.people.who(nothing) is None
 
 
 def test_a_session_names_who_and_for_whom():

@@ -104,17 +104,17 @@ async def test_a_secret_is_sealed_with_its_call_only_while_it_is_needed(runtime,
     """Whoever holds the person's key can open it while the call can still move, and nobody can afterwards."""
     gate, entered = asyncio.Event(), asyncio.Event()
 
-    def sealed(call) -> str:
-        return str(runtime.parts.vault.by_pseudonym(call.subject).open(call.sealed, call.id))
+    async def sealed(call) -> str:
+        return str((await runtime.parts.vault.by_pseudonym(call.subject)).open(call.sealed, call.id))
 
     world.bank.plan.append(gated(gate, entered))
     caller = asyncio.create_task(runtime.submit(says("x", pin=SECRET), session()))
     await entered.wait()
     call = (await runtime.calls())[0]
-    assert call.state is State.EXECUTING and SECRET in sealed(call), "the control"
+    assert call.state is State.EXECUTING and SECRET in await sealed(call), "the control"
     gate.set()
     await caller
-    assert SECRET not in sealed((await runtime.calls())[0])
+    assert SECRET not in await sealed((await runtime.calls())[0])
 
 
 @pytest.mark.parametrize("how", ["cancelled", "declined", "expired", "denied"])
@@ -137,9 +137,9 @@ async def test_a_secret_goes_however_a_call_ends(world, how):
                 world.policies(payments=ALLOW, notes=asking + "  - id: stop\n    then: deny\n")
                 await runtime.reload_policies(by="fay")
                 await runtime.vote(call_id, person="fay", answer="approve")
-        call = runtime.parts.store.get(call_id)
+        call = await runtime.parts.store.get(call_id)
         assert call.state == how
-        assert SECRET not in str(runtime.parts.vault.by_pseudonym(call.subject).open(call.sealed, call.id))
+        assert SECRET not in str((await runtime.parts.vault.by_pseudonym(call.subject)).open(call.sealed, call.id))
 
 
 async def test_a_secret_reaches_the_handler_after_a_restart(world):

@@ -109,7 +109,7 @@ async def test_control_an_approval_that_is_not_used_up_is_taken_twice(world, mon
             task.cancel()
         call_id = await waits(runtime)
         await vote(runtime.parts, runtime.people, call_id, person="fay", answer="approve", reason="", digest=None, via="test")
-        call = runtime.parts.store.get(call_id)
+        call = await runtime.parts.store.get(call_id)
         action = runtime.catalog["transfer"]
         await asyncio.gather(*(_decide_again(runtime.parts, call, action) for _ in range(2)), return_exceptions=True)
         assert len(world.bank.effects) == 2
@@ -151,13 +151,13 @@ async def test_an_agent_that_gets_another_owner_meanwhile_does_not_let_the_first
             with pytest.raises(NotAnApprover):
                 await yes(runtime, call_id, person)
         with pytest.raises(sqlite3.IntegrityError, match="can not vote"):
-            written(world, runtime, call_id, "boss")
+            await written(world, runtime, call_id, "boss")
         assert (await yes(runtime, call_id, "finn")).state is State.SUCCEEDED
 
 
-def written(world, runtime, call_id: str, person: str) -> None:
+async def written(world, runtime, call_id: str, person: str) -> None:
     """Write a vote straight into the table."""
-    asked = runtime.parts.store.requirements(call_id)[0]
+    asked = (await runtime.parts.store.requirements(call_id))[0]
     who = runtime.parts.vault.hash("person", person)
     row = ("default", asked.id, person, "approve", "finance", asked.digest, 1, call_id, "finance", who)
     with sqlite3.connect(world.database) as connection:
@@ -171,10 +171,10 @@ async def test_the_database_itself_refuses_the_votes_of_whoever_may_not(world, p
         await runtime.people.add("anna", roles=["finance"], email="kay")
         call_id = await waits(runtime)
         with pytest.raises(sqlite3.IntegrityError, match="can not vote"):
-            written(world, runtime, call_id, person)
-        written(world, runtime, call_id, "fay")  # the control
+            await written(world, runtime, call_id, person)
+        await written(world, runtime, call_id, "fay")  # the control
         with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
-            written(world, runtime, call_id, "fay")
+            await written(world, runtime, call_id, "fay")
 
 
 @pytest.mark.parametrize(

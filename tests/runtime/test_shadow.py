@@ -44,7 +44,7 @@ async def test_without_one_nothing_is_recorded_and_it_ends(runtime):
     assert "policy.shadowed" not in kinds(await runtime.view(done.call_id))
     with pytest.raises(UnknownBundle):
         await runtime.shadowed()
-    told = [row[0] for row in runtime.parts.store.rows("SELECT kind FROM event WHERE kind = 'policy.shadowed'")]
+    told = [row[0] for row in await runtime.parts.store.rows("SELECT kind FROM event WHERE kind = 'policy.shadowed'")]
     assert len(told) == 2, "it began, and ended"
 
 
@@ -68,7 +68,7 @@ async def peeking(world, *, breaks):
         world.bank.facts_fail = ConnectionError("down") if breaks else None
         done = await runtime.submit({"name": "peek", "arguments": {"payment_id": "pay_1"}}, session())
         assert done.ok and (await runtime.verify()).ok
-        return runtime.bundles.get("shadow"), (await runtime.view(done.call_id)).events
+        return await runtime.bundles.get("shadow"), (await runtime.view(done.call_id)).events
 
 
 async def test_a_fact_that_only_it_looks_at_is_recorded_so_that_it_can_be_decided_again(world):

@@ -125,7 +125,7 @@ async def test_guesses_at_once_in_two_processes_are_never_more_than_three(provin
     wrong = [f"{number:06d}" for number in range(40) if f"{number:06d}" != pigeons.codes[0]]
     async with world.running(step_up=StepUp(codes=pigeons), people=False) as second:
         counts = await asyncio.gather(guesses(proving, call_id, wrong[:20]), guesses(second, call_id, wrong[20:]))
-    assert proving.parts.store.code((await proving.view(call_id)).requirements[0]["id"]).tries == 3
+    assert (await proving.parts.store.code((await proving.view(call_id)).requirements[0]["id"])).tries == 3
     assert max(counts) <= 3 and world.bank.attempts == []
 
 

@@ -15,7 +15,8 @@ import pytest
 from remit import Runtime
 from remit.audit import State
 from remit.errors import DatabaseLocked, DatabaseReadOnly, DatabaseTooNew, KeysMismatch, KeysMissing, PolicyChanged, PolicyError, StoreError
-from remit.runtime.database import PRAGMAS, keys_path, open_database
+from remit.runtime.database import open_database
+from remit.runtime.sqlite import PRAGMAS, keys_path
 from tests.runtime.bank import ACTIONS, ALLOW, World, asks, comes_to, gated, says, session
 
 

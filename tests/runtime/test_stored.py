@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from remit.errors import StoreError
-from remit.runtime.database import upgrade
+from remit.runtime.migrating import upgrade
 from remit.runtime.stored import bundle_sources, roles_held
 
 

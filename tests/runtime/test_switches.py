@@ -102,8 +102,8 @@ async def test_throwing_twice_and_lifting_twice_leave_one_event_each(runtime):
         False,
         True,
     ]
-    assert recorded(runtime, "switch.thrown", "switch.lifted") == ["switch.thrown", "switch.lifted"]
-    assert runtime.switches.list() == ()
+    assert await recorded(runtime, "switch.thrown", "switch.lifted") == ["switch.thrown", "switch.lifted"]
+    assert await runtime.switches.list() == ()
 
 
 @pytest.mark.parametrize("who", ["bot", "nobody", "sam"])
@@ -112,7 +112,7 @@ async def test_only_an_active_person_lifts(runtime, who):
     await runtime.switches.throw("all", by="local operator", reason="Stop.")
     with pytest.raises(BadPerson):
         await runtime.switches.lift("all", person=who, reason="")
-    assert len(runtime.switches.list()) == 1
+    assert len(await runtime.switches.list()) == 1
 
 
 @pytest.mark.parametrize(("kind", "target"), [("action", "refnd"), ("action", ""), ("agent", ""), ("tenant", "other"), ("colour", "red")])
@@ -140,14 +140,14 @@ async def test_all_stops_every_tenant_of_the_database_and_a_tenant_only_itself(w
         assert (await other.submit(asks(), theirs)).ok
         await one.switches.throw("all", by="fay", reason="Stop.")
         assert (await other.submit(asks(payment="pay_2"), theirs)).error.code == "switched_off"
-        assert [one.kind for one in other.switches.list()] == ["all"]
+        assert [one.kind for one in await other.switches.list()] == ["all"]
         assert await other.switches.lift("all", person="fay", reason="Go.")
         assert (await other.submit(asks(payment="pay_3"), theirs)).ok
         assert (await one.submit(asks(payment="pay_4"), session())).error.code == "switched_off", "its own still stands"
 
 
-def recorded(runtime, *wanted) -> list[str]:
-    return [kind for (kind,) in runtime.parts.store.rows("SELECT kind FROM event ORDER BY position") if kind in wanted]
+async def recorded(runtime, *wanted) -> list[str]:
+    return [kind for (kind,) in await runtime.parts.store.rows("SELECT kind FROM event ORDER BY position") if kind in wanted]
 
 
 def after_the_switch(world) -> int:
@@ -177,7 +177,7 @@ async def race(world, monkeypatch) -> tuple[int, int]:
             two.switches.throw("action", "jot", by="fay", reason="race"), three.switches.throw("agent", "bot", by="sam", reason="race")
         )
         await asyncio.gather(*callers)
-        assert recorded(one, "switch.thrown") == ["switch.thrown"] * 2 and (await one.verify()).ok
+        assert await recorded(one, "switch.thrown") == ["switch.thrown"] * 2 and (await one.verify()).ok
         return done, after_the_switch(world)
 
 
@@ -210,14 +210,14 @@ def asking_others(meanwhile):
 @pytest.mark.parametrize("attempts", [0, 2], ids=["while a fact is loaded", "while it is looked up before a replay"])
 async def test_a_switch_that_the_process_hears_of_meanwhile_stops_what_was_under_way(world, attempts):
     async def meanwhile():
-        if len(world.bank.attempts) == attempts and not runtime.switches.list():
+        if len(world.bank.attempts) == attempts and not await runtime.switches.list():
             await runtime.switches.throw("action", "traced_refund", by="fay", reason="Stop.")
             assert ("action", "traced_refund") in runtime.parts.control.switches
 
     async with world.running(asking_others(meanwhile)) as runtime:
         world.bank.plan += [dropped, dropped]
         outcome = await runtime.submit(asks("traced_refund"), session())
-        while not runtime.switches.list():
+        while not await runtime.switches.list():
             world.time.pass_(seconds=1)
             await asyncio.sleep(0.01)
         await runtime._journeys.rest()

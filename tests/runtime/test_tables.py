@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 
 from remit.runtime import tables
 from remit.runtime.call import Call
-from remit.runtime.database import LATEST, migration_config
+from remit.runtime.migrating import LATEST, migration_config
 from remit.runtime.store import Requirement
 from tests.runtime.bank import _template
 

@@ -113,7 +113,7 @@ async def test_what_people_read_is_no_older_than_what_their_answer_would_be_to(w
     async with asking(world, APPROVE if how == "vote" else CONFIRM).running(TELLING) as runtime:
         call_id = await waits(runtime)
         store = runtime.parts.store
-        reads, find = [store.find(call_id)], store.find
+        reads, find = [await store.find(call_id)], store.find
         world.bank.payments["pay_1"].memo = "99.00"
         await (runtime.vote(call_id, person="fay", answer="approve") if how == "vote" else runtime.confirm(call_id, subject="kay"))
         monkeypatch.setattr(store, "find", lambda named: reads.pop() if reads else find(named))
@@ -219,7 +219,7 @@ async def test_a_call_of_somebody_who_was_erased_ends_and_lets_go(world, how):
         else:
             await runtime.vote(call_id, person="fay", answer="approve", reason="they are gone")
         assert (await runtime.wait(call_id, 10)).state.value == how and world.bank.effects == []
-        assert runtime.parts.store.holds(runtime.parts.vault.hash("effect", "transfer:pay_1")) == []
+        assert await runtime.parts.store.holds(runtime.parts.vault.hash("effect", "transfer:pay_1")) == []
         assert (await runtime.verify()).ok
 
 
@@ -227,7 +227,7 @@ async def test_what_was_shown_is_that_of_the_call_alone(world):
     """A commitment of one call fits no other, though both show the same."""
     async with asking(world, APPROVE).running(TELLING) as runtime:
         one, two = await waits(runtime, "cheque"), await waits(runtime, "transfer")
-        shown = {row.shown for call_id in (one, two) for row in runtime.parts.store.requirements(call_id)}
+        shown = {row.shown for call_id in (one, two) for row in await runtime.parts.store.requirements(call_id)}
         assert len(shown) == 2 and told_transfer.summary_facts == {"payment"}
 
 

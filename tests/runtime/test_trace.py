@@ -107,17 +107,17 @@ async def test_every_change_of_a_state_is_an_event_in_the_same_transaction(world
         runtime.parts.store.journal._connection.set_trace_callback(None)
         assert watch.wrong == [] and watch.changes > 60
         assert {call.id: call.state for call in await runtime.calls(most=1_000)} == watch.states
-        told_by_events(runtime)
+        await told_by_events(runtime)
         report = await runtime.verify()
         assert report.ok, report.findings
         assert report.calls == len(watch.states) and report.reproduced > 30
 
 
-def told_by_events(runtime) -> None:
+async def told_by_events(runtime) -> None:
     """Hold every call's row against the chain of its events."""
     store = runtime.parts.store
-    for call_id, state, sequence, last_leaf in store.rows("SELECT id, state, sequence, last_leaf FROM call"):
-        events = store.rows("SELECT sequence, leaf, hash FROM event WHERE call = ? ORDER BY sequence", (call_id,))
+    for call_id, state, sequence, last_leaf in await store.rows("SELECT id, state, sequence, last_leaf FROM call"):
+        events = await store.rows("SELECT sequence, leaf, hash FROM event WHERE call = ? ORDER BY sequence", (call_id,))
         assert [number for number, _, _ in events] == list(range(1, sequence + 1))
         now, previous = "new", None
         for _, leaf, stored in events:
@@ -148,7 +148,7 @@ async def test_control_a_row_that_was_changed_by_hand_is_found_out(world):
             connection.execute("UPDATE call SET state = 'failed'")
         connection.close()
         with pytest.raises(AssertionError):
-            told_by_events(runtime)
+            await told_by_events(runtime)
 
 
 @pytest.mark.parametrize(

@@ -116,4 +116,4 @@ async def test_the_lifespan_of_the_application_starts_and_closes_the_runtime(tmp
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://remit") as client:
         assert (await client.get("/healthz")).status_code == 200
     with pytest.raises(Exception, match="closed"):
-        runtime.parts.store.row("SELECT 1")
+        await runtime.parts.store.row("SELECT 1")

@@ -17,7 +17,7 @@ async def switched_off(stage: Stage, step: Step) -> None:
     (refused,) = await stage.ask(step, stage.bo, (name, arguments))
     step.expect("it is refused", (refused.state, refused.error and refused.error.code), ("denied", "switched_off"))
     by_agent = await refusal(switches.lift("action", name, person=AGENT, reason="The customer is waiting"))
-    step.expect("the agent can't lift the switch", (by_agent, len(switches.list())), ("bad_person", 1))
+    step.expect("the agent can't lift the switch", (by_agent, len(await switches.list())), ("bad_person", 1))
     step.expect("nothing was refunded", stage.account.refunded(stage.goods.coat), [])
     step.says("Olga", "A whole delivery was broken. Go on.")
     await switches.lift("action", name, person=OPERATOR, reason="A broken delivery")

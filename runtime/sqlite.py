@@ -1,0 +1,253 @@
+"""The embedded database: one file, opened with its keys and migrations, or refused with the reason.
+
+Statements run on the event loop; only COMMIT, which waits for the disk, goes to a helper thread, because sqlite3 lets go of the GIL
+at every row.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..audit import KeyFile
+from ..errors import DatabaseLocked, DatabaseReadOnly, DatabaseTooNew, DatabaseUnavailable, KeysMismatch, KeysMissing, StoreError
+from .disk_thread import DiskThread
+from .journal import CommitUnknown, Conflict
+from .migrating import LATEST, upgrade
+from .statements import STATEMENTS, Change
+
+PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "wal_autocheckpoint = 8000")
+"""A checkpoint every 32 MB instead of 4: keys are random, so the same pages are written again and again, and each is then moved less often."""
+
+
+LOCK_WAIT = 5.0
+
+
+class SqliteWriter:
+    """The connection that writes."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._thread = DiskThread("remit-commit")
+
+    async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Read within the transaction."""
+        return self._connection.execute(sql, values).fetchall()
+
+    async def begin(self, _group: Sequence[Change]) -> None:
+        """Take the one lock that there is."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not is_busy(error):
+                raise _refused(error) from error
+            # Another process writes: wait for it away from the loop, so that nothing else here stands still.
+            await self._waited()
+
+    async def _waited(self) -> None:
+        try:
+            await self._thread.run(partial(_begin_patiently, self._connection))
+        except sqlite3.Error as error:
+            raise _refused(error) from error
+
+    async def run(self, statement: str, values: Sequence[tuple[Any, ...]]) -> int:
+        """Run a statement for many rows."""
+        try:
+            return self._connection.executemany(STATEMENTS[statement], values).rowcount
+        except sqlite3.Error as error:
+            raise _refused(error) from error
+
+    async def commit(self) -> None:
+        """Wait for the disk, beside the loop."""
+        try:
+            await self._thread.run(self._connection.commit)
+        except sqlite3.Error as error:
+            await self.rollback()
+            raise CommitUnknown(f"the commit failed: {error}") from error
+
+    async def rollback(self) -> None:
+        """Undo the transaction, if there is one."""
+        if self._connection.in_transaction:
+            self._connection.rollback()
+
+    async def close(self) -> None:
+        """End the thread and close the connection."""
+        self._thread.close()
+        self._connection.close()
+
+
+class SqliteDatabase:
+    """An open embedded database: one connection that writes, one that reads, and the keys beside the file."""
+
+    def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection, keys: KeyFile) -> None:
+        self.path, self.name, self.keys = path, path.name, keys
+        self.writer = SqliteWriter(writer)
+        self._reader = reader
+
+    async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Read what is committed."""
+        try:
+            return self._reader.execute(sql, values).fetchall()
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"{self.path}: {error}") from error
+
+    def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """Stream over a connection of its own."""
+        connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        try:
+            yield from connection.execute(sql, values)
+        finally:
+            connection.close()
+
+    async def close(self) -> None:
+        """Close the connection that reads."""
+        self._reader.close()
+
+
+def keys_path(path: Path) -> Path:
+    """Say where the keys of a database lie: `remit.keys` beside `remit.db`."""
+    return path.with_suffix(".keys")
+
+
+def open_sqlite(path: Path) -> SqliteDatabase:
+    """Open the file, making it and its keys on the first run.
+
+    Raises `StoreError` in the form that fits: locked, read-only, too new, key file missing or another database's.
+    """
+    try:
+        return _open(path)
+    except sqlite3.Error as error:
+        raise _explained(path, error) from error
+
+
+def _open(path: Path) -> SqliteDatabase:
+    fresh = not path.exists() or path.stat().st_size == 0
+    if not path.parent.is_dir():
+        raise StoreError(f"{path}: the folder {path.parent} does not exist; make it first")
+    keys = _keys(path, fresh=fresh)
+    writer = _connect(path)
+    try:
+        _check_keys(writer, path, keys)
+        _migrate(writer, path)
+        _remember_keys(writer, keys)
+        _check_keys(writer, path, keys)
+        reader = _connect(path)
+        reader.execute("PRAGMA query_only = ON")
+    except BaseException:
+        writer.close()
+        raise
+    for connection in (writer, reader):
+        connection.execute("PRAGMA busy_timeout = 0")  # from now on locks are waited for beside the loop
+    return SqliteDatabase(path, writer, reader, keys)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        for pragma in (f"busy_timeout = {int(LOCK_WAIT * 1000)}", *PRAGMAS):
+            _set(connection, pragma)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set(connection: sqlite3.Connection, pragma: str) -> None:
+    """Run a pragma. Two that change the journal's mode at once don't wait for each other, as sqlite sees a deadlock in that."""
+    give_up = time.monotonic() + LOCK_WAIT
+    while True:
+        try:
+            connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() >= give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _keys(path: Path, *, fresh: bool) -> KeyFile:
+    place = keys_path(path)
+    if place.exists():
+        return KeyFile.load(place)
+    if not fresh:
+        raise KeysMissing(
+            f"{place}: the key file of {path.name} is missing; restore it from its backup (a new one is never made for an existing database)"
+        )
+    try:
+        return KeyFile.create(place)
+    except StoreError as error:
+        if place.exists():
+            return KeyFile.load(place)  # another process is making the same database
+        raise DatabaseReadOnly(f"{error}; make the folder writable by this user") from error
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    found = connection.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+    current = connection.execute("SELECT version_num FROM alembic_version").fetchone() if found else None
+    if current is None or current[0] < LATEST:
+        upgrade(f"sqlite:///{path}")
+    elif current[0] > LATEST:
+        raise DatabaseTooNew(f"{path}: written by a newer Remit (revision {current[0]}, this one knows {LATEST}); upgrade Remit")
+
+
+def _begin_patiently(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT * 1000)}")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    finally:
+        connection.execute("PRAGMA busy_timeout = 0")
+
+
+def _check_keys(connection: sqlite3.Connection, path: Path, keys: KeyFile) -> None:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'store_meta'").fetchone():
+        return
+    stored = dict(connection.execute("SELECT key, value FROM store_meta WHERE key LIKE 'fingerprint.%'").fetchall())
+    if stored and stored != _fingerprints(keys):
+        raise KeysMismatch(f"{keys_path(path)}: these are the keys of another database; restore the file that was made with {path.name}")
+
+
+def _remember_keys(connection: sqlite3.Connection, keys: KeyFile) -> None:
+    if connection.execute("SELECT 1 FROM store_meta WHERE key = 'log_id'").fetchone():
+        return
+    rows = [*_fingerprints(keys).items(), ("log_id", f"remit/{secrets.token_hex(8)}")]
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("INSERT INTO store_meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
+    connection.commit()
+
+
+def _fingerprints(keys: KeyFile) -> dict[str, str]:
+    return {f"fingerprint.{name}": value for name, value in keys.fingerprints.items()}
+
+
+def _explained(path: Path, error: sqlite3.Error) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if is_busy(error):
+        return DatabaseLocked(f"{path}: another process has held the database locked for {LOCK_WAIT:g} s; find it and stop it")
+    if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
+        return DatabaseReadOnly(f"{path}: can't be opened for writing; make the file and its folder writable by this user")
+    if code == sqlite3.SQLITE_NOTADB:
+        return StoreError(f"{path}: not a SQLite database; name another file, or move this one away")
+    return StoreError(f"{path}: {error}")
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Say whether another connection holds the lock."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def _refused(error: sqlite3.Error) -> StoreError:
+    """Say why a change could not be written: for its own reasons, or because nothing can be."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return Conflict(str(error))
+    if is_busy(error):
+        return DatabaseLocked(f"another process has held the database locked for {LOCK_WAIT:g} s; find it and stop it")
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+        return DatabaseReadOnly("the database can't be written; make the file and its folder writable by this user")
+    words = f"the database refused the change: {error}"
+    return DatabaseUnavailable(words) if isinstance(error, sqlite3.OperationalError) else StoreError(words)

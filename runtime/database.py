@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..audit import KeyFile
-from .statements import Change
+from .statements import Batch, Change
 
 
 class Reads(Protocol):
@@ -19,14 +19,19 @@ class Reads(Protocol):
 
 
 class Writer(Reads, Protocol):
-    """The one connection of a process that writes. Every method raises `StoreError` in the form that fits."""
+    """The one connection of a process that writes. Every method raises `StoreError` in the form that fits.
+
+    `largest_group` is how many changes one transaction may hold.
+    """
+
+    largest_group: int
 
     async def begin(self, group: Sequence[Change]) -> None:
         """Begin the transaction of these changes, and take the locks that they need."""
         ...
 
-    async def run(self, statement: str, values: Sequence[tuple[Any, ...]]) -> int:
-        """Run a statement of `statements.STATEMENTS` for many rows of values; gives how many rows it touched."""
+    async def run(self, batches: Sequence[Batch]) -> list[int]:
+        """Run statements of `statements.STATEMENTS`, each for many rows of values; gives how many rows each has touched."""
         ...
 
     async def commit(self) -> None:

@@ -17,7 +17,6 @@ from .database import Writer
 from .series import CHANGE, Found, change
 from .statements import ORDER, Change, Write
 
-LARGEST_GROUP = 512
 LONGEST_QUEUE = 20_000
 TRIES = 8
 """Of one change alone, where other processes get in its way."""
@@ -107,7 +106,8 @@ class Journal:
             await self._waked.wait()
             self._waked.clear()
             while self._queue:
-                group, self._queue = self._queue[:LARGEST_GROUP], self._queue[LARGEST_GROUP:]
+                most = self._writer.largest_group
+                group, self._queue = self._queue[:most], self._queue[most:]
                 await self._commit_group(group)
             if self._closing:
                 return
@@ -161,9 +161,10 @@ class Journal:
                 # The epoch is one assertion for the whole group, however many intents make it.
                 if write.statement != "control.hold" or write.values not in batch:
                     batch.append(write.values)
-        for (statement, expect), values in sorted(batches.items(), key=lambda item: ORDER[item[0][0]]):
-            touched = await self._writer.run(statement, values)
-            if expect is not None and touched != expect * len(values):
+        ordered = sorted(batches.items(), key=lambda item: ORDER[item[0][0]])
+        touched = await self._writer.run([(statement, values) for (statement, _), values in ordered])
+        for ((statement, expect), values), rows in zip(ordered, touched, strict=True):
+            if expect is not None and rows != expect * len(values):
                 raise Conflict(statement)
 
 

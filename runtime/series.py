@@ -216,8 +216,7 @@ class _Changes:
                 self._writes["usage.add"] += [(*series.place, *where, amount) for where, amount in series.added.items()]
                 series.added.clear()
                 series.changed = False
-        for statement in sorted(self._writes, key=ORDER.__getitem__):
-            await self._writer.run(statement, self._writes[statement])
+        await self._writer.run([(statement, self._writes[statement]) for statement in sorted(self._writes, key=ORDER.__getitem__)])
         self._writes.clear()
 
     async def _holds(self, own: Held, take: Take) -> bool:
@@ -264,8 +263,7 @@ class _Changes:
     async def _cut_anew(self, series: _Series, width: int, first: int) -> None:
         """Make the slices anew in another width, from the reservations that count."""
         await self.write()
-        await self._writer.run("usage.clear", [series.place])
-        await self._writer.run("usage.anew", [(width, *series.place, first * width)])
+        await self._writer.run([("usage.clear", [series.place]), ("usage.anew", [(width, *series.place, first * width)])])
         series.width = width
 
     async def _window(self, series: _Series, at: int, width: int) -> _Window:

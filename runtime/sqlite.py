@@ -6,7 +6,6 @@ at every row.
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -15,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ..audit import KeyFile
-from ..errors import DatabaseLocked, DatabaseReadOnly, DatabaseTooNew, DatabaseUnavailable, KeysMismatch, KeysMissing, StoreError
+from ..errors import DatabaseLocked, DatabaseReadOnly, DatabaseUnavailable, KeysMissing, StoreError
 from .disk_thread import DiskThread
 from .journal import CommitUnknown, Conflict
-from .migrating import LATEST, upgrade
-from .statements import STATEMENTS, Change
+from .migrating import upgrade
+from .opening import check_keys, needs_upgrade, remember_keys
+from .statements import STATEMENTS, Batch, Change
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "wal_autocheckpoint = 8000")
 """A checkpoint every 32 MB instead of 4: keys are random, so the same pages are written again and again, and each is then moved less often."""
@@ -30,6 +30,8 @@ LOCK_WAIT = 5.0
 
 class SqliteWriter:
     """The connection that writes."""
+
+    largest_group = 512
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -55,10 +57,10 @@ class SqliteWriter:
         except sqlite3.Error as error:
             raise _refused(error) from error
 
-    async def run(self, statement: str, values: Sequence[tuple[Any, ...]]) -> int:
-        """Run a statement for many rows."""
+    async def run(self, batches: Sequence[Batch]) -> list[int]:
+        """Run statement after statement."""
         try:
-            return self._connection.executemany(STATEMENTS[statement], values).rowcount
+            return [self._connection.executemany(STATEMENTS[statement], values).rowcount for statement, values in batches]
         except sqlite3.Error as error:
             raise _refused(error) from error
 
@@ -132,10 +134,7 @@ def _open(path: Path) -> SqliteDatabase:
     keys = _keys(path, fresh=fresh)
     writer = _connect(path)
     try:
-        _check_keys(writer, path, keys)
-        _migrate(writer, path)
-        _remember_keys(writer, keys)
-        _check_keys(writer, path, keys)
+        _prepare(writer, path, keys)
         reader = _connect(path)
         reader.execute("PRAGMA query_only = ON")
     except BaseException:
@@ -144,6 +143,23 @@ def _open(path: Path) -> SqliteDatabase:
     for connection in (writer, reader):
         connection.execute("PRAGMA busy_timeout = 0")  # from now on locks are waited for beside the loop
     return SqliteDatabase(path, writer, reader, keys)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, keys: KeyFile) -> None:
+    def ask(sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        return connection.execute(sql, values).fetchall()
+
+    def there(table: str) -> bool:
+        return bool(ask("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)))
+
+    if there("store_meta"):
+        check_keys(ask, keys, file=keys_path(path), name=path.name)
+    if needs_upgrade(ask, path, made=there("alembic_version")):
+        upgrade(f"sqlite:///{path}")
+    ask("BEGIN IMMEDIATE")
+    remember_keys(ask, keys)
+    connection.commit()
+    check_keys(ask, keys, file=keys_path(path), name=path.name)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -187,42 +203,12 @@ def _keys(path: Path, *, fresh: bool) -> KeyFile:
         raise DatabaseReadOnly(f"{error}; make the folder writable by this user") from error
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    found = connection.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-    current = connection.execute("SELECT version_num FROM alembic_version").fetchone() if found else None
-    if current is None or current[0] < LATEST:
-        upgrade(f"sqlite:///{path}")
-    elif current[0] > LATEST:
-        raise DatabaseTooNew(f"{path}: written by a newer Remit (revision {current[0]}, this one knows {LATEST}); upgrade Remit")
-
-
 def _begin_patiently(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT * 1000)}")
     try:
         connection.execute("BEGIN IMMEDIATE")
     finally:
         connection.execute("PRAGMA busy_timeout = 0")
-
-
-def _check_keys(connection: sqlite3.Connection, path: Path, keys: KeyFile) -> None:
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'store_meta'").fetchone():
-        return
-    stored = dict(connection.execute("SELECT key, value FROM store_meta WHERE key LIKE 'fingerprint.%'").fetchall())
-    if stored and stored != _fingerprints(keys):
-        raise KeysMismatch(f"{keys_path(path)}: these are the keys of another database; restore the file that was made with {path.name}")
-
-
-def _remember_keys(connection: sqlite3.Connection, keys: KeyFile) -> None:
-    if connection.execute("SELECT 1 FROM store_meta WHERE key = 'log_id'").fetchone():
-        return
-    rows = [*_fingerprints(keys).items(), ("log_id", f"remit/{secrets.token_hex(8)}")]
-    connection.execute("BEGIN IMMEDIATE")
-    connection.executemany("INSERT INTO store_meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
-    connection.commit()
-
-
-def _fingerprints(keys: KeyFile) -> dict[str, str]:
-    return {f"fingerprint.{name}": value for name, value in keys.fingerprints.items()}
 
 
 def _explained(path: Path, error: sqlite3.Error) -> StoreError:

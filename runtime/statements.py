@@ -102,7 +102,7 @@ STATEMENTS: dict[str, str] = {
     " SELECT tenant, series, key, at / ?1, member, sum(amount) FROM reservation"
     " WHERE tenant = ?2 AND series = ?3 AND key = ?4 AND at >= ?5 AND released = 0 GROUP BY at / ?1, member",
     "usage.add": _insert("usage", "tenant", "series", "key", "slice", "member", "amount")
-    + " ON CONFLICT (tenant, series, key, slice, member) DO UPDATE SET amount = amount + excluded.amount",
+    + " ON CONFLICT (tenant, series, key, slice, member) DO UPDATE SET amount = usage.amount + excluded.amount",
     "reservation.release": "UPDATE reservation SET released = 1 WHERE tenant = ? AND call = ? AND series = ?",
     "reservation.put": "INSERT INTO reservation (tenant, call, series, key, member, amount, at, released) VALUES (?, ?, ?, ?, ?, ?, ?, 0)"
     " ON CONFLICT (tenant, call, series) DO UPDATE SET key = excluded.key, member = excluded.member, amount = excluded.amount,"
@@ -125,6 +125,10 @@ class Write:
     statement: str
     values: tuple[Any, ...]
     expect: int | None = 1
+
+
+Batch = tuple[str, Sequence[tuple[Any, ...]]]
+"""A statement, and the rows of values that it is run for."""
 
 
 @dataclass(frozen=True, slots=True)

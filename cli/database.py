@@ -25,7 +25,8 @@ def upgrade(app: App = None) -> None:
     from ..runtime.migrating import LATEST
 
     runtime = load(app)
-    asyncio.run(closed(open_database(runtime.database)))
+    database = open_database(runtime.database, tenant=runtime.tenant, keys=runtime.keys)
+    asyncio.run(closed(database))
     show(f"{runtime.database} is at revision {LATEST}, which this version needs.")
 
 

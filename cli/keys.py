@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -34,12 +35,15 @@ def init(app: App = None) -> None:
     """
     from ..audit import KeyFile
     from ..runtime.sqlite import keys_path
+    from ..runtime.stored import is_made
 
-    database = load(app).database
-    if database.exists():
-        raise Unusable(f"{database} exists, and new keys would not open it; restore {keys_path(database)} from its backup")
-    KeyFile.create(keys_path(database))
-    show(f"Made {keys_path(database)}. Back it up, apart from the database: without it nobody can read or extend what is there.")
+    runtime = load(app)
+    database = runtime.database
+    place = keys_path(database) if isinstance(database, Path) else runtime.keys
+    if is_made(database):
+        raise Unusable(f"the database exists, and new keys would not open it; restore {place} from its backup")
+    KeyFile.create(place)
+    show(f"Made {place}. Back it up, apart from the database: without it nobody can read or extend what is there.")
 
 
 @commands.command("new", epilog=example("remit keys new --service support-bot --scope tools:read --scope calls:write"))

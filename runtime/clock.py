@@ -47,6 +47,10 @@ class Clock:
         self._offset = max(wall() // 1000, last_recorded + 1) - steady() // 1000
         self._last = 0
 
+    def follow(self, moment: int) -> None:
+        """Take a moment of the database's clock for the present: several machines then have one time."""
+        self._offset = moment - self._steady() // 1000
+
     def now(self) -> int:
         """Give the present in microseconds; two readings are never equal."""
         self._last = max(self._offset + self._steady() // 1000, self._last + 1)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..audit import KeyFile
+from ..errors import StoreError
+from .migrating import is_postgres
 from .statements import Batch, Change
+
+if TYPE_CHECKING:
+    from .queue import Queue
 
 
 class Reads(Protocol):
@@ -58,6 +63,19 @@ class Database(Reads, Protocol):
         """Give the one connection that writes."""
         ...
 
+    async def time(self) -> int | None:
+        """Give the database's own time in microseconds; None where the clock of this machine is its clock."""
+        ...
+
+    async def leads(self) -> bool:
+        """Say whether this process is the one that gives events their places: held until it ends, or its connection does."""
+        ...
+
+    @property
+    def queue(self) -> Queue | None:
+        """Give what wakes calls up, where that is not a column of theirs."""
+        ...
+
     def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         """Stream the rows of one reading statement over a connection of its own: from any thread, one snapshot."""
         ...
@@ -67,11 +85,17 @@ class Database(Reads, Protocol):
         ...
 
 
-def open_database(place: str | Path) -> Database:
-    """Open what a place names: a file.
+def open_database(place: str | Path, *, tenant: str = "default", keys: Path | None = None) -> Database:
+    """Open what a place names for a tenant: a file, or `postgresql://…`; `keys` is the key file of the latter, else it lies beside the file.
 
-    Raises `StoreError` in the form that fits: locked, read-only, too new, key file missing or another database's.
+    Raises `StoreError` in the form that fits: locked, read-only, out of reach, too new, key file missing or another database's.
     """
-    from .sqlite import open_sqlite
+    if not is_postgres(place):
+        from .sqlite import open_sqlite
 
-    return open_sqlite(Path(place))
+        return open_sqlite(Path(place))
+    try:
+        from .postgres import open_postgres
+    except ImportError as error:
+        raise StoreError(f"PostgreSQL needs the extra `postgres`: pip install 'remit[postgres]' ({error})") from error
+    return open_postgres(str(place), tenant, keys or Path("remit.keys"))

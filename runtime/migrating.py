@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from alembic.config import Config
 
-LATEST = "0002"
+LATEST = "0004"
 """The newest revision in migrations/versions: a test compares."""
 
 
 def upgrade(url: str) -> None:
-    """Bring the database that SQLAlchemy's `url` names to `LATEST`; raises what its driver raises."""
+    """Bring the database at `url` (`sqlite:///…` or `postgresql://…`) to `LATEST`; raises what its driver raises."""
     from alembic import command
     from sqlalchemy import create_engine, event
     from sqlalchemy.exc import DBAPIError
 
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
+    if is_postgres(url):
+        import psycopg
+
+        engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
+    else:
+        engine = create_engine(url)
 
         @event.listens_for(engine, "connect")
         def _own_transactions(raw: object, _record: object) -> None:
@@ -39,6 +43,11 @@ def upgrade(url: str) -> None:
         raise error.orig or error from error
     finally:
         engine.dispose()
+
+
+def is_postgres(place: object) -> bool:
+    """Say whether a place is the address of a PostgreSQL database, and not a file."""
+    return isinstance(place, str) and place.startswith(("postgresql://", "postgres://"))
 
 
 def migration_config() -> Config:

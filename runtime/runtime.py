@@ -28,6 +28,7 @@ from .identity import StepUp
 from .inbox import most_urgent
 from .journeys import Journeys
 from .logs import DatabaseLog, Reproduction
+from .migrating import is_postgres
 from .outcome import Outcome, problem
 from .people import People
 from .receive import Submission, parse
@@ -54,7 +55,7 @@ class Runtime:
 
     `actions` are actions, modules, catalogs, or names of entry-point groups; `policies` a folder or file, or "managed": then they are
     proposed, and put in force by a call of the action `activate_policies`, which is there for people only; `database` a file
-    (`remit.db`; `remit.keys` is made beside it on the first run). `resources` are the connectors that actions ask for by
+    (`remit.db`; its keys are made beside it on the first run) or `postgresql://…`, whose keys are the file `keys`. `resources` are the connectors that actions ask for by
     type; `clock` makes the clock, and `step_up` are the ways in which a customer can prove who they are. Raises `DefinitionError`
     and `PolicyError` at once; the database is opened by `start`, or at the first call.
     """
@@ -65,6 +66,7 @@ class Runtime:
         *,
         policies: str | Path,
         database: str | Path = "remit.db",
+        keys: str | Path = "remit.keys",
         resources: Iterable[object] = (),
         tenant: str = "default",
         activate: bool = False,
@@ -77,7 +79,8 @@ class Runtime:
         self._resources = self._offered.bind(resources)
         self.managed = policies == MANAGED
         self.catalog = Catalog([*self._offered.values(), activate_policies]) if self.managed else self._offered
-        self.database, self.tenant = Path(database), tenant
+        self.database, self.tenant = database if is_postgres(database) else Path(database), tenant
+        self.keys = Path(keys)
         self._shapes = shapes(self.catalog)
         self._guards = {action.name: guard(action, self._shapes[action.name]) for action in self.catalog.values()}
         self._own_folder = None if self.managed else PolicyFolder.read(Path(policies), self._shapes)
@@ -336,7 +339,7 @@ class Runtime:
         return await asyncio.to_thread(verify, log, decide=Reproduction(log.bundles(), self._shapes))
 
     async def _start(self) -> None:
-        database = open_database(self.database)
+        database = open_database(self.database, tenant=self.tenant, keys=self.keys)
         store = Store(database, self.tenant)
         try:
             await self._open(store)
@@ -345,10 +348,13 @@ class Runtime:
             raise
 
     async def _open(self, store: Store) -> None:
+        clock = self._clock(last_recorded=await store.last_recorded())
+        if self._clock is Clock and (now := await store.time()) is not None:
+            clock.follow(now)
         self.parts = Parts(
             store=store,
             vault=Vault(store),
-            clock=self._clock(last_recorded=await store.last_recorded()),
+            clock=clock,
             log_id=(await store.row("SELECT value FROM store_meta WHERE key = 'log_id'"))[0],
             catalog=self.catalog,
             guards=self._guards,
@@ -367,8 +373,10 @@ class Runtime:
             await put_nothing_in_force(self.parts)
         else:
             await put_in_force(self.parts, self._folder, by=self._activate or "the folder at start", activate=bool(self._activate))
-        wakeups = Wakeups(self.parts, self._journeys.advance, self._rejections)
+        wakeups = Wakeups(self.parts, self._journeys.advance, self._rejections, follow=self._clock is Clock)
         self._background = [asyncio.create_task(self._sequencer.run()), asyncio.create_task(wakeups.run())]
+        if store.queue is not None:
+            self._background.append(asyncio.create_task(store.queue.run(self._journeys.advance, list(self.catalog))))
 
     async def _rejected(self, submission: Submission, found: Problem) -> Outcome:
         error = self._rejections.capped(submission, found)

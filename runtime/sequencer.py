@@ -48,6 +48,8 @@ class Sequencer:
     async def catch_up(self) -> int:
         """Place everything that is committed by now; gives how many events that were."""
         placed = 0
+        if not await self._parts.store.leads():
+            return 0
         while count := await self._step():
             placed += count
         return placed

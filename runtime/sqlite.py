@@ -98,6 +98,15 @@ class SqliteDatabase:
         except sqlite3.OperationalError as error:
             raise StoreError(f"{self.path}: {error}") from error
 
+    async def time(self) -> None:
+        """Leave time to the clock of this machine."""
+
+    async def leads(self) -> bool:
+        """Let every process try: the head's version decides."""
+        return True
+
+    queue = None
+
     def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         """Stream over a connection of its own."""
         connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)

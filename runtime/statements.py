@@ -6,8 +6,10 @@ exactly `expect` rows, else its whole change is refused: compare-and-set, unique
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -48,6 +50,7 @@ STATEMENTS: dict[str, str] = {
     "call.add": _insert("call", *CALL_COLUMNS),
     "call.move": f"UPDATE call SET {', '.join(f'{name} = ?' for name in CALL_MUTABLE)} WHERE tenant = ? AND id = ? AND version = ?",  # noqa: S608
     "call.forbid": "UPDATE call SET cancel_asked = 1 WHERE tenant = ? AND id = ? AND state IN ('executing', 'unknown')",
+    "call.wake": "",
     "effect.hold": _insert("effect", "tenant", "key", "ordinal", "call", "fingerprint", "subject"),
     "effect.amend": "UPDATE effect SET fingerprint = ? WHERE tenant = ? AND key = ? AND ordinal = ? AND call = ?",
     "effect.free": "DELETE FROM effect WHERE tenant = ? AND key = ? AND ordinal = ? AND call = ?",
@@ -115,7 +118,28 @@ STATEMENTS: dict[str, str] = {
     "checkpoint.add": _insert("checkpoint", "tenant", "size", "note", "at"),
     "meta.add": _insert("store_meta", "key", "value"),
 }
+
+
+@lru_cache(maxsize=512)
+def numbered(sql: str) -> str:
+    """Write `?` and `?1` as PostgreSQL numbers its values."""
+    if re.search(r"\?\d", sql):
+        return re.sub(r"\?(\d+)", r"$\1", sql)
+    numbers = iter(range(1, sql.count("?") + 1))
+    return re.sub(r"\?", lambda _: f"${next(numbers)}", sql)
+
+
+POSTGRES = {name: numbered(text) for name, text in STATEMENTS.items()} | {
+    # The lock that whoever raises the epoch holds alone is shared by all others: to look is enough.
+    "control.hold": "SELECT 1 FROM tenant_control WHERE tenant = $1 AND epoch = $2",
+}
+"""The same for PostgreSQL."""
+
 ORDER = {name: place for place, name in enumerate(STATEMENTS)}
+
+
+WAKE = "call.wake"
+"""Let a call be taken up: its action, itself and when. On SQLite a column of the call says that; elsewhere a queue does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -14,10 +14,17 @@ from .call import Call
 from .database import Database
 from .journal import CommitUnknown, Journal
 from .series import Held, Take, held_by, used
-from .statements import CALL_COLUMNS, Write
+from .statements import CALL_COLUMNS, WAKE, Write
+
+if TYPE_CHECKING:
+    from .queue import Queue
 
 _CALL = f"SELECT {', '.join(CALL_COLUMNS)} FROM call WHERE tenant = ?"  # noqa: S608 - names from this package
 _STATE = CALL_COLUMNS.index("state")
+
+
+TAKEN_UP = 500_000
+"""Microseconds within which a process takes up what it has moved; else the queue does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +116,26 @@ class Store:
             ):
                 raise
 
+    def waking(self, call: Call, *, here: bool) -> list[Write]:
+        """Let a call that rests be taken up when it is due; what is due at once, whoever has moved it takes up itself, if it can (`here`)."""
+        if self._database.queue is None or call.wake_at is None or call.state is State.EXECUTING:
+            return []
+        due = max(call.wake_at, call.updated_at + TAKEN_UP) if here else call.wake_at
+        return [Write(WAKE, (call.action, call.id, due), expect=None)]
+
+    async def time(self) -> int | None:
+        """Give the database's own time in microseconds, if it has one."""
+        return await self._database.time()
+
+    async def leads(self) -> bool:
+        """Say whether this process is the one that gives events their places."""
+        return await self._database.leads()
+
+    @property
+    def queue(self) -> Queue | None:
+        """Give what wakes calls up, where that is not a column of theirs."""
+        return self._database.queue
+
     async def close(self) -> None:
         """Finish what is queued and close every connection."""
         await self.journal.close()
@@ -167,7 +194,7 @@ class Store:
 
     async def asking(self, *, kind: str | None = None) -> list[str]:
         """Name the calls of which somebody is asked something now, or something of one kind, the most urgent first."""
-        sql = "SELECT call FROM requirement WHERE tenant = ? AND state = 'open' AND kind = ifnull(?, kind) GROUP BY call ORDER BY min(deadline_at)"
+        sql = "SELECT call FROM requirement WHERE tenant = ? AND state = 'open' AND kind = coalesce(?, kind) GROUP BY call ORDER BY min(deadline_at)"
         return [call for (call,) in await self.rows(sql, (self.tenant, kind))]
 
     async def requirement(self, requirement_id: str) -> Requirement | None:

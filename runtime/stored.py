@@ -14,21 +14,32 @@ from ..errors import StoreError
 _NAMED = {"active": "bundle", "shadow": "shadow"}
 
 
-def roles_held(database: Path, tenant: str) -> frozenset[str] | None:
+def is_made(database: str | Path) -> bool:
+    """Say whether a database is there that keys were made for; raises `StoreError` where that can't be seen."""
+    if isinstance(database, Path):
+        return database.exists()
+    return _rows(database, "SELECT to_regclass('store_meta')", ())[0][0] is not None
+
+
+def roles_held(database: str | Path, tenant: str) -> frozenset[str] | None:
     """Name the roles that somebody has who can vote; None where there is no database yet."""
-    if not database.exists():
+    if isinstance(database, Path) and not database.exists():
         return None
     rows = _rows(database, "SELECT roles FROM person WHERE tenant = ? AND active = 1", (tenant,))
     return frozenset(role for (roles,) in rows for role in roles.split())
 
 
-def bundle_sources(database: Path, tenant: str, named: str) -> Mapping[str, str]:
+def bundle_sources(database: str | Path, tenant: str, named: str) -> Mapping[str, str]:
     """Give the sources of the bundle that is `active` or `shadow`, or whose digest begins so; raises StoreError unless it is just one."""
     if column := _NAMED.get(named):
-        sql = f"SELECT sources FROM bundle NATURAL JOIN (SELECT tenant, {column} AS digest FROM tenant_control) WHERE tenant = ?"  # noqa: S608 - a column of ours
+        sql = f"SELECT sources FROM bundle NATURAL JOIN (SELECT tenant, {column} AS digest FROM tenant_control) AS named WHERE tenant = ?"  # noqa: S608 - a column of ours
         rows = _rows(database, sql, (tenant,))
     else:
-        rows = _rows(database, "SELECT sources FROM bundle WHERE tenant = ? AND substr(digest, 1, ?) = ?", (tenant, len(named), named))
+        rows = _rows(
+            database,
+            "SELECT sources FROM bundle WHERE tenant = ? AND substr(digest, 1, CAST(? AS INTEGER)) = ?",
+            (tenant, len(named), named),
+        )
     if len(rows) == 1:
         sources: dict[str, str] = json.loads(rows[0][0])
         return sources
@@ -36,7 +47,9 @@ def bundle_sources(database: Path, tenant: str, named: str) -> Mapping[str, str]
     raise StoreError(f"{named}: {found}")
 
 
-def _rows(database: Path, sql: str, values: tuple[Any, ...]) -> list[Any]:
+def _rows(database: str | Path, sql: str, values: tuple[Any, ...]) -> list[Any]:
+    if not isinstance(database, Path):
+        return _asked(database, sql, values)
     if not database.exists():
         raise StoreError(f"{database}: there is no database here yet")
     try:
@@ -44,3 +57,16 @@ def _rows(database: Path, sql: str, values: tuple[Any, ...]) -> list[Any]:
             return connection.execute(sql, values).fetchall()
     except sqlite3.Error as error:
         raise StoreError(f"{database}: {error}") from error
+
+
+def _asked(url: str, sql: str, values: tuple[Any, ...]) -> list[Any]:
+    import psycopg
+
+    from .postgres import name_of
+    from .statements import numbered
+
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            return psycopg.RawCursor(connection).execute(numbered(sql), values).fetchall()
+    except psycopg.Error as error:
+        raise StoreError(f"{name_of(url)}: {error}") from error

@@ -1,4 +1,8 @@
-"""Wake calls whose time has come: a deadline, a pause before another try, a lease that ended, an effect to look up."""
+"""Wake calls whose time has come: a deadline, a pause before another try, a lease that ended, an effect to look up.
+
+A call's own row says when. On SQLite that is looked for every 200 ms. On PostgreSQL a queue wakes calls, and only what it leaves lying
+is found here: an attempt whose lease ended, and what was on a worker that died.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +19,17 @@ POLL = 0.2
 MOST = 100
 NOT_BEFORE = 30_000_000
 PAUSE = 1.0
+LEFT_LYING = 2_000_000
+"""Microseconds that a queue has before a call that is due counts as left lying."""
 
 log = logging.getLogger("remit.wakeups")
 
 
 class Wakeups:
-    """Look every 200 ms for calls that are due, and advance each of them."""
+    """Look every 200 ms for calls that are due, and advance each of them; `follow` takes the time from the database."""
 
-    def __init__(self, parts: Parts, advance: Callable[[str], Awaitable[Call]], rejections: Rejections) -> None:
-        self._parts, self._advance, self._rejections = parts, advance, rejections
+    def __init__(self, parts: Parts, advance: Callable[[str], Awaitable[Call]], rejections: Rejections, *, follow: bool) -> None:
+        self._parts, self._advance, self._rejections, self._follow = parts, advance, rejections, follow
         self._not_before: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -31,6 +37,8 @@ class Wakeups:
         """Take over new policies and wake what is due, again and again, until cancelled."""
         while True:
             try:
+                if self._follow and (now := await self._parts.store.time()) is not None:
+                    self._parts.clock.follow(now)
                 await refresh(self._parts)
                 await self._look()
                 await self._rejections.flush_ended()
@@ -43,7 +51,8 @@ class Wakeups:
         now = self._parts.clock.now()
         self._not_before = {call_id: when for call_id, when in self._not_before.items() if when > now}
         # Those that can't be moved here, for want of their action or for an error, must not hide the others.
-        for call_id, version in await self._parts.store.due(now, most=MOST + len(self._not_before)):
+        due = now - (LEFT_LYING if self._parts.store.queue else 0)
+        for call_id, version in await self._parts.store.due(due, most=MOST + len(self._not_before)):
             if call_id not in self._not_before:
                 self._not_before[call_id] = now + NOT_BEFORE
                 task = asyncio.create_task(self._wake(call_id, version))

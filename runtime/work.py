@@ -192,7 +192,8 @@ async def commit(parts: Parts, work: Work) -> Work:
         work = work.on_call(sealed=work.owner.seal(request(work), work.call.id))
     call, writes = record(parts, work.call, work.drafts, work.owner)
     row = add_call(call) if work.stored == 0 else move_call(call, seen=work.stored)
-    await parts.store.commit([row, *work.writes, *writes], call=call)
+    waking = parts.store.waking(call, here=call.action in parts.catalog)
+    await parts.store.commit([row, *work.writes, *writes, *waking], call=call)
     parts.announce(call.id)
     return work.evolve(call=call, stored=call.version, drafts=(), writes=())
 
@@ -231,7 +232,8 @@ async def move(parts: Parts, call: Call, drafts: tuple[Draft, ...], writes: Iter
     if call_then.final:
         call_then = _without_secrets(parts, call_then, owner)
     after, events = record(parts, call_then, drafts, owner)
-    await parts.store.commit([move_call(after, seen=call.version), *writes, *events], call=after)
+    waking = parts.store.waking(after, here=call.action in parts.catalog)
+    await parts.store.commit([move_call(after, seen=call.version), *writes, *events, *waking], call=after)
     parts.announce(call.id)
     return after
 

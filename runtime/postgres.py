@@ -1,0 +1,168 @@
+"""PostgreSQL, for more than one machine: any number of processes, each with one connection that writes and a few that read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+from zlib import crc32
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.numeric import Int8BinaryDumper
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from ..audit import KeyFile
+from ..errors import DatabaseUnavailable, KeysMissing, StoreError
+from .migrating import upgrade
+from .opening import check_keys, needs_upgrade, remember_keys
+from .postgres_writer import PostgresWriter
+from .queue import Queue
+from .statements import numbered
+
+Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
+
+READERS = 4
+PATIENCE = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
+"""Pauses before a reading statement is tried again: a server that restarts is back within them."""
+MIGRATION = 0x52454D4954
+"""The advisory lock under which one process at a time prepares a database."""
+CONNECTION: dict[str, Any] = {
+    "autocommit": True,
+    "prepare_threshold": 0,
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "tcp_user_timeout": 10_000,
+}
+_LOOK = (
+    "SELECT set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false), "
+    "set_config('tcp_user_timeout', '10000', false)"
+)
+SEQUENCER = 9
+_LEADS = (
+    "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND objsubid = 1 AND database = "
+    "(SELECT oid FROM pg_database WHERE datname = current_database()) AND classid::bigint << 32 | objid::bigint = $1) "
+    "OR pg_try_advisory_lock($1)"
+)
+"""Take it once only: a lock that is taken again must be let go again."""
+_LOST = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+
+
+class PostgresDatabase:
+    """An open PostgreSQL database, prepared for this version, with the keys of its deployment."""
+
+    def __init__(self, url: str, tenant: str, keys: KeyFile) -> None:
+        self.name, self.keys, self._url = name_of(url), keys, url
+        self.queue = Queue(url, tenant)
+        self.writer = PostgresWriter(self.connected, self.queue.defer)
+        self._pool: AsyncConnectionPool[Connection] | None = None
+        self._beside: Connection | None = None
+        self._lease = SEQUENCER << 32 | crc32(tenant.encode())
+
+    async def connected(self) -> Connection:
+        """Make a connection that takes values as we give them."""
+        connection: Connection = await psycopg.AsyncConnection.connect(self._url, **CONNECTION)
+        await adapt(connection)
+        return connection
+
+    async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Read what is committed; a lost connection is made anew, since reading twice does no harm."""
+        for pause in (*PATIENCE, None):
+            try:
+                async with (await self._opened()).connection() as connection:
+                    return await (await psycopg.AsyncRawCursor(connection).execute(numbered(sql), values, binary=True)).fetchall()
+            except _LOST as error:
+                if pause is None:
+                    raise DatabaseUnavailable(f"{self.name} can't be reached: {error}") from error
+                await asyncio.sleep(pause)
+            except psycopg.Error as error:
+                raise StoreError(f"{self.name}: {error}") from error
+        raise AssertionError("unreachable")
+
+    async def time(self) -> int:
+        """Ask the server for the time."""
+        ((now,),) = await self.rows("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)")
+        return int(now)
+
+    async def leads(self) -> bool:
+        """Try to take the lock that one process holds while its connection lives."""
+        try:
+            if self._beside is None or self._beside.closed:
+                self._beside = await self.connected()
+            cursor = await psycopg.AsyncRawCursor(self._beside).execute(_LEADS, (self._lease,))
+            return await cursor.fetchone() == (True,)
+        except psycopg.Error as error:
+            if self._beside is not None:
+                await self._beside.close()
+            raise DatabaseUnavailable(f"{self.name} can't be reached: {error}") from error
+
+    def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """Stream over a connection of its own, in one snapshot."""
+        with psycopg.connect(self._url) as connection, psycopg.RawServerCursor(connection, "remit_scan") as cursor:
+            cursor.itersize = 2_000
+            yield from cursor.execute(numbered(sql), values, binary=True)
+
+    async def close(self) -> None:
+        """Close the connections that read, and let another process give events their places."""
+        if self._beside is not None:
+            await self._beside.close()
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def _opened(self) -> AsyncConnectionPool[Connection]:
+        if self._pool is None:
+            self._pool = AsyncConnectionPool(
+                self._url, open=False, kwargs=CONNECTION, configure=adapt, min_size=1, max_size=READERS, timeout=5
+            )
+            await self._pool.open()
+        return self._pool
+
+
+async def adapt(connection: Connection) -> None:
+    """Send every integer as bigint: one prepared statement serves all."""
+    connection.adapters.register_dumper(int, Int8BinaryDumper)
+    # A process that is gone must not keep its locks for hours: the server, too, looks whether anybody is there.
+    await connection.execute(_LOOK)
+
+
+def name_of(url: str) -> str:
+    """Name a database to people: without its password."""
+    given = conninfo_to_dict(url)
+    return f"PostgreSQL {given.get('dbname', '')} at {given.get('host', 'localhost')}"
+
+
+def open_postgres(url: str, tenant: str, keys: Path) -> PostgresDatabase:
+    """Prepare a database for this version, and open it for a tenant.
+
+    Raises `KeysMissing` without the key file, which `remit keys init` makes, and `StoreError` in the form that fits.
+    """
+    try:
+        file = KeyFile.load(keys)
+    except KeysMissing:
+        raise KeysMissing(f"{keys}: the key file of {name_of(url)} is missing; `remit keys init` makes one for a new database") from None
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+            _prepare(connection, url, keys, file)
+    except psycopg.Error as error:
+        raise DatabaseUnavailable(f"{name_of(url)} can't be opened: {error}") from error
+    return PostgresDatabase(url, tenant, file)
+
+
+def _prepare(connection: psycopg.Connection[Any], url: str, place: Path, keys: KeyFile) -> None:
+    def ask(sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        with psycopg.RawCursor(connection) as cursor:
+            cursor.execute(numbered(sql), values)
+            return cursor.fetchall() if cursor.description else []
+
+    def there(table: str) -> bool:
+        return bool(ask("SELECT to_regclass(?)", (table,))[0][0])
+
+    ask("SELECT pg_advisory_lock(?)", (MIGRATION,))
+    if there("store_meta"):
+        check_keys(ask, keys, file=place, name=name_of(url))
+    if needs_upgrade(ask, name_of(url), made=there("alembic_version")):
+        upgrade(url)
+    with connection.transaction():
+        remember_keys(ask, keys)
+    check_keys(ask, keys, file=place, name=name_of(url))

@@ -1,0 +1,214 @@
+"""The one connection of a process that writes to PostgreSQL: locks in one order, and a commit that was cut off is found out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
+from zlib import crc32
+
+import psycopg
+from psycopg import errors
+from psycopg.pq import TransactionStatus
+
+from ..errors import DatabaseReadOnly, DatabaseUnavailable, StoreError
+from .journal import CommitUnknown, Conflict, Overlapped
+from .series import Release, Take
+from .statements import POSTGRES, WAKE, Batch, Change, Write, numbered
+
+Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
+
+Defer = Callable[[Connection, Sequence[tuple[Any, ...]]], Awaitable[None]]
+"""Let calls be taken up if the transaction commits."""
+
+LARGEST_GROUP = 128
+ANSWER_WITHIN = 30.0
+RECONNECT_WITHIN = 10.0
+"""Seconds: for an answer of the server, and for a server that restarts."""
+
+_CONTROL, _CALL, _EFFECT, _SERIES = (number << 32 for number in range(1, 5))
+_RAISES_EPOCH = frozenset({"control.activate", "control.shadow", "control.raise", "control.raise_all", "control.open"})
+_LOCK = "SELECT pg_advisory_xact_lock_shared($1), pg_current_xact_id()::text"
+_LOCK_ALONE = "SELECT pg_advisory_xact_lock($1), pg_current_xact_id()::text"
+_LOCKS = "SELECT pg_advisory_xact_lock(name) FROM unnest($1::bigint[]) AS name"
+_PLACES = "SELECT DISTINCT series, key FROM reservation WHERE tenant = $1 AND call = ANY($2) AND released = 0"
+
+
+class PostgresWriter:
+    """Write groups of changes.
+
+    Every transaction takes the locks of its whole group at once, in one order: tenant control (shared, or alone for what raises the
+    epoch), calls, effect keys, series; each is an advisory lock named by a checksum, so two that share one merely wait.
+    """
+
+    largest_group = LARGEST_GROUP
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]], defer: Defer) -> None:
+        self._connect, self._defer = connect, defer
+        self._connection: Connection | None = None
+        self._transaction = ""
+
+    async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Read within the transaction."""
+        async with self._answering() as connection:
+            return await (await psycopg.AsyncRawCursor(connection).execute(numbered(sql), values, binary=True)).fetchall()
+
+    async def begin(self, group: Sequence[Change]) -> None:
+        """Begin, on a new connection if need be, and wait for the locks."""
+        alone = any(write.statement in _RAISES_EPOCH for one in group for write in one.writes)
+        names = sorted({name for one in group for write in one.writes if (name := _name(write))})
+        try:
+            await self._begin(alone, names)
+        except _Lost:
+            await self._begin(alone, names)  # it broke while nothing was asked of it: a new one
+        series = {_series(limit.place) for one in group for limit in one.limits if isinstance(limit, Take)}
+        releases = [limit for one in group for limit in one.limits if isinstance(limit, Release)]
+        if releases:
+            held = await self.rows(_PLACES, (releases[0].tenant, [one.call for one in releases]))
+            series |= {_series((releases[0].tenant, *place)) for place in held}
+        if series:
+            await self.rows(_LOCKS, (sorted(series),))
+
+    async def _begin(self, alone: bool, names: list[int]) -> None:
+        async with self._answering(connecting=True) as connection, connection.pipeline():
+            await connection.execute("BEGIN")
+            told = await psycopg.AsyncRawCursor(connection).execute(_LOCK_ALONE if alone else _LOCK, (_CONTROL,))
+            if names:
+                await psycopg.AsyncRawCursor(connection).execute(_LOCKS, (names,))
+            found = await told.fetchone()
+        assert found is not None
+        self._transaction = found[1]
+
+    async def run(self, batches: Sequence[Batch]) -> list[int]:
+        """Run statement after statement in one round trip."""
+        async with self._answering() as connection:
+            async with connection.pipeline():
+                cursors = [await _executed(connection, *batch) for batch in batches]
+            for statement, values in batches:
+                if statement == WAKE:
+                    await self._defer(connection, values)
+        return [cursor.rowcount for cursor in cursors]
+
+    async def commit(self) -> None:
+        """Commit; where the connection is lost meanwhile, ask what became of the transaction."""
+        try:
+            async with self._answering() as connection:
+                await connection.execute("COMMIT")
+        except _Lost as lost:
+            if not await self._was_committed():
+                raise Overlapped("the connection was lost before the commit") from lost
+
+    async def _was_committed(self) -> bool:
+        """Say what became of the transaction whose commit was cut off; raises `CommitUnknown` where the server can't tell."""
+        give_up = time.monotonic() + ANSWER_WITHIN
+        while time.monotonic() < give_up:
+            try:
+                async with self._answering(connecting=True) as connection:
+                    cursor = await connection.execute("SELECT pg_xact_status(%s::xid8)", (self._transaction,))
+                    found = await cursor.fetchone()
+            except StoreError:
+                continue
+            match found:
+                case ("committed",):
+                    return True
+                case ("aborted",):
+                    return False
+                case ("in progress",):
+                    await asyncio.sleep(0.05)
+                case _:
+                    break
+        raise CommitUnknown("the commit was cut off")
+
+    async def rollback(self) -> None:
+        """Undo the transaction, if there is one."""
+        connection = self._connection
+        if connection is None or connection.closed or connection.info.transaction_status is TransactionStatus.IDLE:
+            return
+        with contextlib.suppress(StoreError):
+            async with self._answering() as connection:
+                await connection.execute("ROLLBACK")
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    @contextlib.asynccontextmanager
+    async def _answering(self, *, connecting: bool = False) -> AsyncIterator[Connection]:
+        """Give the connection, and say in our words what goes wrong with it; one that does not answer is given up."""
+        connection = await self._connected() if connecting else self._connection
+        if connection is None:
+            raise _Lost("the connection was lost")
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                yield connection
+        except TimeoutError as error:
+            await self.close()
+            raise _Lost(f"no answer within {ANSWER_WITHIN:g} s") from error
+        except psycopg.Error as error:
+            if connection.closed or connection.info.transaction_status is TransactionStatus.UNKNOWN:
+                await self.close()
+                raise _Lost(f"the connection was lost: {error}") from error
+            raise _refused(error) from error
+
+    async def _connected(self) -> Connection:
+        """Give the connection, or make one, waiting a while for a server that restarts."""
+        give_up, pause = time.monotonic() + RECONNECT_WITHIN, 0.02
+        while self._connection is None or self._connection.closed:
+            try:
+                self._connection = await self._connect()
+            except psycopg.Error as error:
+                if time.monotonic() >= give_up:
+                    raise DatabaseUnavailable(f"the database can't be reached: {error}") from error
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 1.0)
+        return self._connection
+
+
+async def _executed(connection: Connection, statement: str, values: Sequence[tuple[Any, ...]]) -> psycopg.AsyncRawCursor[Any]:
+    cursor = psycopg.AsyncRawCursor(connection)
+    if statement != WAKE:
+        await cursor.executemany(POSTGRES[statement], sorted(values) if statement in _SORTED else values)
+    return cursor
+
+
+class _Lost(Overlapped):
+    """The connection broke; what was not committed is undone."""
+
+
+def _name(write: Write) -> int:
+    """Name the lock of what a statement touches; 0 where it needs none."""
+    match write.statement:
+        case "call.move":
+            return _CALL | crc32(write.values[-2].encode())
+        case "effect.hold" | "effect.free":
+            return _EFFECT | crc32(write.values[1])
+        case "effect.amend":
+            return _EFFECT | crc32(write.values[2])
+        case _:
+            return 0
+
+
+def _series(place: tuple[str, str, bytes]) -> int:
+    return _SERIES | crc32(place[1].encode() + place[2])
+
+
+_SORTED = frozenset({"usage.add", "series.put", "requirement.move"})
+
+
+def _refused(error: psycopg.Error) -> StoreError:
+    """Say why a change could not be written: for its own reasons, because others were in its way, or because nothing can be."""
+    match error:
+        case errors.IntegrityError():
+            return Conflict(str(error).partition("\n")[0])
+        case errors.SerializationFailure() | errors.DeadlockDetected() | errors.LockNotAvailable():
+            return Overlapped(str(error))
+        case errors.ReadOnlySqlTransaction():
+            return DatabaseReadOnly("the server takes no writes; is it a standby?")
+        case errors.OperationalError():
+            return DatabaseUnavailable(f"the database refused the change: {error}")
+        case _:
+            return StoreError(f"the database refused the change: {error}")

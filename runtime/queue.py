@@ -1,0 +1,81 @@
+"""Wake-ups on PostgreSQL, through procrastinate: a job is deferred in the journal's own transaction, and a worker advances its call.
+
+A job says only which call to take up; `advance` looks at what is due, so a job that runs twice, late, or for nothing does no harm. What
+no job wakes (a worker that was killed with it, an attempt whose lease ended) is found by the sweep of `wakeups.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import procrastinate
+from psycopg import AsyncConnection
+
+from .call import Call
+from .clock import to_datetime
+
+Advance = Callable[[str], Awaitable[Call]]
+
+FETCH_EVERY = 0.5
+HEARTBEAT = 5.0
+DEAD_AFTER = 15.0
+AT_ONCE = 16
+
+
+class Queue:
+    """The queues of one tenant: one for each action, so that a worker takes up only what it has."""
+
+    def __init__(self, url: str, tenant: str) -> None:
+        connector = procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=4, open=False)
+        self._app, self._tenant = procrastinate.App(connector=connector), tenant
+        self._advance: Advance | None = None
+        self._task = self._app.task(name="remit.advance")(self._wake)
+
+    async def defer(self, connection: AsyncConnection[Any], rows: Iterable[Sequence[Any]]) -> None:
+        """Let calls be taken up, each `(action, call, due)` in microseconds, if the transaction on this connection commits."""
+        jobs = [
+            self._task.configure(queue=self._name(action), schedule_at=to_datetime(due), task_kwargs={"call": call}).job
+            for action, call, due in rows
+        ]
+        await self._app.job_manager.batch_defer_jobs_async(jobs, connection=connection)
+
+    async def run(self, advance: Advance, actions: Iterable[str]) -> None:
+        """Advance what is due among these actions, until cancelled."""
+        self._advance = advance
+        async with self._app.open_async():
+            await asyncio.gather(self._work([self._name(action) for action in actions]), self._recover())
+
+    async def depth(self, now: int) -> int:
+        """Count the jobs that are due and that nobody has taken yet."""
+        async with self._app.open_async():
+            waiting = await self._app.job_manager.list_jobs_async(status="todo", task="remit.advance")
+        due = to_datetime(now)
+        return sum(job.queue.startswith(self._name("")) and (job.scheduled_at is None or job.scheduled_at <= due) for job in waiting)
+
+    async def _work(self, queues: list[str]) -> None:
+        await self._app.run_worker_async(
+            queues=queues,
+            concurrency=AT_ONCE,
+            fetch_job_polling_interval=FETCH_EVERY,
+            update_heartbeat_interval=HEARTBEAT,
+            stalled_worker_timeout=DEAD_AFTER,
+            delete_jobs=procrastinate.jobs.DeleteJobCondition.ALWAYS,
+            install_signal_handlers=False,
+            shutdown_graceful_timeout=5.0,
+        )
+
+    async def _recover(self) -> None:
+        """Give the jobs of dead workers to the living."""
+        while True:
+            for job in await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER):
+                await self._app.job_manager.retry_job(job)
+            await asyncio.sleep(DEAD_AFTER)
+
+    async def _wake(self, call: str) -> None:
+        assert self._advance is not None
+        await self._advance(call)
+
+    def _name(self, action: str) -> str:
+        return f"remit.{self._tenant}.{action}"

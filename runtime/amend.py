@@ -101,7 +101,7 @@ async def _rekeyed(parts: Parts, work: Work, before: Call) -> Work:
     work = work.on_call(effect_key=key, ordinal=0).evolve(next_ordinal=1, confirm=None)
     if before.ordinal:
         work = work.also(Write("effect.free", place))
-    claimed = await claim(parts, work)
+    claimed = await claim(parts, work, await parts.store.holds(key) if key else [])
     if not isinstance(claimed, Work):
         holder = claimed.holder if isinstance(claimed, Taken) else claimed.id
         raise NotAmended(f"this is done by {holder} already" if holder else "this can't be done here")

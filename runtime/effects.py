@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..audit import State
 from .call import Call
 from .clock import MICROSECOND
 from .statements import Write
+from .store import Hold
 from .work import Parts, Work
 
 
@@ -19,13 +21,12 @@ class Taken:
     holder: str | None = None
 
 
-async def claim(parts: Parts, work: Work, *, repeat_of: str | None = None) -> Work | Taken | Call:
+async def claim(parts: Parts, work: Work, held: Sequence[Hold], *, repeat_of: str | None = None) -> Work | Taken | Call:
     """See whether the effect key is free for this call, and which ordinal it would take; an earlier call that asked for the same is given.
 
     A holder that ended without effect has let go of its key, so whoever is found is on its way, of unknown outcome, or done.
     """
     call = work.call
-    held = await parts.store.holds(call.effect_key) if call.effect_key else []
     if not held or held[0].call == call.id:
         return work
     if any(hold.subject != work.asker.pseudonym for hold in held):

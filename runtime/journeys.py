@@ -103,14 +103,15 @@ class Journeys:
 
     async def _placed(self, submission: Submission, received: Work) -> Work | Call:
         """Say where a new call stands among those before it: in its own right, denied, or as the earlier call that it repeats."""
-        key = received.call.idempotency
-        if key is not None and (earlier := await self._parts.store.by_idempotency(key)) is not None:
-            if received.call.fingerprint not in {earlier.fingerprint, await proposed(self._parts, earlier)}:
+        before = await self._parts.store.earlier(received.call)
+        if before.same is not None:
+            same = await self._parts.store.get(before.same)
+            if received.call.fingerprint not in {same.fingerprint, await proposed(self._parts, same)}:
                 raise KeyReused
-            return earlier
-        if (refused := await self._parts.store.declined(received.call)) is not None and refused != submission.repeat_of:
-            return deny(received, "declined", holder=refused)
-        claimed = await claim(self._parts, received, repeat_of=submission.repeat_of)
+            return same
+        if before.declined is not None and before.declined != submission.repeat_of:
+            return deny(received, "declined", holder=before.declined)
+        claimed = await claim(self._parts, received, before.holds, repeat_of=submission.repeat_of)
         if not isinstance(claimed, Taken):
             return claimed
         # That somebody else holds the key is told only to whom the object belongs: else it would say that there is one.

@@ -28,7 +28,7 @@ class Queue:
     """The queues of one tenant: one for each action, so that a worker takes up only what it has."""
 
     def __init__(self, url: str, tenant: str) -> None:
-        connector = procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=4, open=False)
+        connector = procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=4)
         self._app, self._tenant = procrastinate.App(connector=connector), tenant
         self._advance: Advance | None = None
         self._task = self._app.task(name="remit.advance")(self._wake)

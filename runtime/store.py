@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 _CALL = f"SELECT {', '.join(CALL_COLUMNS)} FROM call WHERE tenant = ?"  # noqa: S608 - names from this package
 _STATE = CALL_COLUMNS.index("state")
+_EARLIER = (
+    "SELECT 'holds', call, ordinal, fingerprint, subject FROM effect WHERE tenant = ?1 AND key = ?5"
+    " UNION ALL SELECT 'same', id, 0, NULL, '' FROM call WHERE tenant = ?1 AND idempotency = ?2"
+    " UNION ALL SELECT * FROM (SELECT 'declined', id, 0, NULL, '' FROM call"
+    " WHERE tenant = ?1 AND fingerprint = ?3 AND state = 'declined' AND conversation = ?4 LIMIT 1) AS no"
+)
 
 
 TAKEN_UP = 500_000
@@ -72,6 +78,18 @@ class Hold(NamedTuple):
     ordinal: int
     fingerprint: bytes
     subject: str
+
+
+class Earlier(NamedTuple):
+    """What came before a call.
+
+    `same` is the call that was submitted under the same key, `declined` one of its conversation that asked for the same, and to which a
+    person said no; `holds` are who holds its effect key, the highest ordinal first.
+    """
+
+    same: str | None
+    declined: str | None
+    holds: tuple[Hold, ...]
 
 
 class Code(NamedTuple):
@@ -163,9 +181,21 @@ class Store:
             raise CallNotFound(f"no call {call_id} in {self.name}; `remit calls list` shows the latest")
         return call
 
-    async def by_idempotency(self, key: bytes) -> Call | None:
-        """Give the call that was submitted under this key."""
-        return _call(await self.row(f"{_CALL} AND idempotency = ?", (self.tenant, key)))
+    async def earlier(self, call: Call) -> Earlier:
+        """Give what came before a new call and concerns it, in one read: it lies on the way of every call."""
+        said = call.conversation or None  # outside every conversation a no is to one call alone
+        values = (self.tenant, call.idempotency, call.fingerprint, said, call.effect_key)
+        same = declined = None
+        holds: list[Hold] = []
+        for what, *row in await self.rows(_EARLIER, values):
+            match what:
+                case "same":
+                    same = row[0]
+                case "declined":
+                    declined = row[0]
+                case _:
+                    holds.append(Hold(*row))
+        return Earlier(same, declined, tuple(sorted(holds, key=lambda hold: -hold.ordinal)))
 
     async def holds(self, effect_key: bytes) -> list[Hold]:
         """List who holds an effect key, the highest ordinal first."""
@@ -219,12 +249,6 @@ class Store:
         return frozenset(
             who for (who,) in await self.rows("SELECT who FROM excluded WHERE tenant = ? AND call = ?", (self.tenant, call_id))
         )
-
-    async def declined(self, call: Call) -> str | None:
-        """Name the call of the same conversation that asked for the same, and to which a person said no."""
-        sql = "SELECT id FROM call WHERE tenant = ? AND fingerprint = ? AND state = 'declined' AND conversation = ? LIMIT 1"
-        found = await self.row(sql, (self.tenant, call.fingerprint, call.conversation)) if call.conversation else None
-        return found[0] if found else None
 
     async def code(self, requirement_id: str) -> Code | None:
         """Give the latest one-time code that was sent for a step-up."""

@@ -23,7 +23,8 @@ from .stripe_amounts import from_stripe, to_stripe
 
 T = TypeVar("T")
 _BEFORE_A_BYTE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)  # DNS, TCP and TLS
-_CALL = "remit_call"  # the metadata by which a call finds its own effect
+CALL = "remit_call"
+"""The metadata by which a call finds its own effect."""
 
 
 class Stripe(Payments, Plans):
@@ -65,7 +66,7 @@ class Stripe(Payments, Plans):
         if payment.amount.currency != amount.currency:
             raise Refused(f"The payment is in {payment.amount.currency}.", code="currency_mismatch")
         request = self._v1.refunds.create_async(
-            {"payment_intent": payment_id, "amount": wanted, "reason": reason, "metadata": {_CALL: ctx.call_id}},
+            {"payment_intent": payment_id, "amount": wanted, "reason": reason, "metadata": {CALL: ctx.call_id}},
             {"idempotency_key": ctx.idempotency_key},
         )
         return _refund(await _asked(request, writing=True))
@@ -119,7 +120,7 @@ class Stripe(Payments, Plans):
                 "items": [{"id": _item(held).id, "price": price.id}],
                 "proration_behavior": "always_invoice",
                 "payment_behavior": "error_if_incomplete",
-                "metadata": {_CALL: ctx.call_id},
+                "metadata": {CALL: ctx.call_id},
             },
             {"idempotency_key": ctx.idempotency_key},
         )
@@ -200,7 +201,7 @@ def signal(error: stripe.StripeError, *, writing: bool) -> HandlerSignal:
 
 
 def _made_by(made: stripe.Refund | stripe.Subscription, call_id: str) -> bool:
-    return made.metadata is not None and made.metadata.to_dict().get(_CALL) == call_id
+    return made.metadata is not None and made.metadata.to_dict().get(CALL) == call_id
 
 
 def _payment(intent: stripe.PaymentIntent) -> Payment:

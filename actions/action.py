@@ -162,8 +162,8 @@ class Action(Generic[P, R]):
 
     @property
     def summary_facts(self) -> frozenset[str]:
-        """Name the facts that a summary tells: whoever is asked must see them, so they are loaded whatever the rules read."""
-        return self.wording.facts
+        """Name the facts that are loaded whatever the rules read: whoever is asked sees them in the summary, or undoing takes from them."""
+        return self.wording.facts | (self.undo.facts if self.undo else frozenset())
 
     def classify(self, canonical: Mapping[str, Any]) -> Classified:
         """Part canonical arguments into what is clear (by name), personal (by JSON pointer) and secret (pointers)."""

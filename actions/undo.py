@@ -28,6 +28,12 @@ class Undo:
     action: str
     arguments: Mapping[str, Any] | None = None
 
+    @property
+    def facts(self) -> frozenset[str]:
+        """Name the facts that arguments come from, so that they are loaded and kept with the call."""
+        paths = [source.split(".") for source in (self.arguments or {}).values() if isinstance(source, str)]
+        return frozenset(path[1] for path in paths if path[0] == "facts")
+
     def check(self, own: Action, other: Action) -> None:
         """Raise DefinitionError unless `other`, the action named here, can reverse `own` with these arguments."""
         if not other.effect.writes:

@@ -87,7 +87,7 @@ async def find_refund(ctx: Context, payment_id: str, payments: Injected[Payments
     again="confirmed",
     facts={"payment": load_payment},
     owns="facts.payment.customer == subject.id",
-    tags=["money"],
+    tags=["money"],  # no undo=: a refund can't be called back
     summary={
         "en": "Refund {amount} of the payment {payment_id} to the card it came from.",
         "de": "{amount} der Zahlung {payment_id} auf die Karte erstatten, von der sie kam.",

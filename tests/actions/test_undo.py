@@ -92,6 +92,11 @@ def test_arguments_come_from_the_call_its_result_and_its_facts_as_a_model_would_
     assert raw(undo("cancel_order", order="facts.basket.labels.colour"))["order"] == "red"
 
 
+def test_the_facts_that_undoing_takes_from_are_loaded_whatever_the_rules_read():
+    assert placed(undo=undo("cancel_order", order="facts.basket.labels.colour", reason="'facts.x'")).summary_facts == {"basket"}
+    assert placed(undo=undo("cancel_order", order="result.id")).summary_facts == placed(undo="drop").summary_facts == frozenset()
+
+
 def test_the_whole_result_is_a_path():
     @action(undo=undo("cancel_order", order="result"), **WRITES)
     async def place() -> str:

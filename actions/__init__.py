@@ -13,6 +13,7 @@ from .keys import Again, KeyTemplate, after, per_call
 from .outputs import Result, ResultInvalid
 from .problems import FieldError, Problem
 from .summary import Summary, render
+from .undo import Undo, undo
 
 __all__ = [
     "Action",
@@ -37,6 +38,7 @@ __all__ = [
     "Subject",
     "Summary",
     "ToolCall",
+    "Undo",
     "action",
     "after",
     "keyed",
@@ -45,4 +47,5 @@ __all__ = [
     "per_call",
     "read",
     "render",
+    "undo",
 ]

@@ -26,6 +26,7 @@ from .outputs import Output, Result, ResultInvalid
 from .problems import Problem, invalid, unreadable
 from .schema import Schema, digest, places
 from .summary import Labels, Texts, Wording
+from .undo import Undo
 from .wiring import Resources, Wiring, place
 
 P = ParamSpec("P", default=...)
@@ -40,6 +41,8 @@ class Declared(TypedDict, total=False):
     Defaults: version "1", effect `once`, again "never", deadline "30s"; title and description come from the name and the
     docstring. `key`, `owns` and `owns_reason` have none on purpose. `summary` is a text or texts by language, with placeholders
     for arguments and facts: `{"en": "Refund {amount}, paid {facts.payment.created}"}`; `labels` name arguments: `{"de": {"amount": "Betrag"}}`.
+    `undo` names the action that reverses this one; where its arguments have other names, say `undo=undo("cancel_order", order_id="result.id")`.
+    `delay` is a cooling-off, such as "10m", in which a call that may run can still be cancelled.
     """
 
     version: str
@@ -52,7 +55,8 @@ class Declared(TypedDict, total=False):
     owns: str | None
     owns_reason: str
     about: str
-    undo: str
+    undo: str | Undo
+    delay: str | timedelta
     tags: Iterable[str]
     deadline: str | timedelta
     summary: Texts
@@ -65,6 +69,7 @@ class Action(Generic[P, R]):
 
     `schema` is what a model sees; `rules_schema` describes the canonical arguments, `facts_schemas` the facts (None: not
     said) and `result_schema` the result (None: not said) as rules and records have them. `deadline` bounds one attempt.
+    `undo` says how a call is reversed (None: it can't be); `delay` how long one that may run waits (None: a policy alone says that).
     """
 
     name: str
@@ -78,7 +83,8 @@ class Action(Generic[P, R]):
     owns: str | None
     owns_reason: str | None
     about: str | None
-    undo: str | None
+    undo: Undo | None
+    delay: timedelta | None
     tags: frozenset[str]
     deadline: timedelta
     wording: Wording
@@ -156,8 +162,8 @@ class Action(Generic[P, R]):
 
     @property
     def summary_facts(self) -> frozenset[str]:
-        """Name the facts that a summary tells: whoever is asked must see them, so they are loaded whatever the rules read."""
-        return self.wording.facts
+        """Name the facts that are loaded whatever the rules read: whoever is asked sees them in the summary, or undoing takes from them."""
+        return self.wording.facts | (self.undo.facts if self.undo else frozenset())
 
     def classify(self, canonical: Mapping[str, Any]) -> Classified:
         """Part canonical arguments into what is clear (by name), personal (by JSON pointer) and secret (pointers)."""
@@ -225,7 +231,8 @@ def _declare(name: str, text: str, reader: Reader, wiring: Wiring, declared: Dec
         owns=declared.get("owns"),
         owns_reason=declared.get("owns_reason"),
         about=declared.get("about"),
-        undo=declared.get("undo"),
+        undo=_undo(declared.get("undo")),
+        delay=_delay(name, declared.get("delay"), effect),
         tags=frozenset(declared.get("tags", ())),
         deadline=duration(declared.get("deadline", "30s")),
         wording=Wording.of(declared.get("summary", {}), declared.get("labels", {}), reader.rules_schema, schemas, name),
@@ -254,12 +261,26 @@ def _check(name: str, declared: Declared, text: str) -> None:
         raise DefinitionError(f"{name}: {min(unknown)}= is unknown; known are {', '.join(Declared.__annotations__)}")
     if not isinstance(declared.get("effect", once), Effect):
         raise DefinitionError(f'{name}: effect= is read, once, keyed("24h") or lookup(find), not {declared["effect"]!r}')
+    if not isinstance(declared.get("undo"), str | Undo | None):
+        raise DefinitionError(f'{name}: undo= is the name of an action, or undo("NAME", …), not {declared["undo"]!r}')
     if isinstance(declared.get("tags"), str):
         raise DefinitionError(f"{name}: tags= is a list of texts, not one text")
     if not declared.get("description", text):
         raise DefinitionError(f"{name}: say in a docstring or in description= what it does; the model chooses its tools by that")
     if (declared.get("owns") is None) == (declared.get("owns_reason") is None):
         raise DefinitionError(f'{name}: say owns="…", or owns=None with owns_reason="why nothing is owned", and not both')
+
+
+def _undo(given: str | Undo | None) -> Undo | None:
+    return Undo(given) if isinstance(given, str) else given
+
+
+def _delay(name: str, given: str | timedelta | None, effect: Effect) -> timedelta | None:
+    if given is None:
+        return None
+    if not effect.writes:
+        raise DefinitionError(f"{name}: delay= is a cooling-off before something is done, and this action only reads; leave it out")
+    return duration(given)
 
 
 def _key(name: str, key: str | PerCall | None, effect: Effect, known: Mapping[str, str]) -> KeyTemplate | PerCall | None:

@@ -16,7 +16,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from ..errors import DefinitionError
 from .classes import secrets
-from .forms import canonical_leaf, compile_changes
+from .forms import canonical_leaf, compile_changes, decimal_leaf
 from .problems import FieldError, from_pydantic, hide
 from .schema import ArgumentSchema, Schema, without_marks
 
@@ -72,6 +72,7 @@ class TypedReader:
         self.schema: Schema = {"type": "object", "properties": {}, **without_marks(schema)}
         self._secrets = secrets(self.rules_schema)
         self._change = compile_changes(self.schema, self.schema, canonical_leaf)
+        self._numbers = compile_changes(self.schema, self.schema, decimal_leaf)
         self._validate = model.__pydantic_validator__.validate_json
         self._dump = model.__pydantic_serializer__.to_python
 
@@ -95,10 +96,10 @@ class TypedReader:
         return self._arguments(self._restored(canonical))
 
     def as_sent(self, arguments: Arguments) -> dict[str, Any]:
-        """Write arguments as a model would send them."""
+        """Write arguments as a model would send them: numbers as numbers."""
         model = self._restored(arguments.canonical)
         sent: dict[str, Any] = self._dump(model, mode="json", by_alias=True, exclude_none=True, context={"for": "model"})
-        return sent
+        return self._numbers(sent, "", []) if self._numbers else sent
 
     def _restored(self, canonical: Mapping[str, Any]) -> Any:
         return self._validate(orjson.dumps(canonical), strict=True, extra="forbid", context={"canonical": True})

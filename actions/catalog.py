@@ -9,6 +9,7 @@ from types import ModuleType
 
 from ..errors import DefinitionError
 from .action import Action
+from .undo import Undo
 from .wiring import place
 
 Source = Action | ModuleType | str | Iterable[Action]
@@ -18,7 +19,8 @@ class Catalog(Mapping[str, Action]):
     """Hold actions by name, in name order.
 
     Sources are actions, modules (every action in them), other catalogs, and entry point groups as "entry:remit.actions".
-    Raise DefinitionError where two actions have one name, a source is none of these, or `undo` names no action.
+    Raise DefinitionError where two actions have one name, a source is none of these, or `undo` names no action that can
+    reverse what names it.
     """
 
     def __init__(self, sources: Iterable[Source]) -> None:
@@ -29,11 +31,8 @@ class Catalog(Mapping[str, Action]):
                 raise DefinitionError(f"two actions are called {action.name!r}: {both}; give one another name=")
         self._actions = dict(sorted(found.items()))
         for action in self._actions.values():
-            if action.undo is not None and action.undo not in found:
-                near = self.suggest(action.undo)
-                raise DefinitionError(
-                    f"{action.name}: undo={action.undo!r} is not registered" + (f"; did you mean {near!r}?" if near else "")
-                )
+            if action.undo is not None:
+                self._check_undo(action, action.undo)
 
     def __getitem__(self, name: str) -> Action:
         return self._actions[name]
@@ -62,6 +61,13 @@ class Catalog(Mapping[str, Action]):
                     )
                 bound[kind] = fitting[0]
         return bound
+
+    def _check_undo(self, action: Action, undo: Undo) -> None:
+        if (other := self._actions.get(undo.action)) is None:
+            near = self.suggest(undo.action)
+            hint = f"did you mean {near!r}?" if near else "register the action that reverses it as well, or leave undo= out"
+            raise DefinitionError(f"{action.name}: undo={undo.action!r} is not registered; {hint}")
+        undo.check(action, other)
 
 
 def _collect(sources: Iterable[Source]) -> Iterator[Action]:

@@ -21,7 +21,7 @@ from ..errors import DefinitionError
 from . import strict
 from .arguments import Arguments
 from .classes import secrets
-from .forms import canonical_leaf, compile_changes, decimal_text, without_fractions
+from .forms import canonical_leaf, compile_changes, decimal_leaf, decimal_text, without_fractions
 from .problems import FieldError, from_jsonschema, hide
 from .schema import Schema, branches, resolve, without_marks
 from .wiring import Wiring, place
@@ -67,7 +67,7 @@ class ForeignReader:
         self.rules_schema: Schema = orjson.loads(orjson.dumps(_each(exact, _stored), default=decimal_text))
         self._secrets = secrets(self.rules_schema)
         self._to_canonical = compile_changes(self.schema, self.schema, canonical_leaf)
-        self._to_values = compile_changes(self.schema, self.schema, _decimal_leaf)
+        self._to_values = compile_changes(self.schema, self.schema, decimal_leaf)
 
     def read(self, document: dict[str, Any]) -> Arguments | list[FieldError]:
         """Validate what a model sent, within the budget."""
@@ -193,10 +193,6 @@ def _stored(node: dict[str, Any]) -> dict[str, Any]:
     if node.get("type") != "number":
         return node
     return {name: node[name] for name in ("description", "x-remit") if name in node} | {"type": "string", "format": "decimal"}
-
-
-def _decimal_leaf(node: Schema) -> Any:
-    return (lambda value, _path, _errors: Decimal(value) if isinstance(value, str) else value) if node.get("type") == "number" else None
 
 
 class _TooCostlyError(DefinitionError):

@@ -128,6 +128,11 @@ def canonical_leaf(node: Schema) -> Change | None:
     return instant_leaf(node)
 
 
+def decimal_leaf(node: Schema) -> Change | None:
+    """Say where a number that is kept as text becomes a number again, as a model sends it."""
+    return (lambda value, _path, _errors: Decimal(value) if isinstance(value, str) else value) if node.get("type") == "number" else None
+
+
 def instant_leaf(node: Schema) -> Change | None:
     """Say what is to be done with a place in what the developer's own code gives."""
     if node.get("type") != "string" or node.get("format") not in _FORMS:

@@ -138,14 +138,15 @@ def places(node: Schema, root: Schema, depth: int = 4) -> dict[str, str]:
     found: dict[str, str] = {}
     for branch in branches(node, root):
         for name, child in branch.get("properties", {}).items():
-            kinds = {_kind(option) for option in branches(child, root)}
+            kinds = {kind(option) for option in branches(child, root)}
             found[name] = kinds.pop() if len(kinds) == 1 else "mixed"
             if depth:
                 found |= {f"{name}.{inner}": kind for inner, kind in places(child, root, depth - 1).items()}
     return found
 
 
-def _kind(node: Schema) -> str:
+def kind(node: Schema) -> str:
+    """Give the JSON type of one alternative of a schema; "mixed" where that is not said, or is several."""
     if "const" in node or "enum" in node:
         values = node.get("enum", [node.get("const")])
         kinds = {{str: "string", bool: "boolean", int: "integer"}.get(type(value), "mixed") for value in values}

@@ -38,7 +38,8 @@ def decide_again(policies: Policies, inputs: Mapping[str, Any], before: Mapping[
     """Decide once more, and compare."""
     now = decide(policies, Inputs.from_json(inputs))
     approvals = sum(one.kind == "approval" for one in now.requirements)
-    if before["allowed"] == now.allowed and before["requirements"] == [one.to_json() for one in now.requirements]:
+    same = before["allowed"] == now.allowed and before.get("delay", 0) == now.delay
+    if same and before["requirements"] == [one.to_json() for one in now.requirements]:
         return Again(approvals)  # as most do
     then = Decision.from_json(before)
     flips = way(then, now)
@@ -61,9 +62,11 @@ def way(then: Decision, now: Decision) -> str | None:
     if then.allowed != now.allowed:
         return ALLOWED if now.allowed else DENIED
     before, after = _asks(then), _asks(now)
-    if before == after:
+    if before == after and then.delay == now.delay:
         return None
-    return MORE if before < after else LESS if after < before else OTHERWISE
+    if before <= after and then.delay <= now.delay:
+        return MORE
+    return LESS if after <= before and now.delay <= then.delay else OTHERWISE
 
 
 def differing(then: Decision, now: Decision) -> tuple[str, ...]:
@@ -72,7 +75,7 @@ def differing(then: Decision, now: Decision) -> tuple[str, ...]:
 
 
 def _asks(decision: Decision) -> frozenset[tuple[Any, ...]]:
-    """Give what is asked for, whatever rule it is asked by; of equal ones, how many."""
+    """Give what is asked for besides time, whatever rule it is asked by; of equal ones, how many."""
     asked = [(one.kind, one.by, one.votes, one.assurance) for one in decision.requirements]
     return frozenset((*one, number) for place, one in enumerate(asked) for number in [asked[:place].count(one)])
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from ..errors import PolicyError
-from .clauses import Written
+from .clauses import Written, seconds
 
 Values = dict[str, Any]
+
+
+def _delay(text: str) -> str:
+    if text != "0s" and not seconds(text):
+        raise ValueError("write a number and a unit, such as 30s, 10m or 4h, or 0s where it does not cool off")
+    return text
 
 
 class _Described(Written):
@@ -69,6 +75,9 @@ Need = Annotated[
 ]
 
 
+Delay = Annotated[str, AfterValidator(_delay), WithJsonSchema({"type": "string", "pattern": "^(0s|[1-9][0-9]{0,8}[smhd])$"})]
+
+
 class Expect(_Described):
     """Write what must come out. Only what is written is compared; but a condition that can't be evaluated is never passed over."""
 
@@ -84,6 +93,8 @@ class Expect(_Described):
     """Exactly the prerequisites that are not met."""
     say: str | None = None
     """The text for the model."""
+    delay: Delay | None = None
+    """How long the call cools off, such as 10m; 0s: not at all."""
     errors: list[str] = Field(default=[])
     """Exactly the rules and limits that can't be evaluated."""
 

@@ -54,7 +54,8 @@ def check(sources: Sources, actions: Mapping[str, ActionShape], roles: Collectio
     if loading.problems:
         return Check(tuple(loading.problems), ())
     policies, files = loading.policies(), list(loading.reading.files.values())
-    warnings = chain(_of_actions(policies, actions), _overlapping(files), _idle(policies), _unused(files), _nobody(policies, roles))
+    found = (_of_actions(policies, actions), _overlapping(files), _idle(policies), _unused(files), _hasty(files, actions))
+    warnings = chain(*found, _nobody(policies, roles))
     return Check((), tuple(warnings))
 
 
@@ -104,6 +105,7 @@ def _idle(policies: Policies) -> Iterator[Notice]:
 def _idle_rules(action: str, ruleset: Ruleset) -> Iterator[tuple[Rule | Limit, str]]:
     """Give each rule with why it never matters for this action; nothing where it may."""
     denial, permission = _always(Then.DENY, ruleset), _always(Then.ALLOW, ruleset)
+    longest = permission.match.delay if permission else 0
     denied = {rule.when.text: rule.name for rule in ruleset.rules if rule.then is Then.DENY}
     for rule in ruleset.rules:
         why = ""
@@ -111,7 +113,7 @@ def _idle_rules(action: str, ruleset: Ruleset) -> Iterator[tuple[Rule | Limit, s
             why = "its condition is never true"
         elif denial and denial is not rule:
             why = f"{denial.name} denies every call of `{action}`"
-        elif rule.then is Then.ALLOW and permission and permission is not rule:
+        elif rule.then is Then.ALLOW and permission and permission is not rule and rule.match.delay <= longest:
             why = f"{permission.name} allows every call of `{action}` already"
         elif rule.then is not Then.DENY and rule.when.text in denied:
             why = f"{denied[rule.when.text]} denies under the same condition"
@@ -138,7 +140,9 @@ def _idle_limits(action: str, ruleset: Ruleset) -> Iterator[tuple[Rule | Limit, 
 
 
 def _always(then: Then, ruleset: Ruleset) -> Rule | None:
-    return next((rule for rule in ruleset.rules if rule.then is then and rule.when.constant is True), None)
+    """Give the rule that always says this, of several the one that delays the longest."""
+    found = [rule for rule in ruleset.rules if rule.then is then and rule.when.constant is True]
+    return max(found, key=lambda rule: rule.match.delay, default=None)
 
 
 def _counts(limit: Limit) -> tuple[object, ...]:
@@ -161,6 +165,18 @@ def _words(written: PolicyFile) -> set[str]:
         for each in (limit.measure, limit.distinct, limit.per):
             texts += each.values() if isinstance(each, dict) else [each or ""]
     return {word for text in texts for token in tokens(text) if (word := token["name"])}
+
+
+def _hasty(files: Sequence[ReadFile], actions: Mapping[str, ActionShape]) -> Iterator[Notice]:
+    """Find delays of what only reads: nothing is done that could be cancelled, so nothing is delayed."""
+    for file in files:
+        policy, document = file.written.policy, file.document
+        named = {*file.actions, *(action for other in files if policy in other.written.include for action in other.actions)}
+        if not any(actions[action].writes for action in named):
+            for place, rule in enumerate(file.written.rules):
+                if rule.delay:
+                    message = f"{policy}/{rule.id} delays nothing: what only reads does not cool off"
+                    yield Notice(message, document.source.path, document.line_of(("rules", place, "delay")))
 
 
 def _nobody(policies: Policies, roles: Collection[str] | None) -> Iterator[Notice]:

@@ -19,6 +19,12 @@ def seconds(text: str) -> int:
     return int(found[1]) * _UNITS[found[2]] if found else 0
 
 
+def in_units(delay: int) -> str:
+    """Write seconds as people write a time: `10m` for 600, `0s` for none."""
+    unit = next((unit for unit, size in reversed(_UNITS.items()) if delay and delay % size == 0), "s")
+    return f"{delay // _UNITS[unit]}{unit}"
+
+
 def _deadline(text: str) -> str:
     if not 0 < seconds(text) <= 90 * DAY:
         raise ValueError("write a number and a unit, such as 30s, 15m, 4h or 7d, and at most 90d")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
+from .clauses import in_units
 from .decision import Decision, EvaluationError, Headroom, Requirement, Then
 from .facts import Inputs
 from .limits import Limit, Measured
@@ -59,7 +60,10 @@ def decide(policies: Policies, inputs: Inputs, evaluated: Evaluated | None = Non
     demands = sorted([cause for cause in causes if cause.requirement], key=_stage) if allowed else []
     # What settled it: the denials, else the requirements, else the permissions.
     deciding = (demands or permissions) if allowed else denials
+    delay = max([rule.match.delay for rule, _ in counted]) if allowed else 0
     because = [cause.why for cause in deciding] + [f"{each} must have succeeded earlier in this conversation" for each in missing]
+    if delay:
+        because += [f"{match.rule} lets it cool off for {in_units(delay)}" for rule, _ in counted if (match := rule.match).delay == delay]
     return Decision(
         allowed=allowed,
         requirements=tuple([cause.requirement for cause in demands if cause.requirement]),
@@ -70,6 +74,7 @@ def decide(policies: Policies, inputs: Inputs, evaluated: Evaluated | None = Non
         reason="; ".join(because) or _nothing_allows(inputs.action, errors),
         limits=tuple(sorted([each for _, each in standing if isinstance(each, Headroom)], key=_BY_LIMIT)),
         missing=missing,
+        delay=delay,
     )
 
 

@@ -31,11 +31,20 @@ class EvaluationError:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Name a rule that counted, as `policy/id`. A deny or a requirement counts also when its condition could not be evaluated."""
+    """Name a rule that counted, as `policy/id`. A deny or a requirement counts also when its condition could not be evaluated.
+
+    `delay` is how many seconds the rule lets the call cool off.
+    """
 
     rule: str
     then: Then
     reason: str | None = None
+    delay: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Give a JSON value, without a delay where there is none."""
+        value = {"rule": self.rule, "then": self.then, "reason": self.reason}
+        return value | {"delay": self.delay} if self.delay else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +115,9 @@ class Decision:
 
     `requirements` are empty when denied, and in the order in which they are asked: step-ups, confirmations, approvals. `say` is the only
     text that the model may pass on; `reason` is for people. `limits` tell the headroom of each limit that could be measured; `missing`
-    names the actions that should have succeeded earlier in the conversation. Everything else is in the order of rule names, so that two
-    equal sets of rules give equal decisions.
+    names the actions that should have succeeded earlier in the conversation. `delay` is how many seconds the call cools off before it is
+    done, the longest of the rules in `matched`; 0 when denied. Everything else is in the order of rule names, so that two equal sets of
+    rules give equal decisions.
     """
 
     allowed: bool
@@ -119,21 +129,24 @@ class Decision:
     reason: str
     limits: tuple[Headroom, ...] = ()
     missing: tuple[str, ...] = ()
+    delay: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Give a JSON value from which `from_json` makes an equal decision. Limits and prerequisites are left out where there are none."""
+        """Give a JSON value from which `from_json` makes an equal decision. Limits, prerequisites and delay are left out if there are none."""
         value: dict[str, Any] = {
             "allowed": self.allowed,
             "requirements": [one.to_json() for one in self.requirements],
-            "matched": [_plain(one) for one in self.matched],
-            "errors": [_plain(one) for one in self.errors],
+            "matched": [one.to_json() for one in self.matched],
+            "errors": [{"rule": one.rule, "message": one.message} for one in self.errors],
             "policy_digest": self.policy_digest,
             "say": self.say,
             "reason": self.reason,
         }
         if self.limits:
             value["limits"] = [one.to_json() for one in self.limits]
-        return value | {"missing": list(self.missing)} if self.missing else value
+        if self.missing:
+            value["missing"] = list(self.missing)
+        return value | {"delay": self.delay} if self.delay else value
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Decision:
@@ -145,7 +158,3 @@ class Decision:
 
 
 _DECISION = TypeAdapter(Decision)
-
-
-def _plain(value: Match | EvaluationError) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__slots__}  # a tenth of the cost of `asdict`, and flat all the same

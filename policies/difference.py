@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -72,6 +72,7 @@ _MORE = {
     "approval.within": Effect.LOOSER,
     "approval.escalate.after": Effect.TIGHTER,
     "confirmation.within": Effect.LOOSER,
+    "delay": Effect.TIGHTER,
     "step_up.to": Effect.TIGHTER,
     "step_up.within": Effect.LOOSER,
 }
@@ -118,8 +119,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def _came(name: tuple[str, str], what: str, clause: _Clause) -> Change:
     effect = Effect.OTHER
-    if name[0] in {"rule", "limit"}:
-        effect = Effect.LOOSER if clause.values.get("then") == Then.ALLOW else Effect.TIGHTER
+    allows = clause.values.get("then") == Then.ALLOW
+    if name[0] in {"rule", "limit"} and not (allows and "delay" in clause.values):  # it may delay what another rule allows at once
+        effect = Effect.LOOSER if allows else Effect.TIGHTER
     return Change(*name, what, effect if what == "added" else effect.opposite, clause.path, clause.line)
 
 
@@ -128,21 +130,28 @@ def _changed(name: tuple[str, str], old: _Clause, new: _Clause) -> Change | None
     keys = [key for key in keys if key.old != key.new]
     if not keys:
         return None
-    asks_other = any(key.key in _ASKS for key in keys)
-    effects = {_effect(key, new.values.get("then")) for key in keys if not _is_beside(key.key, asks_other)}
+    asked = {then for key in keys if key.key in _ASKS for then in (key.old, key.new)}
+    effects = {_effect(key, new.values) for key in keys if not _is_beside(key.key, asked)}
     effect = effects.pop() if len(effects) == 1 else Effect.OTHER
     return Change(*name, "changed", effect, new.path, new.line, tuple(keys))
 
 
-def _is_beside(key: str, asks_other: bool) -> bool:
-    """Say whether a key decides nothing: words, and how to ask where it is something else that is asked for now."""
-    return key in {"reason", "say"} or (asks_other and key.partition(".")[0] in {"approval", "confirmation", "step_up"})
+def _is_beside(key: str, asked: Collection[Any]) -> bool:
+    """Say whether a key decides nothing: words, and how to ask where it is something else that is `asked` for, before and now.
+
+    Nor does a delay, where a call was or is denied.
+    """
+    how = bool(asked) and key.partition(".")[0] in {"approval", "confirmation", "step_up"}
+    return key in {"reason", "say"} or how or (key == "delay" and Then.DENY in asked)
 
 
-def _effect(change: KeyChange, then: Any) -> Effect:
-    key, old, new = change.key, change.old, change.new
+def _effect(change: KeyChange, values: Mapping[str, Any]) -> Effect:
+    """Say what one key does; `values` are those of the clause now."""
+    key, old, new, then = change.key, change.old, change.new, values.get("then")
     if key in _ASKS:
         return _tighter_if(_RANKS.get(old, 1) < _RANKS.get(new, 1), sure=_RANKS.get(old, 1) != _RANKS.get(new, 1))
+    if key == "when" and then == Then.ALLOW and "delay" in values:  # what it now matches may have been allowed at once
+        return Effect.OTHER
     if key == "when":  # only a condition that always holds is surely wider than another
         return _tighter_if((new == "true") != (then == Then.ALLOW), sure="true" in {old, new})
     if key == "requires":
@@ -159,5 +168,5 @@ def _tighter_if(tighter: bool, *, sure: bool = True) -> Effect:
     return (Effect.TIGHTER if tighter else Effect.LOOSER) if sure else Effect.OTHER
 
 
-def _number(value: int | str) -> int:
-    return seconds(value) if isinstance(value, str) else value
+def _number(value: int | str | None) -> int:
+    return seconds(value) if isinstance(value, str) else value or 0

@@ -31,6 +31,7 @@ _DESCRIPTIONS = {
         "approval": "Who approves; with require_approval.",
         "confirmation": "How long the customer has; with require_confirmation.",
         "step_up": "How the customer proves who they are; with require_step_up.",
+        "delay": "A cooling-off, such as 10m, before an allowed call is done: until then it can be cancelled. Not with deny.",
         "reason": "Why, for people and the audit log.",
         "say": "What the model may tell the customer.",
     },
@@ -101,6 +102,8 @@ def policy_schema() -> dict[str, Any]:
     for model, key in (("RuleClause", "then"), ("LimitClause", "beyond")):
         clauses = [clause for clause in _CLAUSES if clause in schema["$defs"][model]["properties"]]
         schema["$defs"][model]["allOf"] = [_goes_with(clause, key) for clause in clauses]
+    rule = schema["$defs"]["RuleClause"]
+    rule["allOf"].append({"if": _asks("then", Then.DENY), "then": {"properties": {"delay": False}}})
     return schema
 
 
@@ -111,8 +114,15 @@ def cases_schema() -> dict[str, Any]:
 
 def _goes_with(clause: str, key: str) -> dict[str, Any]:
     """Take a clause only where it is asked for; and there, an approval must be written, because only people know who approves."""
-    asked = {"properties": {key: {"const": str(_CLAUSES[clause])}}, "required": [key]}
-    return {"if": asked, "then": {"required": ["approval"] if clause == "approval" else []}, "else": {"properties": {clause: False}}}
+    return {
+        "if": _asks(key, _CLAUSES[clause]),
+        "then": {"required": ["approval"] if clause == "approval" else []},
+        "else": {"properties": {clause: False}},
+    }
+
+
+def _asks(key: str, then: Then) -> dict[str, Any]:
+    return {"properties": {key: {"const": str(then)}}, "required": [key]}
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from .rules import Policies, Prerequisite, Rule
 class Explained:
     """Say what came of one condition: `result` is true, false, or an error. `values` are what it read, by dotted path; null is missing.
 
-    `parts` are the operands of a chain of `&&` that was not true, each with what came of it alone.
+    `parts` are the operands of a chain of `&&` that was not true, each with what came of it alone. `delay` is in seconds.
     """
 
     rule: str
@@ -30,12 +30,14 @@ class Explained:
     result: bool | EvaluationError
     values: Mapping[str, Json]
     parts: tuple[tuple[str, bool | EvaluationError], ...] = ()
+    delay: int = 0
 
     def to_json(self) -> dict[str, Json]:
         """Give a JSON value; an error is `{"error": message}`."""
         value = {name: getattr(self, name) for name in ("rule", "then", "path", "line", "condition", "values")}
         parts = [{"condition": text, "result": _shown(result)} for text, result in self.parts]
-        return value | {"result": _shown(self.result)} | ({"parts": parts} if parts else {})
+        more = ({"parts": parts} if parts else {}) | ({"delay": self.delay} if self.delay else {})
+        return value | {"result": _shown(self.result)} | more
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def _explained(rule: Rule, result: bool | EvaluationError, inputs: Inputs) -> Ex
     when = rule.when
     values = {".".join(path): _value(inputs, path) for path in sorted(when.paths) if path[0] in when.inputs}
     parts = () if result is True else tuple(_parts(when, inputs))
-    return Explained(rule.name, rule.then, rule.path, rule.line, when.written.strip(), result, values, parts)
+    return Explained(rule.name, rule.then, rule.path, rule.line, when.written.strip(), result, values, parts, rule.match.delay)
 
 
 def _value(inputs: Inputs, path: tuple[str, ...]) -> Json:

@@ -37,12 +37,14 @@ class ActionShape:
     """Describe an action to the policies, which know no `Action`.
 
     `arguments` is the JSON Schema of the canonical arguments; `facts` has one schema for each fact, or None where it is untyped.
+    `writes` is False for an action that changes nothing: no rule delays it.
     """
 
     name: str
     arguments: Mapping[str, Json]
     facts: Mapping[str, Mapping[str, Json] | None]
     tags: frozenset[str] = frozenset()
+    writes: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,8 @@ class Loading:
             return None
         requirement = clause.requirement(then, name, clause.confirmation.within if clause.confirmation else "24h")
         path, line = source.document.source.path, source.document.line_of(("rules", place))
-        return Rule(action, when, Match(name, then, clause.reason), requirement, clause.say, path, line)
+        delay = seconds(clause.delay) if clause.delay and self.actions[action].writes else 0  # what only reads has nothing to take back
+        return Rule(action, when, Match(name, then, clause.reason, delay), requirement, clause.say, path, line)
 
     def _limit(self, source: ReadFile, action: str, place: int, clause: LimitClause) -> Limit | None:
         name, then, at = f"{source.written.policy}/{clause.id}", Then(clause.beyond), ("limits", place)

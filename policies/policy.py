@@ -6,7 +6,19 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from .clauses import DAY, ApprovalClause, Asking, ConfirmationClause, EscalationClause, Name, StepUpClause, Words, Written, seconds
+from .clauses import (
+    DAY,
+    ApprovalClause,
+    Asking,
+    ConfirmationClause,
+    Duration,
+    EscalationClause,
+    Name,
+    StepUpClause,
+    Words,
+    Written,
+    seconds,
+)
 from .decision import Then
 
 BEYOND = (Then.DENY, Then.REQUIRE_APPROVAL, Then.REQUIRE_STEP_UP)
@@ -69,12 +81,15 @@ class RuleClause(Asking):
     when: Expression = "true"
     then: Annotated[str, AfterValidator(_known_then), WithJsonSchema({"enum": list(Then)})]
     confirmation: ConfirmationClause | None = None
+    delay: Duration | None = None
 
     @model_validator(mode="after")
     def _clauses_belong(self) -> Self:
         self.check_clauses("then", self.then)
         if self.confirmation and self.then != Then.REQUIRE_CONFIRMATION:
             raise ValueError("`confirmation` goes with `then: require_confirmation`, and only there")
+        if self.delay and self.then == Then.DENY:
+            raise ValueError("`delay` lets an allowed call cool off: it goes with `then: allow` or `require_…`, and never with `deny`")
         return self
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import PolicyError
 from .cases import Approval, Case, CaseFile, Expect, Values
 from .check import every_ruleset
+from .clauses import in_units, seconds
 from .decide import decide
 from .decision import Decision, Requirement
 from .document import Document, Loc, parse
@@ -264,6 +265,8 @@ def _differences(expect: Expect, decision: Decision) -> Iterator[Difference]:
         yield Difference("missing", expect.missing, list(decision.missing))
     if expect.say not in (None, decision.say):
         yield Difference("say", expect.say, decision.say)
+    if expect.delay is not None and seconds(expect.delay) != decision.delay:
+        yield Difference("delay", expect.delay, in_units(decision.delay))
     if not all(_named(name, errors) for name in expect.errors) or not all(_named(name, expect.errors) for name in errors):
         yield Difference("errors", expect.errors, [f"{error.rule}: {error.message}" for error in decision.errors])
 

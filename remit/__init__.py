@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         once,
         per_call,
         read,
+        undo,
     )
     from .errors import DefinitionError, PolicyError, Refused, RemitError, Retryable, Unsure
     from .runtime import EmailCodes, Outcome, Runtime, Session, StepUp
@@ -38,7 +39,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "actions": (
         *("Action", "Catalog", "Context", "Injected", "Internal", "Money", "Personal", "Public", "Secret", "Subject", "ToolCall"),
-        *("action", "after", "keyed", "lookup", "once", "per_call", "read"),
+        *("action", "after", "keyed", "lookup", "once", "per_call", "read", "undo"),
     ),
     "errors": ("DefinitionError", "PolicyError", "Refused", "RemitError", "Retryable", "Unsure"),
     "runtime": ("EmailCodes", "Outcome", "Runtime", "Session", "StepUp"),
@@ -75,6 +76,7 @@ __all__ = [
     "once",
     "per_call",
     "read",
+    "undo",
 ]
 
 

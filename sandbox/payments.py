@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .account import Account
+from .events import Event, Events
 from .faults import Fault, Faults, Order
 from .forms import nested
 from .idempotency import Answer, IdempotencyKeys
@@ -75,6 +76,7 @@ class PaymentSandbox(Serving):
         self._account = Account(self._now)
         self.charging, self.billing = self._account.charging, self._account.billing
         self._keys, self._faults = IdempotencyKeys(self._now), Faults()
+        self._events = Events(self._source)  # whoever verifies a signature looks at a clock that nobody moves
         self._late: list[tuple[datetime, Callable[[], Any]]] = []
         self._written: list[Written] = []
         self._lock = threading.RLock()  # the server has its own thread
@@ -94,10 +96,28 @@ class PaymentSandbox(Serving):
         with self._lock:
             self._ahead += by
 
-    def settle_refund(self, refund: str, status: str) -> None:
-        """Let the bank answer a refund later: `succeeded`, or `failed`, which gives the amount back to the payment."""
+    def deliver_to(self, url: str, secret: str) -> None:
+        """Send an event to `url`, signed with `secret`, whenever `settle_refund` changes a refund from now on."""
         with self._lock:
-            self.charging.settle_refund(refund, status)
+            self._events.deliver_to(url, secret)
+
+    def settle_refund(self, refund: str, status: str) -> None:
+        """Let the bank answer a refund later: `succeeded`, or `failed`, which gives the amount back to the payment.
+
+        Returns when its events have been sent, once each; in an event loop that is to answer them, call it in a thread.
+        """
+        with self._lock:
+            events = self._events.refund_changed(self.charging.settle_refund(refund, status))
+        self._events.deliver(events)
+
+    def events(self) -> list[Event]:
+        """Give the events that were sent, in order."""
+        with self._lock:
+            return list(self._events.sent)
+
+    def resend(self, event: str) -> None:
+        """Send an event once more."""
+        self._events.deliver([self._events.find(event)])
 
     def ledger(self) -> list[Entry]:
         """Give what really happened, in order."""
@@ -182,8 +202,14 @@ class PaymentSandbox(Serving):
                 self.order(**given)
             case "POST", "clock":
                 self.advance(timedelta(seconds=given["seconds"]))
-            case "POST", "refunds":
-                self.settle_refund(**given)
+            case "POST", "refunds":  # in a thread: whoever gets its events may ask for the refund before they answer
+                await asyncio.to_thread(partial(self.settle_refund, **given))
+            case "GET", "events":
+                return JSONResponse([asdict(event) for event in self.events()])
+            case "POST", "webhook":
+                self.deliver_to(**given)
+            case "POST", "resend":
+                await asyncio.to_thread(partial(self.resend, **given))
             case _:
                 return Response(status_code=404)
         return Response(status_code=204)

@@ -105,7 +105,7 @@ async def load_own_account(subject: Subject, directory: Injected[Directory]) -> 
 
 
 async def _unlocked(subject: Subject, directory: Injected[Directory]) -> Unlocked | None:
-    found = await directory.find(subject.id)
+    found = await directory.read(subject.id)  # not `find`, to which an account may be one of two
     return Unlocked(account_id=found.id) if found and found.active else None
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, computed_field
 
 from ...errors import Refused
-from .. import Context, Injected, Internal, Personal, Public, Subject, action, lookup, per_call, read
+from .. import Context, Injected, Internal, Personal, Public, Subject, action, lookup, per_call, read, undo
 
 _ID = "%Y%m%dT%H%MZ"
 _FIRST_DAY, _LAST_DAY = date.min.toordinal() + 1, date.max.toordinal()  # the outermost days don't exist in every zone
@@ -33,12 +33,17 @@ class Slot(BaseModel, frozen=True):
 
 
 class Appointment(BaseModel, frozen=True):
-    """A booked slot; `id` is the id of the call that booked it."""
+    """A booked slot; `id` is the id of the call that booked it, `slot_id` that of the slot."""
 
     id: Public[str]
     start: datetime
     end: datetime
     customer: Internal[str]
+
+    @computed_field
+    def slot_id(self) -> Public[str]:
+        """Give the id of its slot, by which it can be moved back there."""
+        return self.start.astimezone(UTC).strftime(_ID)
 
 
 class FreeSlots(BaseModel, frozen=True):
@@ -171,7 +176,9 @@ async def find_slots(
     effect=lookup(_booked, settle="10s"),
     key=per_call,
     owns="!subject.anonymous",
-    undo="cancel_appointment",
+    undo=undo(
+        "cancel_appointment", appointment_id="call.id"
+    ),  # not result.id: a call that found the slot booked already has booked nothing
     summary={"en": "Book an appointment in the slot {slot_id} (UTC).", "de": "Einen Termin zur Zeit {slot_id} (UTC) buchen."},
     labels={"en": {"slot_id": "Slot"}, "de": {"slot_id": "Zeit", "topic": "Anliegen"}},
 )
@@ -193,6 +200,7 @@ async def book_appointment(
     key=per_call,
     facts={"appointment": load_appointment},
     owns="facts.appointment.customer == subject.id",
+    undo=undo("reschedule_appointment", appointment_id="arguments.appointment_id", slot_id="facts.appointment.slot_id"),
     summary={
         "en": "Move your appointment on {facts.appointment.start} to the slot {slot_id} (UTC).",
         "de": "Ihren Termin am {facts.appointment.start} auf die Zeit {slot_id} (UTC) verlegen.",

@@ -5,8 +5,8 @@ An event's UID is the id of the call that booked it, and X-REMIT-CALL names each
 is taken, in one request. What other programs put into the same calendar is seen as busy, but they know no slots: between our look
 and our write such a program can still take the same time. The server must know MOVE (RFC 4918).
 
-The package's `save()` may send a PUT twice, so requests that write go through its `request()`. Credentials are sent with the first
-request, else the package would repeat one whose answer got lost. Every operation has a connection of its own.
+The package reads. What writes is sent by `FreshConnections`: the package's own way may send a PUT twice, and does not tell a connection
+that could not be made from an answer that got lost.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urljoin
 
 import icalendar
 from caldav.aio import AsyncCalendar, AsyncDAVClient
-from caldav.lib import error as dav
 
 from ...errors import HandlerSignal, Refused, Retryable, Unsure
 from .appointments import Appointment, Calendar, OpeningHours, Slot, refusal
+from .connections import FreshConnections
 from .database import utc_now
 
 _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -46,6 +46,7 @@ class CalDAVCalendar(Calendar):
         self._url, self._hours, self._now = url, hours or OpeningHours(), now
         self._login: dict[str, Any] = {"username": username, "password": password, "auth_type": "basic"} if password else {}
         self._timeout = timeout
+        self._http = FreshConnections("The calendar", timeout=timeout, auth=(username or "", password) if password else None)
 
     async def free(self, first: date, days: int) -> list[Slot]:
         """List the free slots that begin from now on, on `days` days from `first`."""
@@ -78,7 +79,7 @@ class CalDAVCalendar(Calendar):
                     return standing
                 raise refusal("slot_taken")
             body = _new_event(call, slot, customer, topic, self._now())
-            await self._write(collection, "PUT", self._resource(slot), {412: "slot_taken"}, body, If_None_Match="*")
+            await self._write("PUT", self._resource(slot), {412: "slot_taken"}, body, If_None_Match="*")
         return Appointment(id=call, start=slot.start, end=slot.end, customer=customer)
 
     async def move(self, call: str, appointment_id: str, slot_id: str) -> Appointment:
@@ -97,11 +98,11 @@ class CalDAVCalendar(Calendar):
                 raise refusal("slot_taken")
             if not str(event.url).endswith(f"/{slot.id}.ics"):
                 claim = {"Destination": self._resource(slot), "Overwrite": "F", "If_Match": event.etag}
-                await self._write(collection, "MOVE", str(event.url), {404: "changed_meanwhile", 412: "slot_taken"}, **claim)
+                await self._write("MOVE", str(event.url), {404: "changed_meanwhile", 412: "slot_taken"}, **claim)
             try:
                 event = await _reading(collection.event_by_url(self._resource(slot)))
                 body = _moved_event(event, call, slot)
-                await self._write(collection, "PUT", self._resource(slot), {}, body, If_Match=event.etag)
+                await self._write("PUT", self._resource(slot), {}, body, If_Match=event.etag)
             except HandlerSignal as error:
                 raise Unsure("The appointment holds its new slot, but may still show its old time.") from error
         return self._appointment(event).model_copy(update={"start": slot.start, "end": slot.end})
@@ -114,7 +115,7 @@ class CalDAVCalendar(Calendar):
             if event is None:
                 raise refusal("no_such_appointment")
             refusals = {404: "no_such_appointment", 412: "changed_meanwhile"}
-            await self._write(collection, "DELETE", str(event.url), refusals, If_Match=event.etag)
+            await self._write("DELETE", str(event.url), refusals, If_Match=event.etag)
 
     @asynccontextmanager
     async def _collection(self) -> AsyncIterator[Any]:
@@ -143,26 +144,22 @@ class CalDAVCalendar(Calendar):
         parts = [(event, event.icalendar_component) for event in found]
         return [event for event, part in parts if part.get("TRANSP") != "TRANSPARENT" and part.get("STATUS") != "CANCELLED"]
 
-    @staticmethod
-    async def _write(collection: Any, method: str, url: str, refusals: Mapping[int, str], body: str = "", **headers: str) -> None:
+    async def _write(self, method: str, url: str, refusals: Mapping[int, str], body: str = "", **headers: str) -> None:
+        """Send a request that writes; `refusals` are what an answer proves not to have happened, by status."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()} | {"Content-Type": "text/calendar; charset=utf-8"}
-        try:
-            status = (await collection.client.request(url, method, body, sent)).status
-        except dav.AuthorizationError as error:
-            raise Refused("The calendar does not allow this.", definite=True) from error
-        except Exception as error:  # 429 too: the package does not tell it from a 503
-            raise Unsure(f"The calendar's answer to {method} got lost.") from error
-        if status in refusals:
-            raise refusal(refusals[status])
-        if status not in (200, 201, 204):
-            raise Unsure(f"The calendar answered {status} to {method}.")
+        address = urljoin(self._url, url)
+        answer = await self._http.write(method, address, content=body, headers=sent, definite={401, 403, *refusals})
+        if answer.status_code in refusals:
+            raise refusal(refusals[answer.status_code])
+        if answer.status_code in (401, 403):
+            raise Refused("The calendar does not allow this.", definite=True)
 
 
 async def _reading(answer: Any) -> Any:
     try:
         return await answer
     except Exception as error:  # whatever the package's HTTP library raises; nothing has been written yet
-        raise Retryable("The calendar can't be read.") from error
+        raise Retryable("The calendar can't be read.", after=getattr(error, "retry_after_seconds", None)) from error
 
 
 def _calls(event: Any) -> list[str]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from ...errors import Retryable
+from ...errors import Retryable, Unsure
 
 T = TypeVar("T")
 
@@ -36,18 +36,25 @@ class Database:
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in one write transaction, in a thread; whatever it raises rolls back.
 
-        A database that another process holds for 5 s raises Retryable: nothing was written.
+        Raise Retryable where nothing was written: another process holds the database for 5 s, or it can't be opened or is full. Raise
+        Unsure where the commit itself failed.
         """
         return await asyncio.to_thread(self._run, work)
 
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with closing(sqlite3.connect(self._path, timeout=5, isolation_level=None)) as db:
-            db.row_factory = sqlite3.Row
-            db.execute("PRAGMA synchronous = FULL")  # an answer "booked" must outlive a power cut
-            try:
+        try:
+            with closing(sqlite3.connect(self._path, timeout=5, isolation_level=None)) as db:
+                db.row_factory = sqlite3.Row
+                db.execute("PRAGMA synchronous = FULL")  # an answer "booked" must outlive a power cut
                 db.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                raise Retryable(f"The database {self._path.name} is busy.") from error
-            done = work(db)  # what raises leaves the transaction to be rolled back by the closing
+                done = work(db)  # what raises leaves the transaction to be rolled back by the closing
+                self._commit(db)
+                return done
+        except sqlite3.Error as error:
+            raise Retryable(f"The database {self._path.name} is busy, or can't be used.") from error
+
+    def _commit(self, db: sqlite3.Connection) -> None:
+        try:
             db.execute("COMMIT")
-            return done
+        except sqlite3.Error as error:
+            raise Unsure(f"The database {self._path.name} may or may not have kept it.") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -12,8 +12,10 @@ from pydantic import BaseModel, Field, ValidationError
 
 from ...errors import Refused, Retryable, Unsure
 from .. import Personal, Public
+from .connections import FreshConnections
 
 _PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+_REFUSALS = (400, 401, 403, 404)
 
 
 class Account(BaseModel, frozen=True):
@@ -33,6 +35,10 @@ class Directory(ABC):
         """Return the one account with this user name, e-mail address or id; None where there is none, or more than one."""
 
     @abstractmethod
+    async def read(self, account_id: str) -> Account | None:
+        """Return the account with this id as it is now, None where there is none."""
+
+    @abstractmethod
     async def unlock(self, account_id: str) -> None:
         """Set the account active. Raise Refused or Retryable where it certainly was not, Unsure where that is not known."""
 
@@ -45,44 +51,35 @@ class ScimDirectory(Directory):
     """
 
     def __init__(self, url: str, *, token: str | None = None, timeout: float = 10) -> None:
-        self._url, self._timeout = url.rstrip("/"), timeout
-        self._tls = httpx.create_ssl_context()  # once: it takes longer than a request
-        self._headers = {"Accept": "application/scim+json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._url = url.rstrip("/")
+        headers = {"Accept": "application/scim+json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._http = FreshConnections("The directory", timeout=timeout, headers=headers)
 
     async def find(self, login: str) -> Account | None:
         """Ask for user name, address and id in one filter, so that one request is made whatever is found."""
         value = json.dumps(login)  # a filter's value is a JSON string (RFC 7644, section 3.4.2.2): nothing in it ends it early
         query = f"userName eq {value} or emails.value eq {value} or id eq {value}"
-        try:
-            async with self._client() as client:
-                answer = await client.get(f"{self._url}/Users", params={"filter": query, "count": "2"})
-            answer.raise_for_status()
-            found = _Users.model_validate_json(answer.content).resources
-        except (httpx.HTTPError, ValidationError) as error:
-            raise Retryable("The directory can't be read.") from error
+        answer = await self._http.read(f"{self._url}/Users", params={"filter": query, "count": "2"})
+        found = _parsed(_Users, answer).resources
         return found[0].account if len(found) == 1 else None
 
-    async def unlock(self, account_id: str) -> None:
-        """Replace `active` by true (RFC 7644, section 3.5.2.3)."""
-        body = {"schemas": [_PATCH], "Operations": [{"op": "replace", "path": "active", "value": True}]}
-        try:
-            async with self._client() as client:
-                headers = {"Content-Type": "application/scim+json"}
-                address = f"{self._url}/Users/{quote(account_id, safe='')}"
-                status = (await client.patch(address, content=json.dumps(body), headers=headers)).status_code
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Retryable("The directory can't be reached.") from error
-        except httpx.HTTPError as error:
-            raise Unsure("The directory's answer got lost.") from error
-        if status == 429:
-            raise Retryable("The directory asks to come back later.")
-        if status in (400, 401, 403, 404):
-            raise Refused("The directory refused.", definite=True)
-        if status not in (200, 204):
-            raise Unsure(f"The directory answered {status}.")
+    async def read(self, account_id: str) -> Account | None:
+        """Read the User resource (RFC 7644, section 3.4.1)."""
+        answer = await self._http.read(self._address(account_id))
+        return None if answer.status_code == 404 else _parsed(_User, answer).account
 
-    def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(headers=self._headers, timeout=self._timeout, verify=self._tls)
+    async def unlock(self, account_id: str) -> None:
+        """Replace `active` by true (RFC 7644, section 3.5.2.3); a 200 has to show that it is."""
+        body = {"schemas": [_PATCH], "Operations": [{"op": "replace", "path": "active", "value": True}]}
+        headers = {"Content-Type": "application/scim+json"}
+        answer = await self._http.write("PATCH", self._address(account_id), content=json.dumps(body), headers=headers, definite=_REFUSALS)
+        if answer.status_code in _REFUSALS:
+            raise Refused("The directory refused.", definite=True)
+        if answer.status_code != 204 and not _shows_active(answer):
+            raise Unsure("The directory's answer can't be read.")
+
+    def _address(self, account_id: str) -> str:
+        return f"{self._url}/Users/{quote(account_id, safe='')}"
 
 
 class _Email(BaseModel):
@@ -107,3 +104,23 @@ class _User(BaseModel):
 
 class _Users(BaseModel):
     resources: list[_User] = Field(alias="Resources", default=[])
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _parsed(kind: type[M], answer: httpx.Response) -> M:
+    """Read an answer; one that can't be read is not nobody."""
+    try:
+        if answer.status_code == 200:
+            return kind.model_validate_json(answer.content)
+    except ValidationError as error:
+        raise Retryable("The directory can't be read.") from error
+    raise Retryable("The directory can't be read.")
+
+
+def _shows_active(answer: httpx.Response) -> bool:
+    try:
+        return _User.model_validate_json(answer.content).active
+    except ValidationError:
+        return False

@@ -87,7 +87,7 @@ class SmtpMail(Mail):
             if 500 <= error.smtp_code < 600:
                 raise Refused("The mail server refused.", definite=True, code="mail_refused") from error
             raise Retryable("The mail server asks to come back later.") from error
-        except OSError as error:  # smtplib's own exceptions are OSErrors too
+        except (OSError, UnicodeError) as error:  # smtplib's own exceptions are OSErrors too; a password outside ASCII is not
             raise Retryable("The mail server can't be used just now.") from error
 
 

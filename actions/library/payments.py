@@ -15,7 +15,8 @@ from .. import Context, Injected, Internal, Money, action, keyed, read
 # It becomes part of an address at the provider, so it holds nothing that means something there.
 PaymentId = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,255}$")]
 RefundReason = Literal["requested_by_customer", "duplicate"]  # not "fraudulent": at Stripe that also blocks the customer's card
-_NOT_PAID_BACK = {"failed", "canceled"}
+NOT_PAID_BACK = frozenset({"failed", "canceled"})
+"""The words of a refund whose money has come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ async def find_refund(ctx: Context, payment_id: str, payments: Injected[Payments
     again="confirmed",
     facts={"payment": load_payment},
     owns="facts.payment.customer == subject.id",
-    tags=["money"],
+    tags=["money"],  # no undo=: a refund can't be called back
     summary={
         "en": "Refund {amount} of the payment {payment_id} to the card it came from.",
         "de": "{amount} der Zahlung {payment_id} auf die Karte erstatten, von der sie kam.",
@@ -130,6 +131,6 @@ async def look_up_payment(payment_id: PaymentId, payments: Injected[PaymentsRead
 def _settled(ctx: Context, refund: Refund) -> Refund:
     """Take down the reference; count a refund as applied unless its money has come back."""
     ctx.reference(refund.id, status=refund.status)
-    if refund.status in _NOT_PAID_BACK:
+    if refund.status in NOT_PAID_BACK:
         raise Refused(f"The refund {refund.status}: the bank did not take the money.", definite=True, code="refund_failed")
     return refund

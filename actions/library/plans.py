@@ -101,7 +101,7 @@ async def find_change(ctx: Context, subscription_id: str, plans: Injected[PlansR
     again=after("15m"),  # a customer may change their mind; a model that goes to and fro may not
     facts={"subscription": load_subscription, "preview": preview_change},
     owns="facts.subscription.customer == subject.id",
-    tags=["money"],
+    tags=["money"],  # no undo=: going back would leave a credit, and not pay back what was charged
     summary={
         "en": "Change the subscription {subscription_id} to {plan} now: {facts.preview.due} at once, then {facts.preview.price} each period.",
         "de": "Das Abonnement {subscription_id} jetzt auf {plan} umstellen: sofort {facts.preview.due}, dann {facts.preview.price} je Periode.",

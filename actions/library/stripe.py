@@ -7,7 +7,7 @@ becomes one of three signals, so that only an answer under the idempotency key e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -17,13 +17,16 @@ import stripe
 
 from ...errors import HandlerSignal, Refused, Retryable, Unsure
 from .. import Context, Money, SignedMoney
+from .connections import BEFORE_A_BYTE, retry_after
+from .database import utc_now
 from .payments import Payment, Payments, Refund, RefundReason
 from .plans import PlanPreview, Plans, Proration, Subscription
 from .stripe_amounts import from_stripe, to_stripe
 
+S = TypeVar("S")
 T = TypeVar("T")
-_BEFORE_A_BYTE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)  # DNS, TCP and TLS
-_CALL = "remit_call"  # the metadata by which a call finds its own effect
+CALL = "remit_call"
+"""The metadata by which a call finds its own effect."""
 
 
 class Stripe(Payments, Plans):
@@ -65,10 +68,10 @@ class Stripe(Payments, Plans):
         if payment.amount.currency != amount.currency:
             raise Refused(f"The payment is in {payment.amount.currency}.", code="currency_mismatch")
         request = self._v1.refunds.create_async(
-            {"payment_intent": payment_id, "amount": wanted, "reason": reason, "metadata": {_CALL: ctx.call_id}},
+            {"payment_intent": payment_id, "amount": wanted, "reason": reason, "metadata": {CALL: ctx.call_id}},
             {"idempotency_key": ctx.idempotency_key},
         )
-        return _refund(await _asked(request, writing=True))
+        return _written(_refund, await _asked(request, writing=True))
 
     async def find_refund(self, payment_id: str, call_id: str) -> Refund | None:
         """List the payment's refunds, every page: they can't be filtered by metadata, and the Search API lags."""
@@ -119,11 +122,11 @@ class Stripe(Payments, Plans):
                 "items": [{"id": _item(held).id, "price": price.id}],
                 "proration_behavior": "always_invoice",
                 "payment_behavior": "error_if_incomplete",
-                "metadata": {_CALL: ctx.call_id},
+                "metadata": {CALL: ctx.call_id},
             },
             {"idempotency_key": ctx.idempotency_key},
         )
-        return _subscription(await _asked(request, writing=True))
+        return _written(_subscription, await _asked(request, writing=True))
 
     async def find_change(self, subscription_id: str, call_id: str) -> Subscription | None:
         """Read the subscription: the change and the mark of its call are written together."""
@@ -151,6 +154,8 @@ class _Http(stripe.HTTPClient):
             answer = await self._httpx.request(method, url, headers=dict(headers), content=post_data)
         except httpx.HTTPError as error:
             raise stripe.APIConnectionError(type(error).__name__) from error  # type: ignore[no-untyped-call]
+        if answer.status_code == 429:  # one of somebody before Stripe has a page as its body, and the SDK would lose what it means
+            raise stripe.RateLimitError(http_status=429, headers=dict(answer.headers))
         return answer.content, answer.status_code, answer.headers
 
     def sleep_async(self, secs: float) -> Awaitable[None]:
@@ -165,6 +170,14 @@ async def _asked(request: Awaitable[T], *, writing: bool = False) -> T:
         return await request
     except stripe.StripeError as error:
         raise signal(error, writing=writing) from error
+
+
+def _written(read: Callable[[S], T], answer: S) -> T:
+    """Read the answer to a write; one that can't be read says nothing, whatever its status."""
+    try:
+        return read(answer)
+    except (Refused, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Unsure("Stripe's answer can't be read.") from error
 
 
 async def _found(request: Awaitable[T]) -> T | None:
@@ -184,11 +197,10 @@ def signal(error: stripe.StripeError, *, writing: bool) -> HandlerSignal:
     parameters proves nothing, nor do 408, 409, 425 and any 5xx. Source: https://docs.stripe.com/error-low-level
     """
     match error:
-        case stripe.APIConnectionError() if isinstance(error.__cause__, _BEFORE_A_BYTE):
+        case stripe.APIConnectionError() if isinstance(error.__cause__, BEFORE_A_BYTE):
             return Retryable("Stripe can't be reached.")
         case stripe.RateLimitError():
-            after = (error.headers or {}).get("retry-after", "")
-            return Retryable("Stripe asks to slow down.", after=float(after) if after.isdigit() else None)
+            return Retryable("Stripe asks to slow down.", after=retry_after((error.headers or {}).get("retry-after"), utc_now()))
         case stripe.AuthenticationError() | stripe.PermissionError():
             return Retryable("Stripe does not take our credentials.")
         case stripe.InvalidRequestError() | stripe.CardError():
@@ -200,7 +212,7 @@ def signal(error: stripe.StripeError, *, writing: bool) -> HandlerSignal:
 
 
 def _made_by(made: stripe.Refund | stripe.Subscription, call_id: str) -> bool:
-    return made.metadata is not None and made.metadata.to_dict().get(_CALL) == call_id
+    return made.metadata is not None and made.metadata.to_dict().get(CALL) == call_id
 
 
 def _payment(intent: stripe.PaymentIntent) -> Payment:

@@ -38,7 +38,7 @@ def test_two_actions_of_one_name():
 
 
 def test_undo_must_be_registered():
-    with pytest.raises(DefinitionError, match="undo='recall_parcel' is not registered"):
+    with pytest.raises(DefinitionError, match="undo='recall_parcel' is not registered; register"):
         Catalog([ship_parcel])
     with pytest.raises(DefinitionError, match="did you mean 'recall_parcels'"):
         Catalog([ship_parcel, act(name="recall_parcels")])

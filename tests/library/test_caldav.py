@@ -110,14 +110,14 @@ async def test_control_resources_named_otherwise_than_by_slot_let_several_win(ur
         await looked.wait()
         return found
 
-    async def careless(collection, method, url, *given, **headers):
-        await write(collection, method, url.replace(".ics", f"-{next(names)}.ics"), *given, **headers)
+    async def careless(self, method, url, *given, **headers):
+        await write(self, method, url.replace(".ics", f"-{next(names)}.ics"), *given, **headers)
 
     monkeypatch.setattr(CalDAVCalendar, "_busy", together)
     won, _ = await bookings_of_one_slot(url)
     assert len(won) == 1
     httpx.delete(f"{url}{NINE}.ics").raise_for_status()
-    monkeypatch.setattr(CalDAVCalendar, "_write", staticmethod(careless))
+    monkeypatch.setattr(CalDAVCalendar, "_write", careless)
     won, _ = await bookings_of_one_slot(url)
     assert len(won) == 4
 
@@ -171,12 +171,12 @@ async def test_a_move_that_stopped_halfway_is_not_done_and_can_be_finished(calen
     await calendar.book("call_1", NINE, "ada", "")
     write = CalDAVCalendar._write
 
-    async def stops(collection, method, *given, **headers):
+    async def stops(self, method, *given, **headers):
         if method == "PUT":
             raise Unsure("lost")
-        await write(collection, method, *given, **headers)
+        await write(self, method, *given, **headers)
 
-    monkeypatch.setattr(CalDAVCalendar, "_write", staticmethod(stops))
+    monkeypatch.setattr(CalDAVCalendar, "_write", stops)
     with pytest.raises(Unsure):
         await calendar.move("call_2", "call_1", TEN)
     monkeypatch.undo()
@@ -195,7 +195,7 @@ async def test_an_appointment_changed_since_it_was_read_is_not_cancelled(calenda
         put(url, "call_1", "DTSTART:20300107T090000Z\r\nDTEND:20300107T093000Z", name=NINE)
         await write(*given, **headers)
 
-    monkeypatch.setattr(CalDAVCalendar, "_write", staticmethod(late))
+    monkeypatch.setattr(CalDAVCalendar, "_write", late)
     with pytest.raises(Refused) as refused:
         await calendar.cancel("call_2", "call_1")
     assert (refused.value.definite, refused.value.reason_code) == (True, "changed_meanwhile")
@@ -247,7 +247,7 @@ async def test_a_redirected_booking_is_not_taken_for_a_booking():
 
 @pytest.mark.parametrize(
     ("status", "signal"),
-    [(401, Refused), (403, Refused), (412, Refused), (409, Unsure), (429, Unsure), (500, Unsure), (503, Unsure), (200, None)],
+    [(401, Refused), (403, Refused), (412, Refused), (409, Unsure), (429, Retryable), (500, Unsure), (503, Unsure), (200, None)],
 )
 async def test_only_a_definite_answer_to_a_booking_is_a_refusal(status, signal):
     async def answers(request):

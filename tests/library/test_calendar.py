@@ -12,7 +12,7 @@ import pytest
 from remit.actions.library import calendar as embedded
 from remit.actions.library.appointments import OpeningHours
 from remit.actions.library.calendar import EmbeddedCalendar
-from remit.errors import Refused, Retryable
+from remit.errors import Refused, Retryable, Unsure
 from tests.library.appointing import HALF_PAST, MONDAY, NINE, NOW, TEN, at, free, now, race
 
 
@@ -115,6 +115,40 @@ async def test_a_database_held_by_somebody_else_is_retryable_and_unchanged(calen
         with pytest.raises(Retryable):
             await calendar.book("call_1", NINE, "ada", "")
     assert await calendar.find("call_1") is None
+
+
+async def test_a_database_that_can_not_be_used_is_retryable_and_unchanged(calendar, tmp_path):
+    def fill(db):
+        db.execute("PRAGMA max_page_count = 1")
+        db.execute("INSERT INTO appointment VALUES ('call_1', 'support', 'ada', ?, 's', 's', 's')", ("x" * 100_000,))
+
+    with pytest.raises(Retryable):
+        await calendar._database.run(fill)
+    assert await calendar.find("call_1") is None
+    for file in tmp_path.iterdir():
+        file.unlink()
+    tmp_path.rmdir()
+    with pytest.raises(Retryable):
+        await calendar.book("call_1", NINE, "ada", "")
+
+
+class Acknowledges(sqlite3.Connection):
+    """Keep what is committed, and lose the answer."""
+
+    def execute(self, sql, *given):
+        done = super().execute(sql, *given)
+        if sql == "COMMIT":
+            raise sqlite3.OperationalError("disk I/O error")
+        return done
+
+
+async def test_a_commit_whose_answer_got_lost_is_unsure_and_found(calendar, monkeypatch):
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **given: connect(path, factory=Acknowledges, **given))
+    with pytest.raises(Unsure):
+        await calendar.book("call_1", NINE, "ada", "")
+    monkeypatch.undo()
+    assert (await calendar.changed("call_1", "call_1")).start == at(9)
 
 
 def test_a_change_of_the_clocks_makes_no_slot_twice():

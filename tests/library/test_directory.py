@@ -130,14 +130,16 @@ async def test_the_bearer_token_is_sent():
 @pytest.mark.parametrize(
     ("status", "signal"),
     [
-        (200, None),
+        (200, Unsure),  # it shows nothing
         (204, None),
         (400, Refused),
+        (401, Refused),
         (403, Refused),
         (429, Retryable),
         (302, Unsure),
         (408, Unsure),
         (409, Unsure),
+        (425, Unsure),
         (500, Unsure),
         (503, Unsure),
         (0, Unsure),
@@ -147,7 +149,7 @@ async def test_what_each_answer_to_a_change_proves(status, signal):
     async def answers(request):
         if not status:
             request.state.abort()
-        return Response(status_code=status or 204, headers={"Location": "/elsewhere"})
+        return Response(status_code=status or 204, headers={"Location": "/elsewhere", "Retry-After": "7"})
 
     with Serving(Starlette(routes=[Route("/Users/{id}", answers, methods=["PATCH"])])) as odd:
         change = ScimDirectory(odd.url).unlock("1")
@@ -157,6 +159,59 @@ async def test_what_each_answer_to_a_change_proves(status, signal):
             with pytest.raises(signal) as raised:
                 await change
             assert getattr(raised.value, "definite", False) is (signal is Refused)
+            assert getattr(raised.value, "after", None) == (7 if signal is Retryable else None)
+
+
+@pytest.mark.parametrize(
+    ("body", "known"),
+    [
+        ('{"id": "1", "userName": "ada", "active": true}', True),
+        ('{"id": "1", "userName": "ada", "active": false}', False),
+        ('{"id": "1"', False),
+        ("<html>Please log in</html>", False),
+    ],
+)
+async def test_an_answer_to_a_change_has_to_show_it(body, known):
+    async def answers(request):
+        return Response(body)
+
+    with Serving(Starlette(routes=[Route("/Users/{id}", answers, methods=["PATCH"])])) as odd:
+        change = ScimDirectory(odd.url).unlock("1")
+        if known:
+            await change
+        else:
+            with pytest.raises(Unsure):
+                await change
+
+
+async def test_an_account_is_read_back_by_its_id_alone(directory):
+    scim, ids = directory
+    assert await scim.read(ids["bob"]) == Account(id=ids["bob"], user_name="bob", email="bob@example.org", active=True)
+    for other in ("bob", "bob@example.org", "nobody", "../Users", "a/b", "a?b=c"):
+        assert await scim.read(other) is None
+
+
+async def test_an_account_whose_id_is_anothers_name_is_read_back_all_the_same():
+    people = [Person("1", "ada", active=False), Person("2", "1")]
+    with DirectoryServer(people) as served:
+        scim = ScimDirectory(f"{served.url}/v2")
+        assert await scim.find("1") is None  # to which it is one of two
+        await scim.unlock("1")
+        assert (await scim.read("1")).active
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, "[]"), (200, ""), (204, ""), (302, ""), (401, ""), (429, ""), (500, ""), (404, None)])
+async def test_an_account_is_missing_only_if_the_directory_says_so(status, body):
+    async def answers(request):
+        return Response(body, status, headers={"Location": "/", "Retry-After": "7"})
+
+    with Serving(Starlette(routes=[Route("/Users/{id}", answers)])) as odd:
+        if status == 404:
+            assert await ScimDirectory(odd.url).read("1") is None
+        else:
+            with pytest.raises(Retryable) as raised:
+                await ScimDirectory(odd.url).read("1")
+            assert raised.value.after == (None if status == 200 else 7)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +227,6 @@ async def test_an_unreadable_answer_is_not_nobody(body):
 
 async def test_an_unreachable_directory_is_retryable():
     scim = ScimDirectory(f"http://127.0.0.1:{free_port()}")
-    for request in (scim.find("ada"), scim.unlock("1")):
+    for request in (scim.find("ada"), scim.read("1"), scim.unlock("1")):
         with pytest.raises(Retryable):
             await request

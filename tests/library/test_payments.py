@@ -4,6 +4,7 @@ import asyncio
 import socket
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 import stripe as sdk
 from starlette.applications import Starlette
@@ -277,6 +278,59 @@ async def test_what_an_answer_to_a_write_means(status, signal):
         with pytest.raises(signal) as told:
             await _create(payments)
     assert getattr(told.value, "definite", True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b"[]",
+        b'{"object": "refund", "id": "re_1"}',
+        b'{"object": "refund", "id": "re_1", "amount": 100, "currency": "xxx", "status": "succeeded", "payment_intent": "pi_1"}',
+        b'{"object": "refund", "id": "re_1", "amount": "much", "currency": "eur", "status": "succeeded"}',
+    ],
+)
+async def test_an_answer_to_a_write_that_can_not_be_read_says_nothing(body, sandbox, payments):
+    payment = sandbox.charging.create_payment(amount=4990, currency="eur")["id"]
+
+    async def answer(request):
+        if request.method == "POST":
+            return Response(body, media_type="application/json")
+        async with httpx.AsyncClient(headers={"Authorization": "Bearer sk_test_any"}, trust_env=False) as api:
+            found = await api.get(f"{sandbox.url}{request.url.path}?{request.url.query}")
+        return Response(found.content, found.status_code)
+
+    app = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
+    async with Serving(app) as serving, Stripe("sk_test_any", api_base=serving.url) as between:
+        with pytest.raises(Unsure):
+            await refund(between, payment)
+
+
+@pytest.mark.parametrize("body", [b'{"error": {"type": "invalid_request_error", "message": "No."}}', b"<html>Slow down</html>"])
+async def test_being_asked_to_slow_down_is_known_not_applied_whoever_asks(body):
+    async def answer(request):
+        return Response(body, 429, {"Retry-After": "7"})
+
+    app = Starlette(routes=[Route("/v1/refunds", answer, methods=["POST"])])
+    async with Serving(app) as serving, Stripe("sk_test_any", api_base=serving.url) as payments:
+        with pytest.raises(Retryable) as told:
+            await _create(payments)
+    assert told.value.after == 7
+
+
+async def test_a_proxy_that_refuses_is_before_a_byte(monkeypatch):
+    """Stripe itself is never asked: the proxy is on this machine, and takes nothing."""
+
+    async def refuses(scope, receive, send):
+        await send({"type": "http.response.start", "status": 403, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with Serving(refuses) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "")
+        async with Stripe("sk_test_any") as payments:
+            with pytest.raises(Retryable):
+                await _create(payments)
 
 
 # Pages

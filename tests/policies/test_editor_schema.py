@@ -52,6 +52,7 @@ requires: [look_up_payment]
 define: {in_euro: arguments.amount.currency == "EUR", always: true, most: 5000}
 rules:
   - {id: a, when: true, then: require_approval, approval: {by: finance, votes: 2, within: 4h, escalate: {after: 1h, to: boss}}}
+  - {id: c, then: allow, delay: 10m}
 limits:
   - {id: b, measure: {refund_payment: arguments.amount}, currency: EUR, per: subject.id, window: 30d, at_most: 1, beyond: require_step_up}
 """
@@ -77,6 +78,8 @@ def test_the_whole_language_is_valid():
         ("beyond: require_step_up", "beyond: require_approval"),
         ("beyond: require_step_up", "beyond: deny, step_up: {to: 2}"),
         ("then: require_approval", "confirmation: {}, then: require_approval"),
+        ("then: allow, delay", "then: deny, delay"),
+        ("delay: 10m", "delay: 10 minutes"),
         ("currency: EUR", "currency: eur"),
         ("always: true", "Always: true"),
         ("tenant: shop-b", "tenant: null"),

@@ -23,7 +23,9 @@ log = logging.getLogger("remit.control")
 
 def shape(action: Action) -> ActionShape:
     """Describe an action to the policies, which know no `Action`."""
-    return ActionShape(name=action.name, arguments=action.rules_schema, facts=action.facts_schemas, tags=action.tags)
+    return ActionShape(
+        name=action.name, arguments=action.rules_schema, facts=action.facts_schemas, tags=action.tags, writes=action.effect.writes
+    )
 
 
 def shapes(catalog: Catalog) -> dict[str, ActionShape]:

@@ -23,8 +23,8 @@ _CALL = f"SELECT {', '.join(CALL_COLUMNS)} FROM call WHERE tenant = ?"  # noqa: 
 _STATE = CALL_COLUMNS.index("state")
 _EARLIER = (
     "SELECT 'holds', call, ordinal, fingerprint, subject FROM effect WHERE tenant = ?1 AND key = ?5"
-    " UNION ALL SELECT 'same', id, 0, NULL, '' FROM call WHERE tenant = ?1 AND idempotency = ?2"
-    " UNION ALL SELECT * FROM (SELECT 'declined', id, 0, NULL, '' FROM call"
+    " UNION ALL SELECT 'same', id, 0, fingerprint, '' FROM call WHERE tenant = ?1 AND idempotency = ?2"
+    " UNION ALL SELECT * FROM (SELECT 'declined', id, 0, fingerprint, '' FROM call"
     " WHERE tenant = ?1 AND fingerprint = ?3 AND state = 'declined' AND conversation = ?4 LIMIT 1) AS no"
 )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from remit import Context, Money, Runtime, Session, ToolCall, action, keyed
-from remit.runtime import database
+from remit.runtime import sqlite
 
 SUBJECTS = 50
 _numbers = itertools.count(1)
@@ -53,12 +53,12 @@ def write_policies(folder: Path, rules: int = 10, limit: str = "") -> Path:
 @contextmanager
 def synchronous(mode: str) -> Iterator[None]:
     """Open databases with another durability while the block lasts. For comparison only: Remit itself has no such option."""
-    before = database.PRAGMAS
-    database.PRAGMAS = tuple(f"synchronous = {mode}" if pragma.startswith("synchronous") else pragma for pragma in before)
+    before = sqlite.PRAGMAS
+    sqlite.PRAGMAS = tuple(f"synchronous = {mode}" if pragma.startswith("synchronous") else pragma for pragma in before)
     try:
         yield
     finally:
-        database.PRAGMAS = before
+        sqlite.PRAGMAS = before
 
 
 async def open_runtime(folder: Path, *, mode: str = "FULL", rules: int = 10, limit: str = "") -> Runtime:

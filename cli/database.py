@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from .application import load
@@ -21,6 +20,8 @@ def upgrade(app: App = None) -> None:
 
     Where there is none, it is made, with its keys.
     """
+    import asyncio
+
     from ..runtime.database import open_database
     from ..runtime.migrating import LATEST
 

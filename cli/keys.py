@@ -41,7 +41,9 @@ def init(app: App = None) -> None:
     database = runtime.database
     place = keys_path(database) if isinstance(database, Path) else runtime.keys
     if is_made(database):
-        raise Unusable(f"the database exists, and new keys would not open it; restore {place} from its backup")
+        raise Unusable(
+            f"{database if isinstance(database, Path) else 'the database'} exists, and new keys would not open it; restore {place} from its backup"
+        )
     KeyFile.create(place)
     show(f"Made {place}. Back it up, apart from the database: without it nobody can read or extend what is there.")
 

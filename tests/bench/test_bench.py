@@ -68,7 +68,7 @@ async def test_a_full_window_adds_up(tmp_path):
     runtime = await workload.open_runtime(tmp_path, limit=limits.EVERYBODY)
     await limits.fill(runtime, 122)
     await workload.submit(runtime)
-    (rows, used) = runtime.parts.store.row("SELECT count(*), sum(amount) FROM usage")
+    (rows, used) = await runtime.parts.store.row("SELECT count(*), sum(amount) FROM usage")
     assert rows == SLICES + 1 and used == 1_250 * (122 + 2)
     await runtime.close()
 

@@ -93,7 +93,10 @@ async def test_whoever_wrote_it_never_puts_it_in_force_alone_whatever_the_rules_
 
 
 async def test_control_without_the_guard_the_author_would(world, monkeypatch):
-    monkeypatch.setattr(activation, "_refusal", lambda parts, work, author: None)
+    async def nothing(_parts, _work, _author):
+        return None
+
+    monkeypatch.setattr(activation, "_refusal", nothing)
     async with managed(world, first={**FIRST, "changes.yaml": ALONE}) as runtime:
         digest = await runtime.bundles.propose({**STRICT, "changes.yaml": ALONE}, author="fay")
         assert (await runtime.activate_policies(digest, person="fay")).ok

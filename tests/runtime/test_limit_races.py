@@ -63,12 +63,17 @@ async def test_unequal_amounts_never_pass_the_cap_and_whoever_fits_in_the_end_pa
     outcomes = await spend(runtime, amounts)
     assert {outcome.state for outcome in outcomes} == {State.SUCCEEDED, State.DENIED}
     assert paid(world, amounts) == (await held(runtime))[BUDGET] <= 10_000
-    assert 10_000 - (await held(runtime))[BUDGET] < min(round(100 * float(one)) for one, out in zip(amounts, outcomes, strict=True) if not out.ok)
+    assert 10_000 - (await held(runtime))[BUDGET] < min(
+        round(100 * float(one)) for one, out in zip(amounts, outcomes, strict=True) if not out.ok
+    )
     assert (await runtime.verify()).ok
 
 
 async def test_control_check_then_record_passes_the_cap_and_the_verifier_sees_it(runtime, world, monkeypatch):
-    monkeypatch.setattr(series._Changes, "_too_much", lambda *_: None)
+    async def never(*_):
+        return None
+
+    monkeypatch.setattr(series._Changes, "_too_much", never)
     amounts = ["1.00"] * FEWER
     await spend(runtime, amounts)
     assert paid(world, amounts) > 10_000
@@ -89,13 +94,13 @@ async def test_a_refused_call_is_decided_at_most_twice_and_none_is_told_to_come_
 
 
 async def test_a_group_that_meets_the_limit_is_not_taken_apart(runtime, monkeypatch):
-    begun, honest = Counter(), type(runtime.parts.store.journal)._begin
+    begun, honest = Counter(), type(runtime.parts.store.journal._writer).begin
 
-    async def counting(self):
+    async def counting(self, group):
         begun["transactions"] += 1
-        await honest(self)
+        await honest(self, group)
 
-    monkeypatch.setattr(type(runtime.parts.store.journal), "_begin", counting)
+    monkeypatch.setattr(type(runtime.parts.store.journal._writer), "begin", counting)
     await asyncio.gather(*(runtime.submit(asks("refund", f"pay_{number}", "1.00"), session()) for number in range(400)))
     assert begun["transactions"] < 40
 

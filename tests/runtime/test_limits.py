@@ -165,7 +165,9 @@ async def test_what_a_later_attempt_takes_otherwise_is_released_and_taken_anew(t
         world.bank.payments["pay_1"].memo = "blue"
         world.time.pass_(seconds=11)
         assert (await comes_to(runtime, begun.call_id, State.SUCCEEDED)).ok, "its own red does not stand in its way"
-        assert [one["before"] for one in await told(runtime, "limit.reserved")] == [0, 0] and len(await told(runtime, "limit.released")) == 1
+        assert [one["before"] for one in await told(runtime, "limit.reserved")] == [0, 0] and len(
+            await told(runtime, "limit.released")
+        ) == 1
         assert (await runtime.verify()).ok
 
 
@@ -214,7 +216,9 @@ async def test_a_limit_per_subject_counts_each_by_themselves(tmp_path):
         assert (await pays(runtime, 1)).ok
         assert (await pays(runtime, 2)).state is State.DENIED
         assert (await pays(runtime, 9, subject="ada")).ok
-        assert b"kay" not in b"".join(leaf for (leaf,) in await runtime.parts.store.rows("SELECT leaf FROM event WHERE kind LIKE 'limit.%'"))
+        assert b"kay" not in b"".join(
+            leaf for (leaf,) in await runtime.parts.store.rows("SELECT leaf FROM event WHERE kind LIKE 'limit.%'")
+        )
         assert (await runtime.verify()).ok
 
 

@@ -126,7 +126,7 @@ class Play:
             return
         call, no = self.dice.choice(waiting), self.dice.random() < 0.05
         kinds = {one.kind for one in await self.runtime.parts.store.requirements(call.id) if one.state == "open"}
-        subject = next(one for one in ("kay", "ada") if await self.runtime.parts.vault.is_subject(one, call.subject))
+        subject = [one for one in ("kay", "ada") if await self.runtime.parts.vault.is_subject(one, call.subject)][0]  # noqa: RUF015 - awaited
         if "step_up" in kinds:
             await self.runtime.send_code(call.id, subject=subject)
             await self.runtime.step_up(call.id, subject=subject, code=self.pigeons.codes[-1])
@@ -209,9 +209,18 @@ async def test_the_verifier_finds_nothing_in_honest_histories(tmp_path):
 
 async def test_control_a_history_in_which_nothing_is_given_back_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(series, "_HELD", f"{series._HELD} AND 0")
-    with pytest.raises(AssertionError):
-        await played(1, tmp_path, 120)
-    monkeypatch.setitem(globals(), "agrees", lambda *_: None)
-    (tmp_path / "again").mkdir()
-    report, _ = await played(1, tmp_path / "again", 120)
-    assert "release_missing" in {finding.code for finding in report.findings}
+    disagreed, found = 0, set()
+    real = agrees
+
+    def told(rows, world):
+        nonlocal disagreed
+        try:
+            real(rows, world)
+        except AssertionError:
+            disagreed += 1
+
+    monkeypatch.setitem(globals(), "agrees", told)
+    for seed in (3, 5, 13):
+        (folder := tmp_path / str(seed)).mkdir()
+        found |= {finding.code for finding in (await played(seed, folder, 120))[0].findings}
+    assert disagreed and "release_missing" in found

@@ -80,7 +80,11 @@ async def test_control_without_the_call_moving_at_each_vote_one_person_would_cou
     monkeypatch.setitem(STATEMENTS, "call.move", STATEMENTS["call.move"].replace("AND version = ?", "AND version > ? - 1000"))
     async with asking(world, approve("large", "finance", 2), approve("other", "finance", when="false")).running() as runtime:
         call_id = await waits(runtime)
-        monkeypatch.setattr(runtime.parts.store, "ballots", lambda call: {})
+
+        async def none(_call):
+            return {}
+
+        monkeypatch.setattr(runtime.parts.store, "ballots", none)
         monkeypatch.setitem(STATEMENTS, "vote.add", STATEMENTS["vote.add"].replace("INSERT", "INSERT OR REPLACE"))
         await asyncio.gather(*(yes(runtime, call_id, "fay") for _ in range(4)), return_exceptions=True)
         assert kinds(await runtime.view(call_id)).count("approval.voted") > 1

@@ -12,8 +12,8 @@ from remit.audit import Event, State
 from remit.audit.series import Usage
 from remit.runtime import series
 from remit.runtime.series import SLICES, Release, Take, change, used, width_of
-from remit.runtime.statements import Write
-from tests.runtime.bank import _template
+from remit.runtime.statements import STATEMENTS, Write
+from tests.runtime.bank import _template, at_once
 
 NAMES = ("series", "usage", "reservation", "event")
 WINDOWS = (60, 600, 3_600)
@@ -74,10 +74,16 @@ class Real:
         shown = member.encode() if self.distinct else b""
         return Take("default", call, "p/l", name, b"key", shown, amount, width, at, AT_MOST, again, self.tell)
 
+    async def rows(self, sql, values=()):
+        return self.connection.execute(sql, values).fetchall()
+
+    async def run(self, batches):
+        return [self.connection.executemany(STATEMENTS[statement], values).rowcount for statement, values in batches]
+
     def commit(self, group) -> list[bool]:
         told = len(self.events)
         self.connection.execute("BEGIN")
-        found = change(self.connection, [[one] for one in group])
+        found = at_once(change(self, [[one] for one in group]))
         self.connection.execute("COMMIT")
         for one, refused in zip(group, found, strict=True):
             if isinstance(one, Release):
@@ -129,8 +135,8 @@ def play(distinct: bool, plan) -> Real:
                 call, amount = calls[which % len(calls)], 1 if distinct else amount
                 if call in naive.taken:
                     wanted = real.wants(call, now, amount, member, width, again=True)
-                    own = series.held_by(real.connection, "default", call).get(wanted.series)
-                    assert used(real.connection, wanted, own)["used"] == naive.used(now, width, call)
+                    own = at_once(series.held_by(real, "default", call)).get(wanted.series)
+                    assert at_once(used(real, wanted, own))["used"] == naive.used(now, width, call)
                     group.append(wanted)
                     wants = call, now, amount, member if distinct else "", width
                     expected.append(naive.holds(*wants) or naive.take(*wants))
@@ -142,7 +148,7 @@ def play(distinct: bool, plan) -> Real:
                 expected.append(True)
             case "commit", ():
                 commit()
-                assert used(real.connection, real.wants("", now, 1, "r", width), None)["used"] == naive.used(now, width)
+                assert at_once(used(real, real.wants("", now, 1, "r", width), None))["used"] == naive.used(now, width)
             case "wait", (later,):
                 now += later
             case "window", (window,):
@@ -162,7 +168,7 @@ def test_slices_agree_with_a_list(distinct, plan):
 
 
 def test_control_slices_that_forget_a_release_disagree(monkeypatch):
-    monkeypatch.setitem(series.STATEMENTS, "usage.add", series.STATEMENTS["usage.add"] + " WHERE excluded.amount > 0")
+    monkeypatch.setitem(STATEMENTS, "usage.add", STATEMENTS["usage.add"] + " WHERE excluded.amount > 0")
     plan = [("take", 12, "r", 0), ("release", 0), ("commit",)]
     with pytest.raises(AssertionError):
         play(False, plan)

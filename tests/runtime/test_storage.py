@@ -17,7 +17,7 @@ from remit.audit import State
 from remit.errors import DatabaseLocked, DatabaseReadOnly, DatabaseTooNew, KeysMismatch, KeysMissing, PolicyChanged, PolicyError, StoreError
 from remit.runtime.database import open_database
 from remit.runtime.sqlite import PRAGMAS, keys_path
-from tests.runtime.bank import ACTIONS, ALLOW, World, asks, comes_to, gated, says, session
+from tests.runtime.bank import ACTIONS, ALLOW, World, asks, comes_to, gated, says, session, shut
 
 
 @pytest.fixture
@@ -106,8 +106,7 @@ async def test_a_database_without_its_keys_is_refused_and_gets_no_new_ones(world
 async def test_a_database_with_anothers_keys_is_refused_untouched(world, tmp_path_factory):
     other = tmp_path_factory.mktemp("other") / "other.db"
     database = open_database(other)
-    database.reader.close()
-    database.writer.close()
+    shut(database)
     before = world.database.read_bytes()
     shutil.copy(keys_path(other), keys_path(world.database))
     await refused(world, KeysMismatch, "remit.keys", "another database")
@@ -142,8 +141,7 @@ async def test_a_folder_that_is_not_there_is_refused(bare):
 
 @pytest.mark.parametrize("how", ["EXCLUSIVE", "IMMEDIATE"])
 async def test_a_database_that_another_process_holds_locked_is_refused(world, monkeypatch, how):
-    for place in ("database", "journal"):
-        monkeypatch.setattr(f"remit.runtime.{place}.LOCK_WAIT", 0.05)
+    monkeypatch.setattr("remit.runtime.sqlite.LOCK_WAIT", 0.05)
     holder = sqlite3.connect(world.database, isolation_level=None)
     holder.execute(f"BEGIN {how}")
     try:
@@ -300,19 +298,18 @@ def test_every_commit_waits_for_the_disk(world, monkeypatch):
     monkeypatch.undo()
     assert "synchronous = FULL" in PRAGMAS
     database = open_database(world.database)
-    assert database.writer.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert database.writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert database.writer._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert database.writer._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        database.reader.execute("DELETE FROM event")
-    database.reader.close()
-    database.writer.close()
+        database._reader.execute("DELETE FROM event")
+    shut(database)
 
 
 # the disk is full
 
 
 def pages(runtime, most: int | None) -> None:
-    writer = runtime.parts.store.journal._connection
+    writer = runtime.parts.store.journal._writer._connection
     writer.execute(f"PRAGMA max_page_count = {most or writer.execute('PRAGMA page_count').fetchone()[0]}")
 
 
@@ -430,8 +427,8 @@ async def test_a_commit_error_is_read_back_and_not_taken_for_a_failure(world, wh
     async with world.running() as runtime:
         await runtime.submit(asks(payment="pay_2"), session())
         stop(runtime)
-        journal = runtime.parts.store.journal
-        journal._connection = losing = Losing(journal._connection)
+        writer = runtime.parts.store.journal._writer
+        writer._connection = losing = Losing(writer._connection)
         losing.lose = which
         outcome = await runtime.submit(asks(), session())
         assert losing.lost == min(which, 2) and outcome.state is State.SUCCEEDED
@@ -447,8 +444,8 @@ async def test_the_first_call_of_a_customer_survives_a_lost_commit_too(world):
     async with world.running() as runtime:
         stop(runtime)
         world.bank.payments["pay_1"].customer = "newcomer"
-        journal = runtime.parts.store.journal
-        journal._connection = losing = Losing(journal._connection)
+        writer = runtime.parts.store.journal._writer
+        writer._connection = losing = Losing(writer._connection)
         losing.lose = 3
         assert (await runtime.submit(asks(), session(subject="newcomer"))).state is State.SUCCEEDED
 
@@ -465,16 +462,16 @@ async def test_a_value_that_no_database_takes_fails_alone(runtime, world):
 
 async def test_the_sequencer_and_the_wakeups_survive_an_error(world):
     async with world.running() as runtime:
-        journal = runtime.parts.store.journal
-        real = journal._connection
+        writer = runtime.parts.store.journal._writer
+        real = writer._connection
 
         class Broken(Losing):
             def execute(self, *_):
                 raise sqlite3.OperationalError("disk I/O error")
 
-        journal._connection = Broken(real)
+        writer._connection = Broken(real)
         await asyncio.sleep(0.4)
-        journal._connection = real
+        writer._connection = real
         outcome = await runtime.submit(asks("transfer", euros="99.00"), session())
         world.time.pass_(hours=5)
         assert (await runtime.wait(outcome.call_id, 10)).state is State.EXPIRED

@@ -13,7 +13,7 @@ from remit.runtime.stored import bundle_sources, roles_held
 @pytest.fixture
 def database(tmp_path):
     path = tmp_path / "remit.db"
-    upgrade(path)
+    upgrade(f"sqlite:///{path}")
     with sqlite3.connect(path) as connection:
         for digest in ("aa11", "aa22", "bb33"):
             row = ("t", digest, json.dumps({"a.yaml": digest}), "mona", 0)

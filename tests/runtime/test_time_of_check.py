@@ -116,7 +116,11 @@ async def test_what_people_read_is_no_older_than_what_their_answer_would_be_to(w
         reads, find = [await store.find(call_id)], store.find
         world.bank.payments["pay_1"].memo = "99.00"
         await (runtime.vote(call_id, person="fay", answer="approve") if how == "vote" else runtime.confirm(call_id, subject="kay"))
-        monkeypatch.setattr(store, "find", lambda named: reads.pop() if reads else find(named))
+
+        async def older(named):
+            return reads.pop() if reads else await find(named)
+
+        monkeypatch.setattr(store, "find", older)
         seen = await (runtime.review(call_id) if how == "vote" else runtime.confirmation(call_id, subject="kay"))
         assert "99.00" in seen.summary.sentence and not reads
 

@@ -101,10 +101,10 @@ async def busy(runtime, world, seed: int, steps: int = 120) -> None:
 async def test_every_change_of_a_state_is_an_event_in_the_same_transaction(world, seed):
     async with world.running() as runtime:
         watch = Watch()
-        runtime.parts.store.journal._connection.set_trace_callback(watch)
+        runtime.parts.store.journal._writer._connection.set_trace_callback(watch)
         await busy(runtime, world, seed)
         await runtime._journeys.rest()
-        runtime.parts.store.journal._connection.set_trace_callback(None)
+        runtime.parts.store.journal._writer._connection.set_trace_callback(None)
         assert watch.wrong == [] and watch.changes > 60
         assert {call.id: call.state for call in await runtime.calls(most=1_000)} == watch.states
         await told_by_events(runtime)

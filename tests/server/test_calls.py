@@ -224,9 +224,10 @@ async def test_health_counts_what_runs_and_says_503_without_a_database(door):
         await client.post("/v1/calls?wait=0.01", json=credit())
         assert (await client.get("/healthz")).json()["running"] == 1
         door.desk.gate.set()
-        reader, door.runtime.parts.store._reader = door.runtime.parts.store._reader, _Gone()
+        database = door.runtime.parts.store._database
+        reader, database._reader = database._reader, _Gone()
         response = await client.get("/healthz")
-        door.runtime.parts.store._reader = reader
+        database._reader = reader
     assert (response.status_code, response.json()["code"], response.headers["retry-after"]) == (503, "store_error", "1")
     assert "disk" not in response.text
 

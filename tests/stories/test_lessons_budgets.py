@@ -26,7 +26,7 @@ async def at_once(runtime, euros: list[str]) -> Counter[State]:
 async def test_parallel_calls_do_not_pass_a_budget_together(world):
     async with world.running() as runtime:
         assert await at_once(runtime, ["60.00"] * 50) == {State.SUCCEEDED: 1, State.DENIED: 49}
-        assert held(runtime) == {BUDGET: 6_000} and len(world.bank.effects) == 1
+        assert await held(runtime) == {BUDGET: 6_000} and len(world.bank.effects) == 1
 
 
 async def test_parallel_calls_are_not_denied_together_because_each_saw_the_others(world):
@@ -69,7 +69,7 @@ async def test_a_limit_that_can_not_be_measured_for_a_call_denies_it(tmp_path):
     async with world.running() as runtime:
         world.bank.payments["pay_1"].memo, world.bank.payments["pay_2"].memo = "abc", "abcde"
         denied, done = [await runtime.submit(asks("refund", f"pay_{number}", "1.00"), session()) for number in (1, 2)]
-        assert denied.state is State.DENIED and done.ok and held(runtime) == {"payments/seconds:units": 5}
+        assert denied.state is State.DENIED and done.ok and await held(runtime) == {"payments/seconds:units": 5}
 
 
 async def test_a_lost_answer_holds_the_budget_until_it_is_known(world):
@@ -80,7 +80,7 @@ async def test_a_lost_answer_holds_the_budget_until_it_is_known(world):
         assert (await runtime.submit(asks("refund", "pay_2", "20.00"), session())).state is State.DENIED
         world.time.pass_(seconds=31)
         assert (await comes_to(runtime, begun.call_id, State.SUCCEEDED)).ok
-        assert held(runtime) == {BUDGET: 9_000}, "looked up and found: counted once"
+        assert await held(runtime) == {BUDGET: 9_000}, "looked up and found: counted once"
 
 
 async def test_what_certainly_did_not_happen_gives_the_budget_back(world):
@@ -96,7 +96,7 @@ async def test_the_budget_is_taken_before_the_money_moves(world):
         world.bank.plan.append(gated(gate, entered))
         slow = asyncio.create_task(runtime.submit(asks("transfer", "pay_1", "90.00"), session()))
         await entered.wait()
-        assert held(runtime) == {BUDGET: 9_000}
+        assert await held(runtime) == {BUDGET: 9_000}
         assert (await runtime.submit(asks("refund", "pay_2", "20.00"), session())).state is State.DENIED
         gate.set()
         assert (await slow).ok

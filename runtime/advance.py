@@ -46,6 +46,8 @@ async def advance(parts: Parts, call_id: str) -> Call:
         case State.READY if call.cancel_asked:
             draft = Draft("call.cancelled", {"why": "further attempts were forbidden"}, change=(call.state, State.CANCELLED))
             return await move(parts, call, (draft,), ending(call), wake_at=None, code="cancelled")
+        case State.READY if call.wake_at is not None and now < call.wake_at:
+            return call  # a wake-up that came early
         case State.WAITING | State.READY:
             return await _decide_again(parts, call, action)
         case State.EXECUTING if call.lease_until is not None and now >= call.lease_until:

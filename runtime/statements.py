@@ -82,7 +82,7 @@ STATEMENTS: dict[str, str] = {
     "vote.void": "UPDATE vote SET void = 1 WHERE tenant = ? AND call = ? AND digest = ? AND void = 0",
     "vote.add": _insert("vote", "tenant", "requirement", "person", "answer", "role", "digest", "at", "call", "roles", "who"),
     # Only while few enough were sent about the same person lately: counted here, because many may be asked for at once.
-    "code.put": "INSERT INTO code (tenant, requirement, sent, hash, tries, sent_at, expires_at, used) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"
+    "code.put": "INSERT INTO code (tenant, requirement, sent, hash, tries, sent_at, expires_at, used) SELECT CAST(?1 AS VARCHAR), CAST(?2 AS VARCHAR), ?3, ?4, ?5, ?6, ?7, ?8"
     " WHERE (SELECT coalesce(sum(k.sent), 0) FROM call c JOIN requirement r ON r.tenant = c.tenant AND r.call = c.id"
     " JOIN code k ON k.tenant = r.tenant AND k.requirement = r.id WHERE c.tenant = ?1 AND c.subject = ?9 AND k.sent_at > ?10) < ?11"
     " ON CONFLICT (tenant, requirement) DO UPDATE SET sent = excluded.sent, hash = excluded.hash, tries = 0, sent_at = excluded.sent_at,"

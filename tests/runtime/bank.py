@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import functools
 import itertools
@@ -15,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import BaseModel
 
 from remit import Context, Injected, Money, Public, Runtime, Secret, Session, action, keyed, lookup
@@ -23,6 +25,8 @@ from remit.audit import State
 from remit.runtime.clock import Clock
 from remit.runtime.database import open_database
 from remit.runtime.sqlite import keys_path
+from tests import postgres
+from tests.postgres import hasten
 
 Behaviour = Callable[["Bank", Context, str, Any], Awaitable[Any]]
 
@@ -235,18 +239,30 @@ def _template() -> Path:
     return folder / "remit.db"
 
 
+@functools.cache
+def _postgres_template() -> str:
+    """Migrate one PostgreSQL database for the tests of this process, with the same keys as the file: each takes a copy."""
+    hasten()
+    stack = contextlib.ExitStack()
+    url = stack.enter_context(postgres.database())
+    atexit.register(stack.close)
+    shut(open_database(url, keys=keys_path(_template())))
+    return conninfo_to_dict(url)["dbname"]
+
+
 @dataclass
 class World:
-    """A folder with a database, its policies and a bank; runtimes come and go."""
+    """A folder with a database, its policies and a bank; runtimes come and go. `url` is the database where it is no file."""
 
     folder: Path
     bank: Bank = field(default_factory=Bank)
     time: FakeTime = field(default_factory=FakeTime)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
+    url: str | None = None
 
     @classmethod
-    def make(cls, folder: Path, **policies: str) -> World:
-        world = cls(folder)
+    def make(cls, folder: Path, *, url: str | None = None, **policies: str) -> World:
+        world = cls(folder, url=url)
         shutil.copy(_template(), world.database)
         shutil.copy(keys_path(_template()), keys_path(world.database))
         (folder / "policies").mkdir()
@@ -267,7 +283,8 @@ class World:
         return Runtime(
             actions,
             policies=self.folder / "policies",
-            database=self.database,
+            database=self.url or self.database,
+            keys=keys_path(self.database),
             resources=[self.bank],
             **{"activate": True, "clock": self.time.clock, **settings},
         )

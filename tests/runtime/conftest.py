@@ -8,7 +8,8 @@ import pytest
 from remit.policies import load
 from remit.runtime import control
 from remit.runtime.sqlite import PRAGMAS
-from tests.runtime.bank import World
+from tests.postgres import database
+from tests.runtime.bank import World, _postgres_template
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +53,20 @@ def _guard(action, _described):
     return _guarded(action)
 
 
+def pytest_generate_tests(metafunc):
+    """Run what does not look into the file of a database on both: marked `sqlite` is what does, or what makes no difference there."""
+    if "world" in metafunc.fixturenames:
+        only = metafunc.definition.get_closest_marker("sqlite") is not None
+        metafunc.parametrize("world", ["sqlite"] if only else ["sqlite", "postgres"], indirect=True)
+
+
 @pytest.fixture
-def world(tmp_path):
-    return World.make(tmp_path)
+def world(request, tmp_path):
+    if request.param == "sqlite":
+        yield World.make(tmp_path)
+        return
+    with database(template=_postgres_template()) as url:
+        yield World.make(tmp_path, url=url)
 
 
 @pytest.fixture

@@ -39,7 +39,10 @@ class SqliteWriter:
 
     async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Read within the transaction."""
-        return self._connection.execute(sql, values).fetchall()
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise _refused(error) from error
 
     async def begin(self, _group: Sequence[Change]) -> None:
         """Take the one lock that there is."""
@@ -95,7 +98,7 @@ class SqliteDatabase:
         """Read what is committed."""
         try:
             return self._reader.execute(sql, values).fetchall()
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
 
     async def time(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from collections import Counter
 import pytest
 
 from remit.audit import State
-from remit.errors import Refused
+from remit.errors import DatabaseUnavailable, Refused
 from remit.runtime import phases, series
 from remit.runtime.clock import Clock
 from tests.runtime.bank import NOTES, Payment, World, asks, comes_to, good, raising, session
@@ -103,6 +104,29 @@ async def test_a_group_that_meets_the_limit_is_not_taken_apart(runtime, monkeypa
     monkeypatch.setattr(type(runtime.parts.store.journal._writer), "begin", counting)
     await asyncio.gather(*(runtime.submit(asks("refund", f"pay_{number}", "1.00"), session()) for number in range(400)))
     assert begun["transactions"] < 40
+
+
+async def test_a_group_whose_limits_can_not_be_read_is_not_taken_apart(runtime, world, monkeypatch):
+    writer, begun = runtime.parts.store.journal._writer, Counter()
+
+    class Failing:
+        def __init__(self, connection):
+            self.connection = connection
+
+        def __getattr__(self, name):
+            return getattr(self.connection, name)
+
+        def execute(self, sql, *values):
+            begun[sql] += 1
+            if "FROM series" in sql:
+                raise sqlite3.OperationalError("disk I/O error")
+            return self.connection.execute(sql, *values)
+
+    monkeypatch.setattr(writer, "_connection", Failing(writer._connection))
+    calls = (runtime.submit(asks("refund", f"pay_{number}", "1.00"), session()) for number in range(FEWER))
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {DatabaseUnavailable} and world.bank.attempts == []
+    assert begun["BEGIN IMMEDIATE"] < FEWER
 
 
 async def test_failures_that_give_back_while_others_take_keep_the_sum_exact(runtime, world):

@@ -1,6 +1,7 @@
 """Calls over HTTP: submitted, followed, repeated, cancelled; what a model did is a value, what a client did is a problem."""
 
 import asyncio
+import sqlite3
 
 import pytest
 
@@ -218,14 +219,15 @@ async def test_health_takes_no_key_and_tells_three_figures(door):
     assert (health["running"], health["queued"]) == (0, 0)
 
 
-async def test_health_counts_what_runs_and_says_503_without_a_database(door):
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), sqlite3.DatabaseError("database disk image is malformed")])
+async def test_health_counts_what_runs_and_says_503_without_a_database(door, error):
     door.desk.gate.clear()
     async with door.client() as client:
         await client.post("/v1/calls?wait=0.01", json=credit())
         assert (await client.get("/healthz")).json()["running"] == 1
         door.desk.gate.set()
         database = door.runtime.parts.store._database
-        reader, database._reader = database._reader, _Gone()
+        reader, database._reader = database._reader, _Gone(error)
         response = await client.get("/healthz")
         database._reader = reader
     assert (response.status_code, response.json()["code"], response.headers["retry-after"]) == (503, "store_error", "1")
@@ -233,10 +235,11 @@ async def test_health_counts_what_runs_and_says_503_without_a_database(door):
 
 
 class _Gone:
-    def execute(self, *_args):
-        import sqlite3
+    def __init__(self, error):
+        self.error = error
 
-        raise sqlite3.OperationalError("disk I/O error")
+    def execute(self, *_args):
+        raise self.error
 
 
 async def test_what_a_proxy_may_read_otherwise_is_refused_and_nothing_done(door):

@@ -72,7 +72,7 @@ REACHED: Mapping[str, State] = MappingProxyType(
 KINDS = frozenset(
     [
         *REACHED,
-        *("call.received", "call.decided", "call.confirmed", "call.reconciled", "call.resolved"),
+        *("call.received", "call.decided", "call.confirmed", "call.reconciled", "call.resolved", "call.dead_lettered", "call.delayed"),
         *("call.cancel_asked", "call.undone", "call.amended", "call.stepped_up", "effect.reversed"),
         *("approval.requested", "approval.voted", "approval.escalated"),
         *("limit.reserved", "limit.released", "limit.exceeded"),

@@ -17,6 +17,8 @@ from .report import Finding
 
 SLICES = 60
 KINDS = frozenset(["limit.reserved", "limit.released"])
+TAKEN_BACK = frozenset(["effect.reversed", "call.undone"])
+"""The events after which a call that succeeded holds nothing any more."""
 
 _Taken = tuple[str, str, str, str, int, str]
 """What a call took: the call, the limit, its series and key, how much, and which value of a distinct count."""
@@ -30,6 +32,7 @@ class Usage:
         self._intended: set[_Taken] = set()
         self._reserved: set[_Taken] = set()
         self._held: Counter[tuple[str, str]] = Counter()  # by call and series
+        self._taken_back: set[str | None] = set()
         self._bounds: dict[tuple[str, str], int] = {}  # by call and limit, the most that was decided, or that people were asked to agree to
         self._passed: dict[tuple[str, str], int] = {}  # and the most up to which it was let pass
 
@@ -39,6 +42,8 @@ class Usage:
         try:
             if event.kind in KINDS:
                 yield from self._changed(_Change(leaf, event.kind, body))
+            elif event.kind in TAKEN_BACK:
+                self._taken_back.add(event.call)
             elif event.kind == "call.intended":
                 for one in body.get("reservations", ()):
                     self._intended.add(_taken(event.call, one))
@@ -61,9 +66,10 @@ class Usage:
             yield Finding("reservation_unasked", f"{name} was reserved from for it, but no intent of it says so", call=call)
         for (call, name), held in self._held.items():
             state = states.get(call, State.NEW)
-            ended = state in FINAL and state is not State.SUCCEEDED
+            ended = (state in FINAL and state is not State.SUCCEEDED) or call in self._taken_back
             if ended and held > 0:
-                yield Finding("release_missing", f"it ended {state} and still holds what it took of {name}", call=call)
+                how = "its effect was taken back" if call in self._taken_back else f"it ended {state}"
+                yield Finding("release_missing", f"{how} and it still holds what it took of {name}", call=call)
             if not ended and held < 1:
                 yield Finding("release_unfounded", f"what it took of {name} was released, though it is {state}", call=call)
         for (call, limit), most in self._passed.items():

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import actions, audit, calls, changes, database, keys, people, policies, scaffold, serve, switches
+from . import actions, audit, calls, changes, database, keys, people, policies, scaffold, serve, settling, switches
 from .options import AsJson, example
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ app.add_typer(scaffold.starting)
 app.add_typer(scaffold.commands, name="new")
 app.add_typer(actions.commands, name="actions")
 app.add_typer(calls.answers)
+calls.commands.add_typer(settling.commands)
 app.add_typer(calls.commands, name="calls")
 policies.commands.add_typer(changes.commands)
 app.add_typer(policies.commands, name="policy")

@@ -54,26 +54,35 @@ def call(
     arguments = typed(action.schema, arg or (), json_args)
     if isinstance(read := action.read(arguments), Problem):
         raise Unusable(f"{name}: {_what_is_wrong(read)}")
-    asked, session = ToolCall(None, name, arguments), _session(runtime.tenant, principal, as_subject, assurance)
-    _report(run(runtime, lambda runtime: runtime.submit(asked, session, dry_run=dry_run)), as_json)
+    asked, session = ToolCall(None, name, arguments), local_session(runtime.tenant, principal, as_subject, assurance)
+    report(run(runtime, lambda runtime: runtime.submit(asked, session, dry_run=dry_run)), as_json)
 
 
 @commands.command("list", epilog=example("remit calls list --state waiting"))
 def list_calls(
     state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
     action: Annotated[str | None, typer.Option(help="Only those of this action.")] = None,
+    dead: Annotated[
+        bool, typer.Option("--dead", help="Only those of unknown outcome that a person must resolve, the longest so first.")
+    ] = False,
     most: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 50,
     app: App = None,
     as_json: AsJson = False,
 ) -> None:
-    """List calls, the latest first."""
+    """List calls, the latest first.
+
+    Of one whose outcome is unknown it says who must act: nobody while it is looked up, else whoever can resolve it.
+    """
     from ..audit import State
 
     if state is not None and state not in set(State):
         raise Unusable(f"--state {state}: write one of {', '.join(State)}")
+    if dead and (state or action):
+        raise Unusable("--dead lists all that a person must resolve: leave --state and --action out")
 
     async def listed(runtime: Runtime) -> tuple[list[Call], tuple[Switch, ...]]:
-        return await runtime.calls(state=state, action=action, most=most), await runtime.switches.list()
+        found = await (runtime.dead(most=most) if dead else runtime.calls(state=state, action=action, most=most))
+        return found, await runtime.switches.list()
 
     calls, switches = run(load(app), listed)
     found = [_brief(one) for one in calls]
@@ -82,8 +91,12 @@ def list_calls(
         return
     show(*standing(switches))
     if found:
-        rows = [(c["id"], c["action"], coloured(c["state"]), c["principal"], moment(c["created"])) for c in found]
-        show(table(("call", "action", "state", "asked by", "when (UTC)"), rows))
+        rows = [(c["id"], c["action"], coloured(c["state"]), c["principal"], moment(c["created"]), _who_acts(c)) for c in found]
+        show(table(("call", "action", "state", "asked by", "when (UTC)", "who must act"), rows))
+        if any(c["settled_by"] == "person" for c in found):
+            show("Next: look at the provider's own records, then remit calls resolve ID --applied|--not-applied --as PERSON --reason TEXT")
+    elif dead:
+        show("No call waits for a person to find out what became of it.")
     elif state or action:
         show("There are no such calls. `remit calls list` lists all.")
     else:
@@ -141,10 +154,11 @@ def amend(
         arguments = typed(find(runtime.catalog, found.action).schema, arg or (), json_args)
         return await runtime.amend(call_id, by=person, arguments=arguments, reason=reason, digest=found.digest)
 
-    _report(run(load(app), amended), as_json)
+    report(run(load(app), amended), as_json)
 
 
-def _session(tenant: str, agent: str | None, subject: str, assurance: int) -> Session:
+def local_session(tenant: str, agent: str | None, subject: str, assurance: int) -> Session:
+    """Make the session of whoever sits here, or of an agent in whose name they ask; raises `Unusable`."""
     from ..runtime import Session
 
     kind: Literal["agent", "person"] = "agent" if agent else "person"
@@ -165,10 +179,10 @@ def _vote(call_id: str, person: str, answer: Literal["approve", "reject"], reaso
     found, outcome = run(load(app), answered)
     if not as_json:
         _show_asked(found)
-    _report(outcome, as_json, wanted="declined" if answer == "reject" else "succeeded")
+    report(outcome, as_json, wanted="declined" if answer == "reject" else "succeeded")
 
 
-def _report(outcome: Outcome, as_json: bool, *, wanted: str = "succeeded") -> None:
+def report(outcome: Outcome, as_json: bool, *, wanted: str = "succeeded") -> None:
     """Print an outcome, and end with 1 where it is not what was wanted and nothing can still make it so."""
     if as_json:
         show_json(outcome.to_json())
@@ -179,6 +193,7 @@ def _report(outcome: Outcome, as_json: bool, *, wanted: str = "succeeded") -> No
             "why": outcome.error and outcome.error.code,
             "result": outcome.result,
             "waits for": [one["for"] for one in outcome.waiting],
+            "until": outcome.until and moment(outcome.until),
         }
         title = f"{outcome.action}: {'would be ' if outcome.dry_run else ''}{outcome.state}"
         show(panel(title, fields, style=state_style(outcome.state)))
@@ -240,6 +255,11 @@ def _show_view(review: Review) -> None:
         "reference": found.reference,
         "attempts": found.attempt or None,
         "next looked at": found.next_look and moment(found.next_look),
+        "cools off until": moment(found.until) if found.until and found.state == "ready" else None,
+        "who finds out": found.settled_by and {"look_up": "a look-up", "person": "an operator: remit calls resolve"}[found.settled_by],
+        "undoes": found.undoes,
+        "undone by" if found.taken_back else "being undone by": found.undo,
+        "taken back": found.taken_back,
     }
     show(panel(f"{found.action}: {found.state}", fields, style=state_style(found.state)))
     if found.requirements:
@@ -262,10 +282,32 @@ def _show_view(review: Review) -> None:
 
 def _brief(one: Call) -> dict[str, Any]:
     from ..runtime.clock import to_text
+    from ..runtime.views import settled_by
 
-    kept = ("id", "action", "state", "principal", "channel", "model", "conversation", "attempt", "code", "reference")
-    times = {"created": to_text(one.created_at), "updated": to_text(one.updated_at)}
-    return {name: getattr(one, name) for name in kept} | times
+    kept = (
+        "id",
+        "action",
+        "state",
+        "principal",
+        "channel",
+        "model",
+        "conversation",
+        "attempt",
+        "code",
+        "reference",
+        "undoes",
+        "taken_back",
+    )
+    times = {"created": to_text(one.created_at), "updated": to_text(one.updated_at), "next": to_text(one.wake_at) if one.wake_at else None}
+    return {name: getattr(one, name) for name in kept} | times | {"settled_by": settled_by(one)}
+
+
+def _who_acts(brief: Mapping[str, Any]) -> str:
+    """Say of an unknown effect who finds out what became of it."""
+    if brief["settled_by"] == "person":
+        return "an operator"
+    looked = f": looked up at {moment(brief['next'])}" if brief["next"] else ""
+    return f"nobody{looked}" if brief["settled_by"] else ""
 
 
 def _what_is_wrong(found: Problem) -> str:

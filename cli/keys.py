@@ -21,6 +21,7 @@ class Scope(StrEnum):
     TOOLS_READ = "tools:read"
     CALLS_WRITE = "calls:write"
     CALLS_READ = "calls:read"
+    CALLS_RESOLVE = "calls:resolve"
     CUSTOMERS_ANSWER = "customers:answer"
     APPROVALS_READ = "approvals:read"
     APPROVALS_VOTE = "approvals:vote"

@@ -22,4 +22,5 @@ def serve(
     from ..server.serving import serve as serve_forever
 
     chosen = settings()
-    serve_forever(load(app), host or chosen.host, port or chosen.port)
+    secret = chosen.stripe_webhook_secret.get_secret_value() or None
+    serve_forever(load(app), host or chosen.host, port or chosen.port, stripe_secret=secret)

@@ -7,6 +7,8 @@
     │   ├── CallNotFound, KeyReused, AlreadyStarted, AlreadySettled
     │   ├── NotAnApprover, AlreadyVoted, ApprovalNotOpen
     │   ├── CodeNotAccepted, CodeNotSent, NotAmended
+    │   ├── NotAnOperator, NotUnknown, StillRunning
+    │   ├── NotSettled, NoUndo, NothingToUndo
     │   └── Overloaded
     ├── AuditError           a log or a leaf is not what it must be
     └── StoreError           the database or its keys can't be used
@@ -134,6 +136,48 @@ class NotAmended(CallError):
 
     code = "not_amended"
     status = 422
+
+
+class NotAnOperator(CallError):
+    """This person may not say what became of this call."""
+
+    code = "not_an_operator"
+    status = 403
+
+
+class NotUnknown(CallError):
+    """The outcome of this call is not unknown, so there is nothing to resolve."""
+
+    code = "not_unknown"
+    status = 409
+
+
+class StillRunning(CallError):
+    """An attempt may still be under way. Look at the provider when it has ended, then say what became of it."""
+
+    code = "still_running"
+    status = 409
+
+
+class NotSettled(CallError):
+    """What became of this call is not settled yet."""
+
+    code = "not_settled"
+    status = 409
+
+
+class NoUndo(CallError):
+    """This call can't be undone by another: its action names none that reverses it, or that one can't be told how."""
+
+    code = "no_undo"
+    status = 422
+
+
+class NothingToUndo(CallError):
+    """This call had no effect, or it was taken back already."""
+
+    code = "nothing_to_undo"
+    status = 409
 
 
 class Overloaded(CallError):

@@ -1,5 +1,6 @@
 """What makes it so: calls move through phases, effects happen at most once, and every step is recorded with its change."""
 
+from .breaker import Breaking
 from .call import Call
 from .confirmation import Confirmation
 from .identity import EmailCodes, StepUp
@@ -13,6 +14,7 @@ from .views import CallView
 
 __all__ = [
     "ANONYMOUS",
+    "Breaking",
     "Call",
     "CallView",
     "CodeSent",

@@ -9,13 +9,14 @@ from typing import Any
 from ..actions import Problem
 from ..audit import State
 from ..errors import AlreadySettled, AlreadyStarted, ApprovalNotOpen, NotAmended, NotAnApprover
-from .advance import FIRST, changed, restore
+from .advance import FIRST, restore
 from .answering import TRIES, named_call
 from .approvals import Barred, approvals_of, customer_of, exclude
 from .call import Call
 from .effects import Taken, claim, claim_writes
+from .finding_out import changed
 from .journal import Conflict
-from .people import People
+from .people import OPERATOR, People
 from .phases import hold, travel
 from .receive import digest_of, effect_text_of, fingerprint_of
 from .recorded import parted_arguments
@@ -23,8 +24,8 @@ from .statements import Write
 from .votes import entitled
 from .work import Parts, Work, commit, resealed
 
-OPERATOR = "operator"
-"""The role whose people may amend any waiting call."""
+RESTARTED: dict[str, Any] = {"met_at": None, "delayed_until": None}
+"""What is another call now cools off anew."""
 
 
 async def amend(
@@ -88,7 +89,7 @@ async def _amended(parts: Parts, work: Work, arguments: Mapping[str, Any], by: s
     fingerprint = fingerprint_of(parts, action, merged, session, effect_text)
     first = work.proposed or (call.fingerprint or b"").hex()
     work = work.evolve(arguments=merged, nonce=nonce.hex(), effect_text=effect_text, proposed=first)
-    work = work.note("call.amended", body, sealed, to=State.WAITING, digest=digest, fingerprint=fingerprint)
+    work = work.note("call.amended", body, sealed, to=State.WAITING, digest=digest, fingerprint=fingerprint, **RESTARTED)
     return (await _rekeyed(parts, work, call)).also(exclude(parts, call, by))
 
 

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from ..audit import FINAL, State
 
 T = TypeVar("T")
+UNDOING = "undoes IS NOT NULL AND state NOT IN ('rejected', 'denied', 'failed', 'declined', 'expired', 'cancelled')"
+"""Of the calls that undo another, those that do or have done so: at most one for each, as an index says."""
 
 
 def evolved(value: T, changes: Mapping[str, Any]) -> T:
@@ -24,6 +26,10 @@ class Call:
 
     Times are microseconds since 1970 (UTC). Keys and fingerprints are HMACs under the lookup key. `sealed` holds the
     request (arguments, nonce, readable keys), `result` the outcome's content, both under the subject's own key.
+
+    `met_at` is when all that it needed had first been agreed to, and `delayed_until` the end of the cooling-off that began then.
+    `looks` counts the look-ups in a row that failed; since `dead_at` only a person can settle it. `undoes` is the call that this
+    one reverses, and `taken_back` says what became of its own effect since: it was `undone`, or `reversed` by the provider.
     """
 
     tenant: str
@@ -63,6 +69,12 @@ class Call:
     result: bytes | None = None
     reference: str | None = None
     provider_status: str | None = None
+    met_at: int | None = None
+    delayed_until: int | None = None
+    looks: int = 0
+    dead_at: int | None = None
+    undoes: str | None = None
+    taken_back: str | None = None
 
     @property
     def final(self) -> bool:

@@ -9,6 +9,8 @@ from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+SECOND = 1_000_000
+"""In microseconds, as every time here."""
 
 
 def to_micros(moment: datetime) -> int:

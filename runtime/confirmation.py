@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..actions import Summary, render
+from ..audit import State
 from ..errors import ApprovalNotOpen, AuditError, CallNotFound
 from .answering import TRIES, Answer, customers_call, decline, grant, open_for
 from .call import Call
 from .clock import to_text
 from .journal import Conflict
+from .views import until_of
 from .work import Draft, Parts
 
 
@@ -17,7 +19,7 @@ from .work import Draft, Parts
 class Confirmation:
     """What a customer is asked to agree to, and until when (RFC 3339); `state` is open, approved, used, rejected, voided or expired.
 
-    `digest` names what would run, `shown` what the customer is shown of it, facts such as a price included.
+    While the call cools off, whatever it was asked, the state is "delayed", and until then the customer can cancel it. `digest` names what would run, `shown` what the customer is shown of it, facts such as a price included.
     """
 
     call: str
@@ -31,7 +33,10 @@ class Confirmation:
 async def confirmation(parts: Parts, call_id: str, *, subject: str) -> Confirmation:
     """Give what the customer is shown; raises `NotAnApprover` for anybody else, `ApprovalNotOpen` where nothing was ever asked."""
     call = await customers_call(parts, call_id, subject)
+    cools_off = call.state is State.READY and until_of(parts, call)
     asked = [one for one in await parts.store.requirements(call.id) if one.kind == "confirmation"]
+    if cools_off or (call.delayed_until and not asked):
+        return await _delayed(parts, call, call.delayed_until or 0, "delayed" if cools_off else "used")
     if not asked:
         raise ApprovalNotOpen(f"call {call.id} waits for no confirmation")
     last = next((one for one in asked if one.state == "open"), asked[-1])
@@ -46,6 +51,11 @@ async def confirmation(parts: Parts, call_id: str, *, subject: str) -> Confirmat
         ),  # no older than `shown`, which another process may just have changed
         state="expired" if over else last.state,
     )
+
+
+async def _delayed(parts: Parts, call: Call, until: int, state: str) -> Confirmation:
+    summary = await summary_of(parts, call)
+    return Confirmation(call=call.id, digest=call.digest, shown="", until=to_text(until), summary=summary, state=state)
 
 
 async def summary_of(parts: Parts, call: Call) -> Summary:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import random
 import traceback
 from dataclasses import dataclass
 from typing import Any, assert_never
@@ -17,7 +16,9 @@ from typing import Any, assert_never
 from ..actions import Action, Context, EffectKind, Problem, Result, ResultInvalid
 from ..audit import State
 from ..errors import Refused, Retryable, Unsure
-from .clock import MICROSECOND
+from .backoff import asked_for, pause
+from .breaker import connectors_of
+from .clock import MICROSECOND, SECOND
 from .deadline import Overdue, within
 from .outcome import problem
 from .phases import context, provider_key
@@ -26,12 +27,10 @@ from .work import Lingering, Parts, Work
 
 log = logging.getLogger("remit.execution")
 
-SECOND = 1_000_000
 KEY_LIFE_USED = 0.8
 """A provider's key is replayed only within this part of its life."""
-LONGEST_PAUSE = 600 * SECOND
 READY_WITHIN = 24 * 3600 * SECOND
-"""A further attempt begins within this time or never."""
+"""A call that is ready begins within this time of when it could, or never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,8 @@ class Unknown:
 
 
 Settlement = Applied | NotApplied | Unknown
+SETTLED: dict[str, Any] = {"wake_at": None, "lease_until": None, "settle_at": None, "looks": 0, "dead_at": None}
+"""What a call no longer has once its effect is known."""
 
 
 async def execute_and_settle(parts: Parts, work: Work) -> Work:
@@ -74,12 +75,29 @@ async def perform(parts: Parts, work: Work, told: Context) -> Settlement:
     code = action.perform(told, work.session.as_subject(), work.arguments, parts.resources)
     try:
         # To cancel a synchronous handler would only be to lose sight of its thread.
-        return Applied(await within(action.deadline, code, cancel=inspect.iscoroutinefunction(action.handler)))
+        value = await within(action.deadline, code, cancel=inspect.iscoroutinefunction(action.handler))
     except Overdue as overdue:
         parts.lingering[work.call.id] = Lingering(overdue.task, told)
+        reached(parts, work, overdue)
         return Unknown(str(overdue))
     except Exception as error:  # noqa: BLE001 - after the intent anything that is not known to be harmless is unknown
+        reached(parts, work, error)
         return _meaning(work, error, told)
+    reached(parts, work)
+    return Applied(value)
+
+
+def reached(parts: Parts, work: Work, error: Exception | None = None) -> None:
+    """Tell the breakers whether the provider has answered; an error that says neither is passed over, such as a 429."""
+    match error:
+        case None | Refused(definite=True):
+            parts.breakers.answered(connectors_of(work.action))
+        case Refused():
+            return  # it may be the handler's own word
+        case Retryable() if error.after is not None:
+            return
+        case _:
+            parts.breakers.failed(connectors_of(work.action))
 
 
 def _meaning(work: Work, error: Exception, told: Context) -> Settlement:
@@ -154,7 +172,7 @@ def succeed(work: Work, value: Any) -> Work:
         case _:
             assert_never(result)
     code = None if isinstance(result, Result) else "result_invalid"
-    ended = {"code": code, "result": work.owner.seal(kept, call.id), "wake_at": None, "lease_until": None, "settle_at": None}
+    ended = {"code": code, "result": work.owner.seal(kept, call.id), **SETTLED}
     return work.note("call.succeeded", body, personal, to=State.SUCCEEDED, **ended).rest()
 
 
@@ -170,12 +188,13 @@ async def _not_applied(parts: Parts, work: Work, settlement: NotApplied) -> Work
     call = work.call
     if settlement.retry and not work.action.effect.writes:
         return fail(work, problem("read_failed", retry="later"))
-    if settlement.retry and call.attempt < parts.attempts and not (await parts.store.get(call.id)).cancel_asked:
-        pause = settlement.after * SECOND if settlement.after is not None else _backoff(call.attempt)
+    now, after = parts.clock.now(), settlement.after
+    again = settlement.retry and call.attempt < parts.attempts and (after is None or after * SECOND < READY_WITHIN)
+    if again and not (await parts.store.get(call.id)).cancel_asked:
+        wake_at = now + (pause(call.attempt) if after is None else asked_for(after))
         body = {"attempt": call.attempt, "why": settlement.error.code, "applied": False}
-        now = parts.clock.now()
         work = work.note("call.reconciled", body, to=State.READY)
-        return work.on_call(wake_at=now + int(min(pause, LONGEST_PAUSE)), deadline_at=now + READY_WITHIN, lease_until=None).rest()
+        return work.on_call(wake_at=wake_at, deadline_at=wake_at + READY_WITHIN, lease_until=None).rest()
     return fail(work, settlement.error)
 
 
@@ -187,9 +206,7 @@ def fail(work: Work, error: Problem) -> Work:
         .on_call(
             code=error.code,
             result=work.owner.seal({"error": error.to_json()}, work.call.id),
-            wake_at=None,
-            lease_until=None,
-            settle_at=None,
+            **SETTLED,
         )
         .rest()
     )
@@ -203,26 +220,13 @@ def became_unknown(parts: Parts, work: Work, why: str, said: str | None = None) 
     return work.on_call(unsure=1, lease_until=None, settle_at=settle_at, wake_at=next_look(parts, work, settle_at)).rest()
 
 
-def next_look(parts: Parts, work: Work, settle_at: int) -> int | None:
-    """Say when an unknown effect is looked at next: None where only a person can find out."""
-    now, call = parts.clock.now(), work.call
-    match work.action.effect.kind:
-        case EffectKind.KEYED if replay_allowed(work, now):
-            return now + _backoff(call.attempt)
-        case EffectKind.KEYED | EffectKind.LOOKUP:
-            return max(settle_at, now + _backoff(call.attempt)) if work.action.effect.find else None
-        case EffectKind.ONCE | EffectKind.READ:
-            return None
-        case _:
-            assert_never(work.action.effect.kind)
+def next_look(parts: Parts, work: Work, settle_at: int) -> int:
+    """Say when an unknown effect is looked at next; where nothing automatic can settle it, that is said when its settle time is over."""
+    again = parts.clock.now() + pause(work.call.attempt)
+    return again if replay_allowed(work, parts.clock.now()) else max(settle_at, again)
 
 
 def replay_allowed(work: Work, now: int) -> bool:
     """Say whether the provider still honours the key of the first attempt, with time to spare."""
     effect, first = work.action.effect, work.call.first_sent_at
     return effect.ttl is not None and first is not None and now < first + int(KEY_LIFE_USED * (effect.ttl // MICROSECOND))
-
-
-def _backoff(attempt: int) -> int:
-    pause = min(0.25 * SECOND * 2 ** min(attempt, 12), LONGEST_PAUSE)
-    return int(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, guards nothing

@@ -19,6 +19,7 @@ from .lingering import watch
 from .outcome import Outcome
 from .phases import deny, travel
 from .receive import Submission, proposed, receive
+from .undoing import undo_of
 from .views import dry_outcome, outcome_of
 from .work import Parts, Work
 
@@ -109,6 +110,8 @@ class Journeys:
             if received.call.fingerprint not in {same.fingerprint, await proposed(self._parts, same)}:
                 raise KeyReused
             return same
+        if submission.undoes is not None and (under_way := await undo_of(self._parts, submission.undoes)) is not None:
+            return under_way
         if before.declined is not None and before.declined != submission.repeat_of:
             return deny(received, "declined", holder=before.declined)
         claimed = await claim(self._parts, received, before.holds, repeat_of=submission.repeat_of)

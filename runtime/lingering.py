@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from ..audit import State
-from .advance import answered, restore
+from .advance import restore
 from .call import Call
 from .clock import MICROSECOND
+from .finding_out import answered
 from .journal import Conflict
 from .work import Lingering, Parts, commit, move
 

@@ -31,13 +31,28 @@ WORDS = {
     "read_failed": "It could not be looked up. Try again later.",
     "overloaded": "Too much is going on right now. Nothing was done; try again shortly.",
     "stopped": "It was not done.",
+    "unavailable": "What this goes through can't be reached at the moment, so nothing was done.",
+    "nothing_to_undo": "What this would undo has been taken back already, so nothing was done. Do not repeat it.",
+    "resolved": "It was done: a person has made sure of it. What the provider answered is not known.",
+    "resolved_not_applied": "It was not done: a person has made sure of it.",
 }
 """Code -> what the model is told where no rule and no provider gave it words."""
 
-UNKNOWN_WORDS = (
-    "It is not known whether this was done; it is being looked up. Do not repeat it. "
+LOOKED_UP_WORDS = (
+    "It is not known whether this was done; it is being looked up{until}. Do not repeat it. "
     "Tell the customer that it is being checked and that they will not be charged or served twice."
 )
+PERSON_WORDS = (
+    "It is not known whether this was done, and only a person can find out; that takes longer. Do not repeat it. "
+    "Tell the customer that somebody is looking into it and that they will not be charged or served twice."
+)
+DELAYED_WORDS = (
+    "It will be done after {until}, not before. Do not repeat the call. Until then it can still be cancelled, by the customer or by staff."
+)
+TAKEN_BACK_WORDS = {
+    "undone": "It was done, and has been undone since.",
+    "reversed": "It was done, but the provider has reversed it since: it came to nothing.",
+}
 
 
 def problem(code: str, message: str | None = None, *, retry: str = "never") -> Problem:
@@ -51,6 +66,8 @@ class Outcome:
 
     `result` is what the model may see; `error` says how to repair the call, or that it must stop; `waiting` for whom
     the call waits. `repeated` means that this is the outcome of an earlier, equal request: nothing was done again.
+    `until` (RFC 3339) is the end of a cooling-off, or when an unknown effect is looked up next; `settled_by` says of an unknown
+    one whether a "look_up" or a "person" finds out, and `taken_back` whether it was "undone" since, or "reversed" by the provider.
     """
 
     call_id: str | None
@@ -62,6 +79,9 @@ class Outcome:
     repeated: bool = False
     dry_run: bool = False
     reference: str | None = field(default=None, repr=False)
+    until: str | None = None
+    settled_by: str | None = None
+    taken_back: str | None = None
 
     @property
     def final(self) -> bool:
@@ -80,12 +100,15 @@ class Outcome:
             return "Dry run: nothing was done."
         match self.state:
             case State.SUCCEEDED:
-                return again + (self.error.message if self.error else "Done.")
+                done = self.error.message if self.error else "Done."
+                return again + (TAKEN_BACK_WORDS[self.taken_back] if self.taken_back else done)
             case State.WAITING if self.waiting:
                 names = ", ".join(str(one["for"]) for one in self.waiting)
                 return again + f"Waiting for {names}. Do not repeat the call; it will be done when they agree."
             case State.UNKNOWN:
-                return again + UNKNOWN_WORDS
+                return again + self._not_known()
+            case State.READY if self.until:
+                return again + DELAYED_WORDS.format(until=self._until())
             case State.NEW | State.WAITING | State.READY | State.EXECUTING:
                 return again + "It is being done. Do not repeat the call."
             case State.REJECTED | State.DENIED | State.FAILED | State.DECLINED | State.EXPIRED | State.CANCELLED:
@@ -101,11 +124,22 @@ class Outcome:
         if self.error is not None:
             body["error"] = self.error.to_json()
         elif self.state is State.UNKNOWN:
-            body["error"] = problem("unknown", UNKNOWN_WORDS).to_json()
+            body["error"] = problem("unknown", self._not_known()).to_json()
         if self.waiting:
             body["waiting"] = [dict(one) for one in self.waiting]
         if self.repeated:
             body["repeated"] = True
         if self.dry_run:
             body["dry_run"] = True
-        return body
+        told = {"until": self.until, "settled_by": self.settled_by, "taken_back": self.taken_back}
+        return body | {name: value for name, value in told.items() if value is not None}
+
+    def _not_known(self) -> str:
+        """Say who finds out, and when it is looked up next."""
+        if self.settled_by == "person":
+            return PERSON_WORDS
+        return LOOKED_UP_WORDS.format(until=f", next at {self._until()}" if self.until else "")
+
+    def _until(self) -> str:
+        """Write the moment for people, without fractions of a second."""
+        return f"{(self.until or '')[:19].replace('T', ' ')} UTC"

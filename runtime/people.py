@@ -14,6 +14,8 @@ from ..errors import CallError
 from .statements import Write
 from .work import Parts, apart
 
+OPERATOR = "operator"
+"""The role whose people may amend any waiting call, and say what became of one of unknown outcome."""
 OwnerKind = Literal["person", "service"]
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,63}")

@@ -7,6 +7,8 @@
     judge     pure: (policies, inputs) -> Decision
     govern    a change of the policies is held to more than they say themselves (activation.py)
     hold      requirements open: waiting, and the caller is answered at once
+    cool_off  a cooling-off that an action or a rule asks for: ready, and still to be cancelled (delay.py)
+    let_through  nothing goes through a connector that is out of reach (delay.py)
     intend    one transaction: effect key, approvals, intent          <- barrier: durable before any byte leaves
     execute   outside any transaction: the handler, with a derived provider key and a deadline (execution.py)
     settle    one transaction: outcome and event (execution.py)
@@ -26,7 +28,7 @@ from ..audit import State
 from ..errors import StoreError
 from ..policies import Decision, Inputs, Then, decide
 from .approvals import nobody_can
-from .clock import MICROSECOND, to_datetime, to_micros, to_text
+from .clock import MICROSECOND, SECOND, to_datetime, to_micros, to_text
 from .deadline import within
 from .effects import claim_writes
 from .journal import Conflict
@@ -39,7 +41,6 @@ from .step_up import impossible
 from .usage import count, exceeded, reservations, reserve
 from .work import Parts, Work, commit
 
-SECOND = 1_000_000
 FACTS_AGAIN = 5 * SECOND
 SETTLE_PAUSES = (0.05, 0.2, 1.0)
 

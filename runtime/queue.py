@@ -94,11 +94,11 @@ class Queue:
             install_signal_handlers=False,
             shutdown_graceful_timeout=ENDS_WITHIN,
         )
-        running = asyncio.ensure_future(worker.run())
+        running = asyncio.ensure_future(worker.run())  # type: ignore[no-untyped-call]
         try:
             await asyncio.wait({running})
         finally:
-            worker.stop()
+            worker.stop()  # type: ignore[no-untyped-call]
             await asyncio.wait({running}, timeout=2 * ENDS_WITHIN)
             running.cancel()
         running.result()

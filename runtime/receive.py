@@ -22,13 +22,15 @@ _READABLE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What was handed in: the tool call, by whom, under which key."""
+    """What was handed in: the tool call, by whom, under which key; `undoes` is the call that it reverses, and `reason` why."""
 
     tool_call: ToolCall
     session: Session
     key: str | None
     repeat_of: str | None = None
     dry_run: bool = False
+    undoes: str | None = None
+    reason: str = ""
 
 
 def parse(parts: Parts, submission: Submission) -> tuple[Action, Arguments] | Problem:
@@ -76,6 +78,7 @@ async def receive(parts: Parts, submission: Submission, action: Action, argument
         sealed=b"",
         created_at=now,
         updated_at=now,
+        undoes=submission.undoes,
     )
     work = Work(
         call=call,
@@ -89,7 +92,7 @@ async def receive(parts: Parts, submission: Submission, action: Action, argument
         owner=asker,
         dry_run=submission.dry_run,
     )
-    return work.note("call.received", *_received(work))
+    return work.note("call.received", *_received(work, submission.reason))
 
 
 async def raised(parts: Parts, session: Session, pseudonym: str) -> Session:
@@ -157,7 +160,7 @@ def _request(action: Action, arguments: Arguments, session: Session, effect_text
     }
 
 
-def _received(work: Work) -> tuple[dict[str, Any], dict[str, Any]]:
+def _received(work: Work, reason: str) -> tuple[dict[str, Any], dict[str, Any]]:
     call = work.call
     clear, personal = parted_arguments(work.action, work.arguments.canonical)
     body = {
@@ -168,5 +171,6 @@ def _received(work: Work) -> tuple[dict[str, Any], dict[str, Any]]:
         "idempotency_key": call.idempotency.hex() if call.idempotency else None,
         "channel": call.channel,
     }
-    said = {"/subject": work.session.subject, "/conversation": call.conversation}
+    said = {"/subject": work.session.subject, "/conversation": call.conversation} | ({"/reason": reason} if reason else {})
+    body |= {"undoes": call.undoes} if call.undoes else {}
     return body, {**{f"/arguments{pointer}": value for pointer, value in personal.items()}, **said}

@@ -144,6 +144,7 @@ def voided(work: Work, stands: Standing) -> Work:
         work = work.also(Write("requirement.move", ("voided", one.tenant, one.id, one.state)))
     if stands.why:
         work = work.also(Write("vote.void", (work.call.tenant, work.call.id, work.call.digest), expect=None))
+        work = work.on_call(met_at=None, delayed_until=None)  # it is agreed to anew, so it cools off anew
     return work
 
 

@@ -15,8 +15,10 @@ from ..audit import Report, State, export, verify
 from ..errors import KeyReused, Overloaded, PolicyError, StoreError
 from ..policies import Check, Results, check, is_test, load, read_tests, run_cases
 from .activation import activate_policies, asked
+from .afterwards import Afterwards
 from .amend import amend
 from .answering import Answer
+from .breaker import Breakers, Breaking
 from .bundles import SHADOW, Bundles
 from .call import Call
 from .clock import Clock
@@ -43,21 +45,22 @@ from .stored import roles_held
 from .switches import Switches
 from .vault import Vault
 from .views import CallView, Health, health, outcome_of, placed_events, view
-from .votes import cancel, vote
+from .votes import vote
 from .wakeups import Wakeups
 from .work import Control, Parts
 
 MANAGED = "managed"
 
 
-class Runtime:
+class Runtime(Afterwards):
     """Run actions for an agent: validated, decided, approved, done at most once, and recorded.
 
     `actions` are actions, modules, catalogs, or names of entry-point groups; `policies` a folder or file, or "managed": then they are
     proposed, and put in force by a call of the action `activate_policies`, which is there for people only; `database` a file
-    (`remit.db`; its keys are made beside it on the first run) or `postgresql://…`, whose keys are the file `keys`. `resources` are the connectors that actions ask for by
-    type; `clock` makes the clock, and `step_up` are the ways in which a customer can prove who they are. Raises `DefinitionError`
-    and `PolicyError` at once; the database is opened by `start`, or at the first call.
+    (`remit.db`; its keys are made beside it on the first run) or `postgresql://…`, whose keys are the file `keys`. `resources` are the
+    connectors that actions ask for by type; `clock` makes the clock, `step_up` are the ways in which a customer can prove who they are,
+    and `breaking` says when a connector counts as out of reach. Raises `DefinitionError` and `PolicyError` at once; the database is
+    opened by `start`, or at the first call.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Runtime:
         attempts: int = 5,
         clock: Callable[..., Clock] = Clock,
         step_up: StepUp | None = None,
+        breaking: Breaking | None = None,
     ) -> None:
         self._offered = Catalog(actions)
         self._resources = self._offered.bind(resources)
@@ -86,7 +90,7 @@ class Runtime:
         self._own_folder = None if self.managed else PolicyFolder.read(Path(policies), self._shapes)
         self._activate = "the folder at start" if activate else ""
         self._lease_margin, self._attempts = lease_margin, attempts
-        self._clock, self._step_up = clock, step_up
+        self._clock, self._step_up, self._breaking = clock, step_up, breaking or Breaking()
         self._started: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
 
@@ -265,11 +269,6 @@ class Runtime:
         """Give the key (32 bytes) that seals links to a confirmation; it can be had once the runtime has started."""
         return self.parts.vault.hash("key", "link")
 
-    async def cancel(self, call_id: str, *, by: str, reason: str = "") -> Outcome:
-        """End a call that has not started; raises `AlreadyStarted` or `AlreadySettled`."""
-        await self.start()
-        return await outcome_of(self.parts, await cancel(self.parts, call_id, by=by, reason=reason))
-
     async def reload_policies(self, *, by: str) -> str:
         """Read the policy folder again and put it in force everywhere; gives the bundle's digest. A broken folder changes nothing."""
         self._own_folder, self._activate = PolicyFolder.read(self._folder.path, self._shapes), by
@@ -360,6 +359,7 @@ class Runtime:
             guards=self._guards,
             resources=(resources := dict(self._resources)),
             control=Control(0, nothing() if self.managed else self._folder.policies),
+            breakers=Breakers(self._breaking, clock),
             lease_margin=self._lease_margin,
             attempts=self._attempts,
             step_up=self._step_up,

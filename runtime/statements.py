@@ -17,7 +17,19 @@ from .call import Call
 
 CALL_COLUMNS = tuple(field.name for field in fields(Call))
 _FIXED = frozenset(
-    {"tenant", "id", "action", "action_version", "schema_digest", "kind", "principal", "principal_kind", "created_at", "cancel_asked"}
+    {
+        "tenant",
+        "id",
+        "action",
+        "action_version",
+        "schema_digest",
+        "kind",
+        "principal",
+        "principal_kind",
+        "created_at",
+        "cancel_asked",
+        "undoes",
+    }
 )
 CALL_MUTABLE = tuple(name for name in CALL_COLUMNS if name not in _FIXED)
 

@@ -11,8 +11,11 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, text
 from sqlmodel import Field, SQLModel
 
+from .call import UNDOING
+
 METADATA = SQLModel.metadata
 _SAID, _DECLINED, _COUNTS = text("conversation <> ''"), text("state = 'declined'"), text("void = 0")
+_DEAD, _UNDOING = text("dead_at IS NOT NULL"), text(UNDOING)
 POSITION = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -98,6 +101,8 @@ class CallRow(SQLModel, table=True):
         Index("call_conversation", "tenant", "conversation", sqlite_where=_SAID, postgresql_where=_SAID),
         Index("call_subject", "tenant", "subject", "created_at"),
         Index("call_declined", "tenant", "fingerprint", sqlite_where=_DECLINED, postgresql_where=_DECLINED),
+        Index("call_dead", "tenant", "dead_at", sqlite_where=_DEAD, postgresql_where=_DEAD),
+        Index("call_undoes", "tenant", "undoes", unique=True, sqlite_where=_UNDOING, postgresql_where=_UNDOING),
     )
     tenant: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
@@ -136,6 +141,12 @@ class CallRow(SQLModel, table=True):
     result: bytes | None
     reference: str | None
     provider_status: str | None
+    met_at: int | None = Field(sa_column=_big(nullable=True))
+    delayed_until: int | None = Field(sa_column=_big(nullable=True))
+    looks: int = _number()
+    dead_at: int | None = Field(sa_column=_big(nullable=True))
+    undoes: str | None
+    taken_back: str | None
 
 
 class EffectRow(SQLModel, table=True):

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from ..actions import FieldError, Problem
+from ..actions import EffectKind, FieldError, Problem
 from ..audit import State
 from ..errors import AuditError
 from .approvals import Barred, customer_of, electorate, seats_of
@@ -18,6 +18,7 @@ from .clock import to_text
 from .outcome import WORDS, Outcome, problem
 from .recorded import secrets
 from .requirements import needs_of, waiting_for, wanted
+from .undoing import undo_of
 from .vault import Vault
 from .work import Parts, Work
 
@@ -31,7 +32,8 @@ _VERSIONS = {"call.received": "proposed", "call.amended": "amended", "call.inten
 class CallView:
     """Everything about a call, opened for a person who may see it. Times are RFC 3339 in UTC.
 
-    `limits` say what it takes of each limit, and what was used before, as it was last decided.
+    `limits` say what it takes of each limit, and what was used before, as it was last decided. `settled_by` says of an unknown one
+    who finds out. `undoes` is the call that it reverses, `undo` the one that reverses it, or has done so.
     """
 
     id: str
@@ -54,6 +56,11 @@ class CallView:
     arguments: Mapping[str, Any]
     result: Any
     next_look: str | None
+    until: str | None
+    settled_by: str | None
+    undoes: str | None
+    undo: str | None
+    taken_back: str | None
     requirements: tuple[Mapping[str, Any], ...] = ()
     limits: tuple[Mapping[str, Any], ...] = ()
     versions: tuple[Mapping[str, Any], ...] = ()
@@ -64,19 +71,23 @@ class CallView:
 class Health:
     """How a runtime stands.
 
-    The age of the oldest event that no checkpoint covers, calls on their way here, changes not yet committed, switches that are thrown.
+    The age of the oldest event that no checkpoint covers, calls on their way here, changes not yet committed, switches that are thrown,
+    and calls of unknown outcome that only a person can settle.
     """
 
     oldest_unsequenced: timedelta
     running: int
     queued: int
     switches: int
+    dead: int
 
 
 async def outcome_of(parts: Parts, call: Call, *, repeated: bool = False) -> Outcome:
     """Say what became of a call, to whoever asked for it."""
     kept = await _opened(parts, call, call.result)
     error = _problem(kept.get("error"))
+    if call.state is State.SUCCEEDED and call.code == "resolved":
+        error = problem("resolved")
     if error is None and call.state in {State.DENIED, State.DECLINED, State.EXPIRED, State.CANCELLED, State.FAILED}:
         error = problem(call.code if call.code in WORDS else "stopped")
     return Outcome(
@@ -88,7 +99,24 @@ async def outcome_of(parts: Parts, call: Call, *, repeated: bool = False) -> Out
         waiting=waiting_for(await wanted(parts, call)) if call.state is State.WAITING else (),
         repeated=repeated,
         reference=call.reference,
+        until=until_of(parts, call),
+        settled_by=settled_by(call),
+        taken_back=call.taken_back,
     )
+
+
+def until_of(parts: Parts, call: Call) -> str | None:
+    """Say until when a call cools off, or when an unknown effect is looked up next; None where there is no such time."""
+    if call.state is State.READY and call.delayed_until and parts.clock.now() < call.delayed_until:
+        return to_text(call.delayed_until)
+    return to_text(call.wake_at) if settled_by(call) == "look_up" and call.wake_at else None
+
+
+def settled_by(call: Call) -> str | None:
+    """Say who finds out what became of an unknown effect: a look-up (or a second sending under the same key), or a person."""
+    if call.state is not State.UNKNOWN:
+        return None
+    return "person" if call.dead_at is not None or call.kind == EffectKind.ONCE else "look_up"
 
 
 async def dry_outcome(parts: Parts, work: Work) -> Outcome:
@@ -126,6 +154,11 @@ async def view(parts: Parts, call: Call) -> CallView:
         arguments=_without_secrets(parts, call, request.get("arguments", {})),
         result=kept.get("canonical", kept.get("error")),
         next_look=to_text(call.wake_at) if call.wake_at else None,
+        until=until_of(parts, call),
+        settled_by=settled_by(call),
+        undoes=call.undoes,
+        undo=undo.id if call.state is State.SUCCEEDED and (undo := await undo_of(parts, call.id)) else None,
+        taken_back=call.taken_back,
         requirements=tuple(await _requirements(parts, call)),
         limits=tuple(decisions[-1].get("limits", ())) if decisions else (),
         versions=tuple(_versions(told)),
@@ -153,7 +186,9 @@ async def health(parts: Parts, *, running: int) -> Health:
     sql = "SELECT at FROM event WHERE tenant = ? AND leaf_index IS NULL ORDER BY position LIMIT 1"
     oldest = await parts.store.row(sql, (parts.store.tenant,))
     age = timedelta(microseconds=max(0, parts.clock.now() - oldest[0])) if oldest else timedelta()
-    return Health(oldest_unsequenced=age, running=running, queued=parts.store.journal.depth, switches=len(parts.control.switches))
+    dead = await parts.store.row("SELECT count(*) FROM call WHERE tenant = ? AND dead_at IS NOT NULL", (parts.store.tenant,))
+    queued, switches = parts.store.journal.depth, len(parts.control.switches)
+    return Health(oldest_unsequenced=age, running=running, queued=queued, switches=switches, dead=dead[0])
 
 
 def _event(parts: Parts, row: Any) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,15 +15,22 @@ from ..actions import Action, Arguments, Catalog, Context
 from ..audit import Event, State, write
 from ..errors import AuditError
 from ..policies import ActionShape, Decision, Expression, Policies
+from .breaker import Breakers
 from .call import Call, evolved
 from .clock import Clock, to_text
 from .identity import StepUp
+from .journal import Conflict
 from .recorded import secrets, told, without_secrets
 from .series import CHANGE, Found, Release, Take
 from .session import Session
 from .statements import Write, add_call, move_call
 from .store import Store
 from .vault import SubjectKey, Vault
+
+TRIES = 8
+"""Each time the call that is undone has moved meanwhile."""
+
+log = logging.getLogger("remit.work")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,7 @@ class Parts:
     guards: Mapping[str, Guard]
     resources: Mapping[type, object]
     control: Control
+    breakers: Breakers
     lease_margin: timedelta
     attempts: int
     step_up: StepUp | None = None
@@ -192,9 +201,7 @@ async def commit(parts: Parts, work: Work) -> Work:
         work = work.on_call(sealed=work.owner.seal(request(work), work.call.id))
     call, writes = record(parts, work.call, work.drafts, work.owner)
     row = add_call(call) if work.stored == 0 else move_call(call, seen=work.stored)
-    waking = parts.store.waking(call, here=call.action in parts.catalog)
-    await parts.store.commit([row, *work.writes, *writes, *waking], call=call)
-    parts.announce(call.id)
+    await _write(parts, call, [row, *work.writes, *writes])
     return work.evolve(call=call, stored=call.version, drafts=(), writes=())
 
 
@@ -223,19 +230,59 @@ def resealed(work: Work) -> Work:
 
 async def move(parts: Parts, call: Call, drafts: tuple[Draft, ...], writes: Iterable[Write] = (), **changes: Any) -> Call:
     """Move a stored call by a fact from outside (a vote, a cancellation, a deadline): needs neither its action nor its arguments."""
-    try:
-        owner = await parts.vault.by_pseudonym(call.subject)
-    except AuditError:  # erased: the call must still be able to end, and what is said of it now nobody can read
-        owner = SubjectKey(call.subject, os.urandom(32))
+    owner = await _owner(parts, call)
     moved = next((draft.change[1] for draft in reversed(drafts) if draft.change), call.state)
     call_then = evolved(call, {"state": moved, **changes})
     if call_then.final:
         call_then = _without_secrets(parts, call_then, owner)
     after, events = record(parts, call_then, drafts, owner)
-    waking = parts.store.waking(after, here=call.action in parts.catalog)
-    await parts.store.commit([move_call(after, seen=call.version), *writes, *events, *waking], call=after)
-    parts.announce(call.id)
+    await _write(parts, after, [move_call(after, seen=call.version), *writes, *events])
     return after
+
+
+async def _owner(parts: Parts, call: Call) -> SubjectKey:
+    try:
+        return await parts.vault.by_pseudonym(call.subject)
+    except AuditError:  # erased: the call must still be able to end, and what is said of it now nobody can read
+        return SubjectKey(call.subject, os.urandom(32))
+
+
+async def _write(parts: Parts, call: Call, writes: list[Write]) -> None:
+    """Commit a move of a call; where it has undone another, what that comes to goes into the same transaction."""
+    writes = [*writes, *parts.store.waking(call, here=call.action in parts.catalog)]
+    if call.undoes is None or call.state is not State.SUCCEEDED or call.taken_back:
+        await parts.store.commit(writes, call=call)
+        parts.announce(call.id)
+        return
+    for left in reversed(range(TRIES)):
+        first = await parts.store.get(call.undoes)
+        try:
+            await parts.store.commit([*writes, *await _undone(parts, first, call)], call=call)
+        except Conflict:
+            # The effect of this call has happened: it must settle, whatever the first call did meanwhile.
+            if not left or (await parts.store.get(call.undoes)).version == first.version:
+                raise
+        else:
+            parts.announce(call.id)
+            parts.announce(first.id)
+            return
+
+
+async def _undone(parts: Parts, first: Call, by: Call) -> list[Write]:
+    if first.taken_back:
+        log.error("call %s has undone call %s, which was %s already", by.id, first.id, first.taken_back)
+        return []
+    draft = Draft("call.undone", {"undo": by.id, "by": by.principal})
+    after, events = record(parts, evolved(first, {"taken_back": "undone"}), (draft,), await _owner(parts, first))
+    return [move_call(after, seen=first.version), *releasing(parts, first), *events]
+
+
+def releasing(parts: Parts, call: Call) -> list[Write]:
+    """Free what a call that succeeded still holds, because its effect was taken back: its effect key, and what it took of limits."""
+    writes = [give_back(parts, call.id)]
+    if call.effect_key is not None and call.ordinal:
+        writes.append(Write("effect.free", (call.tenant, call.effect_key, call.ordinal, call.id)))
+    return writes
 
 
 def _without_secrets(parts: Parts, call: Call, owner: SubjectKey) -> Call:

@@ -16,10 +16,15 @@ from .endpoints import keyed, open_to_all
 from .page import pages
 from .problems import install
 from .record import Record
+from .settling import settling
+from .webhooks import webhooks
 
 
-def create_app(runtime: Runtime) -> FastAPI:
-    """Give the application; its lifespan starts the runtime and closes it. The document is at /openapi.json, without a key."""
+def create_app(runtime: Runtime, *, stripe_secret: str | None = None) -> FastAPI:
+    """Give the application; its lifespan starts the runtime and closes it. The document is at /openapi.json, without a key.
+
+    `stripe_secret` is the signing secret (whsec_…) of Stripe's webhook endpoint; without it that endpoint is not there.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -36,8 +41,8 @@ def create_app(runtime: Runtime) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.runtime = runtime
-    for router in (keyed, customers, approvals, pages, open_to_all):
+    app.state.runtime, app.state.stripe_secret = runtime, stripe_secret
+    for router in (keyed, customers, approvals, settling, webhooks, pages, open_to_all):
         app.include_router(router)
     app.add_middleware(Record)
     install(app)

@@ -126,6 +126,26 @@ class Cancellation(Sent):
     reason: Annotated[str, Field(max_length=2_000)] = ""
 
 
+class CustomerCancellation(Customer):
+    """The customer no longer wants a call."""
+
+    reason: Annotated[str, Field(max_length=2_000)] = ""
+
+
+class Resolution(Sent):
+    """What a person has found out at the provider about a call of unknown outcome."""
+
+    applied: Annotated[bool, Field(description="Whether the effect has happened.")]
+    reason: Annotated[str, Field(min_length=1, max_length=2_000)]
+
+
+class Undoing(Sent):
+    """Why a call is to be undone, and, with a service's key, in which session that is asked for."""
+
+    reason: Annotated[str, Field(max_length=2_000)] = ""
+    session: Annotated[StatedSession | None, Field(description="Of an agent with the same customer; a person's key states none.")] = None
+
+
 class Query(BaseModel):
     """Parameters of a query: a misspelt `dry_run` must not do the thing."""
 
@@ -176,6 +196,14 @@ class OutcomeBody(BaseModel):
     waiting: Annotated[list[dict[str, str]], Field(description="For whom the call waits: `requirement` and `for`.")] = []
     repeated: Annotated[bool, Field(description="An earlier, equal request has this outcome; nothing was done again.")] = False
     dry_run: bool = False
+    until: Annotated[str | None, Field(description="The end of its cooling-off, or when an unknown effect is looked up next.")] = None
+    settled_by: Annotated[
+        Literal["look_up", "person"] | None, Field(description="Who finds out what became of it, where the outcome is unknown.")
+    ] = None
+    taken_back: Annotated[
+        Literal["undone", "reversed"] | None,
+        Field(description="What became of the effect since: undone here, or reversed by the provider."),
+    ] = None
 
 
 class Line(BaseModel):
@@ -207,7 +235,8 @@ class ConfirmationBody(BaseModel):
 
     call: str
     state: Annotated[
-        Literal["open", "approved", "rejected", "voided", "expired"], Field(description="voided: asked anew, or the call has ended.")
+        Literal["open", "approved", "rejected", "voided", "expired", "delayed"],
+        Field(description="voided: asked anew, or the call has ended. delayed: it cools off until then, and can still be cancelled."),
     ]
     digest: str
     shown: Annotated[str, Field(description="Names what is shown here; send it back with the answer.")]
@@ -291,6 +320,7 @@ class HealthBody(BaseModel):
     running: Annotated[int, Field(description="Calls on their way in this process.")]
     queued: Annotated[int, Field(description="Changes that wait for a transaction.")]
     switches: Annotated[int, Field(description="Kill switches that are thrown.")]
+    dead: Annotated[int, Field(description="Calls of unknown outcome that only a person can settle.")]
 
 
 class ProblemBody(BaseModel):

@@ -7,10 +7,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Response, Security
 
-from ..errors import ApprovalNotOpen, CallNotFound, CodeNotAccepted, CodeNotSent, NotAnApprover
+from ..errors import AlreadySettled, AlreadyStarted, ApprovalNotOpen, CallNotFound, CodeNotAccepted, CodeNotSent, NotAnApprover
 from ..runtime.clock import to_text
 from ..runtime.people import KeyOwner
-from .bodies import CodeSentBody, ConfirmationBody, Customer, CustomerAnswer, CustomerQuery, LinkBody, LinkWanted, Proof
+from .bodies import (
+    CodeSentBody,
+    ConfirmationBody,
+    Customer,
+    CustomerAnswer,
+    CustomerCancellation,
+    CustomerQuery,
+    LinkBody,
+    LinkWanted,
+    Proof,
+)
 from .documents import KEYED, outcomes, problems
 from .door import Door, service
 from .endpoints import BODY, CallId, Served, answered
@@ -37,6 +47,16 @@ async def answer_confirmation(call_id: CallId, sent: Annotated[CustomerAnswer, B
     return answered(outcome)
 
 
+@customers.post(
+    "/confirmations/{call_id}/cancel",
+    summary="Cancel for a customer",
+    responses=outcomes(ServiceNeeded, NotAnApprover, CallNotFound, AlreadyStarted, AlreadySettled, *BODY),
+)
+async def cancel_for_customer(call_id: CallId, sent: Annotated[CustomerCancellation, Body()], runtime: Served, _: ForCustomers) -> Response:
+    """End a call that its customer no longer wants, while it waits or cools off. One that has started makes no further attempt."""
+    return answered(await runtime.cancel(call_id, subject=sent.subject, reason=sent.reason))
+
+
 @customers.post("/calls/{call_id}/code", summary="Send a one-time code", responses=problems(*KEYED, *CUSTOMERS, CodeNotSent, *BODY))
 async def send_code(call_id: CallId, sent: Annotated[Customer, Body()], runtime: Served, _: ForCustomers) -> CodeSentBody:
     """Send the customer a code to prove who they are, to the address on file; the code before it is no longer good."""
@@ -54,7 +74,7 @@ async def step_up(call_id: CallId, sent: Annotated[Proof, Body()], runtime: Serv
 async def make_link(call_id: CallId, sent: Annotated[LinkWanted, Body()], runtime: Served, _: ForCustomers) -> LinkBody:
     """Make a link to a page where the customer can answer; it is good for this call in this form only, and for one answer."""
     asked = await runtime.confirmation(call_id, subject=sent.subject)
-    if asked.state != "open":
+    if asked.state not in {"open", "delayed"}:
         raise ApprovalNotOpen(f"this confirmation is {asked.state}")
     now, until = runtime.parts.clock.now() // SECOND, int(datetime.fromisoformat(asked.until).timestamp())
     expires = min(now + sent.within, until)

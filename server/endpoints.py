@@ -110,7 +110,8 @@ async def healthz(runtime: Served) -> HealthBody:
     """Answer 200 while the database can be read, without a key; 503 otherwise."""
     health = await runtime.health()
     age = health.oldest_unsequenced.total_seconds()
-    return HealthBody(database="ok", oldest_unsequenced_seconds=age, running=health.running, queued=health.queued, switches=health.switches)
+    counts = {name: getattr(health, name) for name in ("running", "queued", "switches", "dead")}
+    return HealthBody(database="ok", oldest_unsequenced_seconds=age, **counts)
 
 
 def answered(outcome: Outcome) -> Response:

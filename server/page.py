@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ..actions import strict
 from ..actions.localised import Language, language
 from ..audit import State
-from ..errors import ApprovalNotOpen, CallNotFound, NotAnApprover
+from ..errors import AlreadySettled, AlreadyStarted, ApprovalNotOpen, CallNotFound, NotAnApprover
 from ..runtime import Runtime
 from ..runtime.answering import Answer
 from ..runtime.confirmation import Confirmation
@@ -53,8 +54,8 @@ class Page:
 
     @property
     def body(self) -> ConfirmationBody | None:
-        """Give what is asked while it is open."""
-        return ConfirmationBody.of(self.asked) if self.asked and self.state == "open" else None
+        """Give what is asked while it is open, or what is going to be done while it can still be stopped."""
+        return ConfirmationBody.of(self.asked) if self.asked and self.state in {"open", "delayed"} else None
 
     def response(self, request: Request) -> Response:
         """Answer a browser with a page, and whoever wants JSON alone with that."""
@@ -92,9 +93,13 @@ async def answer_page(token: str, request: Request, runtime: Served) -> Response
     """Count the customer's answer once, if what they saw is still what would be done."""
     link, page = await _found(runtime, token)
     sent = _sent(request, await read_body(request)) if page.body else {}
+    if link is not None and page.state == "delayed" and sent.get("answer") == "cancel":
+        with suppress(AlreadyStarted, AlreadySettled):  # it was just too late: the page says how it stands
+            await runtime.cancel(link.call, subject=link.subject)
+        return (await _found(runtime, token))[1].response(request)
     if link is None or page.body is None:
         state = "already" if page.state in {"accepted", "done", "declined"} else page.state
-    elif (answer := _ANSWERS.get(sent.get("answer"))) is None:
+    elif page.state == "delayed" or (answer := _ANSWERS.get(sent.get("answer"))) is None:
         state = "unanswered"
     elif sent.get("shown") != page.body.shown:
         state = "changed"
@@ -122,6 +127,8 @@ async def _found(runtime: Runtime, token: str) -> tuple[Link | None, Page]:
 
 def _standing(asked: Confirmation, link: Link, call: State) -> str:
     """Name how a confirmation stands, for its customer."""
+    if asked.state == "delayed":
+        return "delayed" if asked.digest == link.digest else "changed"
     if asked.state in {"rejected", "expired"}:
         return "declined" if asked.state == "rejected" else "expired"
     if asked.state in {"open", "voided"}:

@@ -3,6 +3,7 @@
     RequestRefused       the request itself can't be served
     ├── Unauthenticated, ScopeMissing, ServiceNeeded, PersonNeeded
     ├── BodyUnreadable, BodyTooSlow, BodyTooLarge, NotJson
+    ├── SessionNeeded, NotSigned
     └── LinkInvalid, LinkExpired (links.py)
 
 The exceptions of `remit.errors` bring their own code and status; the first sentence of a docstring is the title.
@@ -58,10 +59,23 @@ class ServiceNeeded(RequestRefused):
 
 
 class PersonNeeded(RequestRefused):
-    """Only a person's key looks at approvals, votes and amends. A service can't approve anything."""
+    """Only a person's key looks at approvals, votes, amends and resolves. A service can't approve anything."""
 
     code = "person_needed"
     status = 403
+
+
+class SessionNeeded(RequestRefused):
+    """A service's key undoes a call in the session of an agent, and a person's key in that person's own name."""
+
+    code = "session_needed"
+    status = 422
+
+
+class NotSigned(RequestRefused):
+    """This is no event that the provider has signed, or it is too old."""
+
+    code = "not_signed"
 
 
 class BodyUnreadable(RequestRefused):

@@ -25,15 +25,15 @@ class CannotListen(RemitError):
     code = "cannot_listen"
 
 
-def serve(runtime: Runtime, host: str = "127.0.0.1", port: int = 8000) -> None:
-    """Serve until SIGINT or SIGTERM, then let what runs come to rest.
+def serve(runtime: Runtime, host: str = "127.0.0.1", port: int = 8000, *, stripe_secret: str | None = None) -> None:
+    """Serve until SIGINT or SIGTERM, then let what runs come to rest; `stripe_secret` as for `create_app`.
 
     Raises `CannotListen` for a busy port, and what `Runtime.start` raises, before anything is served.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     log.setLevel(logging.INFO)  # not the root: an HTTP client's log line has ids in its address
     with listen(host, port) as listening, suppress(KeyboardInterrupt):
-        asyncio.run(_serve(runtime, listening))
+        asyncio.run(_serve(runtime, listening, stripe_secret))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -45,10 +45,10 @@ def listen(host: str, port: int) -> socket.socket:
         raise CannotListen(f"{host}:{port} can't be listened on ({why}); stop what listens there, or choose another --port") from error
 
 
-async def _serve(runtime: Runtime, listening: socket.socket) -> None:
+async def _serve(runtime: Runtime, listening: socket.socket, stripe_secret: str | None) -> None:
     await runtime.start()
     config = uvicorn.Config(
-        create_app(runtime),
+        create_app(runtime, stripe_secret=stripe_secret),
         ws="none",
         log_config=None,
         access_log=False,  # Record writes a line without addresses and queries

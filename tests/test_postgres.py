@@ -17,17 +17,17 @@ USES = "from tests.postgres import server; import psycopg; psycopg.connect(serve
 
 
 @pytest.mark.parametrize(
-    "clone", ["/home/kay/" + "deep/" * 20 + "remit", "/home/kay/my clone", "/home/kay/r\N{LATIN SMALL LETTER E WITH ACUTE}mit"]
+    "clone", ["/srv/kay/" + "deep/" * 20 + "remit", "/srv/kay/my clone", "/srv/kay/r\N{LATIN SMALL LETTER E WITH ACUTE}mit"]
 )
 def test_a_path_that_a_socket_can_not_have_is_not_taken(clone):
     cache = Path(clone) / ".cache"
     assert cache not in postgres.folder(cache).parents
     assert len(os.fsencode(postgres.folder(cache) / ".s.PGSQL.5432")) <= 107
-    assert postgres.folder(cache) != postgres.folder(Path("/home/finn/elsewhere and long") / ".cache")
+    assert postgres.folder(cache) != postgres.folder(Path("/srv/finn/elsewhere and long") / ".cache")
 
 
 def test_a_clone_at_a_usual_place_keeps_its_server_beside_the_tests(monkeypatch):
-    cache = Path("/home/kay/remit/.cache")
+    cache = Path("/srv/kay/remit/.cache")
     assert postgres.folder(cache).parent == cache
     mine = postgres.folder(cache)
     monkeypatch.setattr(os, "geteuid", lambda: 4711)

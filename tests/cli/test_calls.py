@@ -5,7 +5,12 @@ import re
 import pytest
 
 STATES = {"call", "action", "state", "message"}
-BRIEF = {"id", "action", "state", "principal", "channel", "model", "conversation", "attempt", "code", "reference", "created", "updated"}
+BRIEF = {"id", "action", "state", "principal", "channel", "model", "conversation", "attempt", "code", "reference", "created", "updated"} | {
+    "undoes",
+    "taken_back",
+    "next",
+    "settled_by",
+}
 
 
 def test_a_call_that_is_allowed_is_done(credit):

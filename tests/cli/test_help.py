@@ -53,7 +53,7 @@ def test_control_an_example_that_does_not_parse_is_noticed():
 
 
 def test_the_commands_are_those_that_were_promised():
-    promised = """demo · init · new action · actions list · actions schema · call · calls list · calls show · calls amend · approve · reject · policy check ·
+    promised = """demo · init · new action · actions list · actions schema · call · calls list · calls show · calls amend · calls cancel · calls resolve · calls reversed · calls undo · approve · reject · policy check ·
         policy test · policy diff · policy schema · policy reload ·
         policy explain · policy replay · policy shadow · policy propose · policy activate · policy bundles ·
         switch throw · switch lift · switch list · people add · people role · people disable · people list · keys init ·

@@ -61,10 +61,11 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture
-def world(request, tmp_path):
+def world(request, tmp_path, monkeypatch):
     if request.param == "sqlite":
         yield World.make(tmp_path)
         return
+    monkeypatch.setattr("remit.runtime.wakeups.LEFT_LYING", 0)
     with database(template=_postgres_template()) as url:
         yield World.make(tmp_path, url=url)
 

@@ -1,5 +1,6 @@
 """A database of the first revision, with calls that wait and votes, is brought forward and goes on."""
 
+import asyncio
 import sqlite3
 
 import pytest
@@ -10,7 +11,7 @@ from remit.audit import State
 from remit.errors import AlreadyVoted
 from remit.runtime.migrating import migration_config
 from tests.runtime.asking import approve, asking, said, waits
-from tests.runtime.bank import asks, session
+from tests.runtime.bank import asks, lost, session
 
 TWO = approve("large", "finance", 2)
 
@@ -89,3 +90,22 @@ async def test_of_one_persons_votes_on_one_call_the_first_is_kept(world):
     async with world.running(people=False) as runtime:
         assert said(await runtime.vote(call_id, person="finn", answer="approve")) == ["approval"]
         assert (await runtime.vote(call_id, person="frida", answer="approve")).state is State.SUCCEEDED
+
+
+@pytest.mark.usefixtures("_sealed_as_before")
+async def test_what_nobody_would_have_woken_any_more_is_said_to_be_dead(world):
+    """An effect that nothing can look up had no wake-up before there were dead letters."""
+    async with world.running() as runtime:
+        world.bank.plan.append(lost)
+        call_id = (await runtime.submit(asks("cheque"), session())).call_id
+    with sqlite3.connect(world.database) as connection:
+        connection.execute("UPDATE call SET wake_at = NULL")
+    connection.close()
+    made_old(world)
+    async with world.running(people=False) as runtime:
+        world.time.pass_(seconds=31)
+        async with asyncio.timeout(10):
+            while not await runtime.dead():
+                await asyncio.sleep(0.005)
+        await runtime.people.add("olga", roles=["operator"])
+        assert (await runtime.resolve(call_id, applied=True, by="olga", reason="x")).ok and (await runtime.verify()).ok

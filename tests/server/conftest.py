@@ -9,7 +9,7 @@ from remit.server import create_app
 from tests.server.answers import Documented
 from tests.server.desk import Desk, open_desk
 
-SCOPES = {"calls:write", "calls:read", "customers:answer", "approvals:read", "approvals:vote", "events:read", "tools:read"}
+SCOPES = {"calls:write", "calls:read", "calls:resolve", "customers:answer", "approvals:read", "approvals:vote", "events:read", "tools:read"}
 
 
 @pytest.fixture

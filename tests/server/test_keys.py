@@ -16,6 +16,9 @@ DOORS = {
     ("POST", "/v1/calls/call_1/link"): "customers:answer",
     ("GET", "/v1/approvals"): "approvals:read",
     ("GET", "/v1/approvals/call_1"): "approvals:read",
+    ("POST", "/v1/confirmations/call_1/cancel"): "customers:answer",
+    ("POST", "/v1/calls/call_1/resolve"): "calls:resolve",
+    ("POST", "/v1/calls/call_1/undo"): "calls:write",
     ("POST", "/v1/approvals/call_1/votes"): "approvals:vote",
     ("POST", "/v1/calls/call_1/amend"): "approvals:vote",
     ("GET", "/v1/events"): "events:read",
@@ -26,6 +29,9 @@ BODIES = {
     "/v1/calls/call_1/code": {"subject": "cus_1"},
     "/v1/calls/call_1/step-up": {"subject": "cus_1", "code": "123456"},
     "/v1/calls/call_1/link": {"subject": "cus_1"},
+    "/v1/confirmations/call_1/cancel": {"subject": "cus_1"},
+    "/v1/calls/call_1/resolve": {"applied": True, "reason": "it is in the list"},
+    "/v1/calls/call_1/undo": {"session": {"principal": "support-agent", "subject": "cus_1"}},
     "/v1/approvals/call_1/votes": {"answer": "approve"},
     "/v1/calls/call_1/amend": {"arguments": {}},
 }
@@ -49,7 +55,7 @@ async def test_every_door_takes_a_key_with_its_scope_and_no_other(door, door_):
         response = await knock(client, *door_)
         assert (response.status_code, response.json()["code"]) == (403, "scope_missing")
         assert scope in response.json()["detail"]
-    owner = "ana" if scope.startswith("approvals:") else "shop"
+    owner = "ana" if scope.startswith("approvals:") or scope == "calls:resolve" else "shop"
     just_this = await door.runtime.people.new_key(owner, kind="person" if owner == "ana" else "service", scopes=[scope])
     async with door.client(just_this) as client:
         assert (await knock(client, *door_)).status_code in {200, 404}

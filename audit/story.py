@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
+from .aftermath import Aftermath
 from .agreement import Agreement
 from .event import REACHED, READ_TRANSITIONS, TRANSITIONS, Event, Json, State
 from .report import Finding
@@ -31,6 +33,7 @@ class Story:
 
     def __init__(self, call: str) -> None:
         self.state = State.NEW
+        self.aftermath = Aftermath()
         self._call = call
         self._sequence = 0
         self._last: tuple[int | None, str] | None = None  # leaf and hash of the last event told
@@ -65,6 +68,7 @@ class Story:
             yield self._found("event_missing", message, self._ahead[following])
 
     def _tell(self, told: Told) -> Iterator[Finding]:
+        yield from (self._found(code, message, told) for code, message in self.aftermath.take(told.event, self.state))
         for check in (self._chained, self._moved, self._meant):
             for code, message in check(told):
                 yield self._found(code, message, told)
@@ -96,6 +100,7 @@ class Story:
                 yield "intent_missing", "the call is executing without an intent"
             if (before, after) == (State.UNKNOWN, State.EXECUTING) and self._effect != "keyed":
                 yield "effect_repeated", "it is sent again while nobody knows what became of it, to a provider that honours no key"
+            yield from self.aftermath.moved(before, after)
             if after is State.READY and before in (State.EXECUTING, State.UNKNOWN):
                 self._decision = None  # it has rested: it must be decided anew
             self.state = after
@@ -111,10 +116,12 @@ class Story:
                 self._agreement.belongs_to(told.proved.get("/subject"))
             case "call.decided":
                 self._decision = body["decision"]
+            case "call.delayed":
+                self._decision = None  # it is decided anew when it has cooled off
             case "call.amended":
                 return self._amended(body)
             case "call.intended":
-                return self._intended(body)
+                return chain(self.aftermath.early(event), self._intended(body))
             case kind if kind in _OUTCOMES:
                 return self._settled(event)
             case kind:

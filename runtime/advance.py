@@ -42,6 +42,8 @@ async def advance(parts: Parts, call_id: str) -> Call:
     if (action := parts.catalog.get(call.action)) is None:
         return call
     match call.state:
+        case State.READY | State.UNKNOWN if call.wake_at is not None and now < call.wake_at and not _to_end(call):
+            return call  # woken early, or once more: its time has not come
         case State.READY:
             return await _go_on(parts, call, action)
         case State.WAITING:
@@ -75,13 +77,16 @@ async def _readable(parts: Parts, call: Call, action: Action) -> Work | None:
         return None
 
 
+def _to_end(call: Call) -> bool:
+    return call.state is State.READY and bool(call.cancel_asked)
+
+
 async def _go_on(parts: Parts, call: Call, action: Action) -> Call:
-    """Take up a call that is ready, unless it was woken early, or its connector is out of reach: it is left alone without a decision."""
-    if call.cancel_asked:
+    """Take up a call that is ready, unless its connector is out of reach: it is left alone without a decision."""
+    if _to_end(call):
         draft = Draft("call.cancelled", {"why": "further attempts were forbidden"}, change=(call.state, State.CANCELLED))
         return await move(parts, call, (draft,), ending(call), wake_at=None, code="cancelled")
-    early = call.wake_at if call.wake_at is not None and parts.clock.now() < call.wake_at else None
-    if (later := early or (parts.breakers.turn(connectors_of(action)) if action.effect.writes else None)) is not None:
+    if action.effect.writes and (later := parts.breakers.turn(connectors_of(action))) is not None:
         return await move(parts, call, (), wake_at=later)
     return await _decide_again(parts, call, action)
 

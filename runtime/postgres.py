@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
 from zlib import crc32
@@ -24,6 +25,8 @@ from .statements import numbered
 Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 
 READERS = 4
+FETCHED = 2_000
+"""Rows that a stream has in memory."""
 PATIENCE = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
 """Pauses before a reading statement is tried again: a server that restarts is back within them."""
 MIGRATION = 0x52454D4954
@@ -63,7 +66,11 @@ class PostgresDatabase:
     async def connected(self) -> Connection:
         """Make a connection that takes values as we give them."""
         connection: Connection = await psycopg.AsyncConnection.connect(self._url, **CONNECTION)
-        await adapt(connection)
+        try:
+            await adapt(connection)
+        except BaseException:
+            await connection.close()
+            raise
         return connection
 
     async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -97,11 +104,9 @@ class PostgresDatabase:
                 await self._beside.close()
             raise DatabaseUnavailable(f"{self.name} can't be reached: {error}") from error
 
-    def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
-        """Stream over a connection of its own, in one snapshot."""
-        with psycopg.connect(self._url) as connection, psycopg.RawServerCursor(connection, "remit_scan") as cursor:
-            cursor.itersize = 2_000
-            yield from cursor.execute(numbered(sql), values, binary=True)
+    def snapshot(self) -> PostgresSnapshot:
+        """Keep a moment, on a connection of its own."""
+        return PostgresSnapshot(self._url)
 
     async def close(self) -> None:
         """Close the connections that read, and let another process give events their places."""
@@ -117,6 +122,26 @@ class PostgresDatabase:
             )
             await self._pool.open()
         return self._pool
+
+
+class PostgresSnapshot:
+    """A transaction that only reads, on a connection of its own: `position` is not the order of commits, so only this is one moment."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = psycopg.connect(url, connect_timeout=5)
+        self._connection.isolation_level, self._connection.read_only = psycopg.IsolationLevel.REPEATABLE_READ, True
+        self._connection.execute("SELECT 1")  # the moment is that of the first statement
+        self._cursors = count()
+
+    def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """Stream the rows of one reading statement."""
+        with psycopg.RawServerCursor(self._connection, f"scan_{next(self._cursors)}") as cursor:
+            cursor.itersize = FETCHED
+            yield from cursor.execute(numbered(sql), values, binary=True)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
 
 async def adapt(connection: Connection) -> None:

@@ -210,7 +210,12 @@ class Runtime(Afterwards):
         """Write the log as a new folder that anyone can verify; `disclose` adds the openings of personal values."""
         await self.start()
         await self._sequencer.catch_up()
-        await asyncio.to_thread(export, DatabaseLog(self.parts, sealed=not disclose), folder)
+
+        def exported() -> None:
+            with DatabaseLog(self.parts, sealed=not disclose) as log:
+                export(log, folder)
+
+        await asyncio.to_thread(exported)
 
     async def vote(
         self,
@@ -334,8 +339,12 @@ class Runtime(Afterwards):
         """Check the whole log of this database: integrity, meaning, and every decision reproduced."""
         await self.start()
         await self._sequencer.catch_up()
-        log = DatabaseLog(self.parts)
-        return await asyncio.to_thread(verify, log, decide=Reproduction(log.bundles(), self._shapes))
+
+        def verified() -> Report:
+            with DatabaseLog(self.parts) as log:
+                return verify(log, decide=Reproduction(log.bundles(), self._shapes))
+
+        return await asyncio.to_thread(verified)
 
     async def _start(self) -> None:
         database = open_database(self.database, tenant=self.tenant, keys=self.keys)

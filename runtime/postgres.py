@@ -12,23 +12,20 @@ from zlib import crc32
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8BinaryDumper
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from ..audit import KeyFile
-from ..errors import DatabaseUnavailable, KeysMissing, StoreError
+from ..errors import DatabaseUnavailable, KeysMissing
 from .migrating import upgrade
 from .opening import check_keys, needs_upgrade, remember_keys
+from .postgres_reader import PostgresReader
 from .postgres_writer import PostgresWriter
 from .queue import Queue
 from .statements import numbered
 
 Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 
-READERS = 4
 FETCHED = 2_000
 """Rows that a stream has in memory."""
-PATIENCE = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
-"""Pauses before a reading statement is tried again: a server that restarts is back within them."""
 MIGRATION = 0x52454D4954
 """The advisory lock under which one process at a time prepares a database."""
 CONNECTION: dict[str, Any] = {
@@ -49,7 +46,6 @@ _LEADS = (
     "OR pg_try_advisory_lock($1)"
 )
 """Take it once only: a lock that is taken again must be let go again."""
-_LOST = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 
 
 class PostgresDatabase:
@@ -59,8 +55,9 @@ class PostgresDatabase:
         self.name, self.keys, self._url = name_of(url), keys, url
         self.queue = Queue(url, tenant)
         self.writer = PostgresWriter(self.connected, self.queue.defer)
-        self._pool: AsyncConnectionPool[Connection] | None = None
+        self._reader = PostgresReader(self.connected, self.name)
         self._beside: Connection | None = None
+        self._leading = asyncio.Lock()
         self._lease = SEQUENCER << 32 | crc32(tenant.encode())
 
     async def connected(self) -> Connection:
@@ -75,17 +72,7 @@ class PostgresDatabase:
 
     async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Read what is committed; a lost connection is made anew, since reading twice does no harm."""
-        for pause in (*PATIENCE, None):
-            try:
-                async with (await self._opened()).connection() as connection:
-                    return await (await psycopg.AsyncRawCursor(connection).execute(numbered(sql), values, binary=True)).fetchall()
-            except _LOST as error:
-                if pause is None:
-                    raise DatabaseUnavailable(f"{self.name} can't be reached: {error}") from error
-                await asyncio.sleep(pause)
-            except psycopg.Error as error:
-                raise StoreError(f"{self.name}: {error}") from error
-        raise AssertionError("unreachable")
+        return await self._reader.rows(sql, values)
 
     async def time(self) -> int:
         """Ask the server for the time."""
@@ -94,15 +81,16 @@ class PostgresDatabase:
 
     async def leads(self) -> bool:
         """Try to take the lock that one process holds while its connection lives."""
-        try:
-            if self._beside is None or self._beside.closed:
-                self._beside = await self.connected()
-            cursor = await psycopg.AsyncRawCursor(self._beside).execute(_LEADS, (self._lease,))
-            return await cursor.fetchone() == (True,)
-        except psycopg.Error as error:
-            if self._beside is not None:
-                await self._beside.close()
-            raise DatabaseUnavailable(f"{self.name} can't be reached: {error}") from error
+        async with self._leading:  # who asks at the same time must not make a second connection, which would never get the lock
+            try:
+                if self._beside is None or self._beside.closed:
+                    self._beside = await self.connected()
+                cursor = await psycopg.AsyncRawCursor(self._beside).execute(_LEADS, (self._lease,))
+                return await cursor.fetchone() == (True,)
+            except psycopg.Error as error:
+                if self._beside is not None:
+                    await self._beside.close()
+                raise DatabaseUnavailable(f"{self.name} can't be reached: {error}") from error
 
     def snapshot(self) -> PostgresSnapshot:
         """Keep a moment, on a connection of its own."""
@@ -112,16 +100,7 @@ class PostgresDatabase:
         """Close the connections that read, and let another process give events their places."""
         if self._beside is not None:
             await self._beside.close()
-        if self._pool is not None:
-            await self._pool.close()
-
-    async def _opened(self) -> AsyncConnectionPool[Connection]:
-        if self._pool is None:
-            self._pool = AsyncConnectionPool(
-                self._url, open=False, kwargs=CONNECTION, configure=adapt, min_size=1, max_size=READERS, timeout=5
-            )
-            await self._pool.open()
-        return self._pool
+        await self._reader.close()
 
 
 class PostgresSnapshot:

@@ -18,6 +18,7 @@ from .activation import activate_policies, asked
 from .afterwards import Afterwards
 from .amend import amend
 from .answering import Answer
+from .background import ended
 from .breaker import Breakers, Breaking
 from .bundles import SHADOW, Bundles
 from .call import Call
@@ -106,9 +107,7 @@ class Runtime(Afterwards):
         if self._started is None or _failed(self._started):
             return
         await self._started
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await ended(self._background)
         try:
             await self._journeys.rest()
             await self._rejections.flush()

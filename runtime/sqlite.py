@@ -97,8 +97,8 @@ class SqliteSnapshot:
 
     def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         """Stream the rows of one reading statement."""
-        for row in self._connection.execute(sql, values):  # `yield from` would close a cursor whose connection may be gone
-            yield row  # noqa: UP028
+        for row in self._connection.execute(sql, values):  # noqa: UP028 - that would close a cursor whose connection may be gone
+            yield row
 
     def close(self) -> None:
         """Close the connection."""

@@ -156,6 +156,7 @@ async def take_back_again(ctx: Context, payment_id: str, receipt: str, memo: str
     return await bank.pay(ctx, f"back {receipt}", None)
 
 
+@pytest.mark.on_files("it takes two that look at the same moment, which only there is certain")
 @pytest.mark.parametrize("index", [True, False])
 async def test_control_without_the_index_whoever_looks_at_once_would_undo_it_twice(world, monkeypatch, index):
     unseen = [None, None]

@@ -181,10 +181,14 @@ class NothingToUndo(CallError):
 
 
 class Overloaded(CallError):
-    """Too many calls are queued; come back shortly."""
+    """Too many calls are queued; come back in `after` seconds."""
 
     code = "overloaded"
     status = 503
+
+    def __init__(self, message: str | None = None, *, after: int = 1) -> None:
+        super().__init__(message)
+        self.after = after
 
 
 class AuditError(RemitError):

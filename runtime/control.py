@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,12 +12,13 @@ from typing import Any
 from ..actions import Action, Catalog
 from ..errors import PolicyChanged, RemitError, StoreError
 from ..policies import ActionShape, Expression, Policies, compile_expression, load
+from . import telemetry
 from .journal import Conflict
 from .statements import Write
 from .store import ControlRow, Store
 from .work import Guard, Parts, apart
 
-log = logging.getLogger("remit.control")
+log = telemetry.logger("remit.control")
 
 
 def shape(action: Action) -> ActionShape:

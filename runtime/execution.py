@@ -8,7 +8,6 @@ refusal proves anything: only a replay under the same key, or a look-up.
 from __future__ import annotations
 
 import inspect
-import logging
 import traceback
 from dataclasses import dataclass
 from typing import Any, assert_never
@@ -16,6 +15,7 @@ from typing import Any, assert_never
 from ..actions import Action, Context, EffectKind, Problem, Result, ResultInvalid
 from ..audit import State
 from ..errors import Refused, Retryable, Unsure
+from . import telemetry
 from .backoff import asked_for, pause
 from .breaker import connectors_of
 from .clock import MICROSECOND, SECOND
@@ -25,7 +25,7 @@ from .phases import context, provider_key
 from .recorded import parted_result, plain
 from .work import Lingering, Parts, Work
 
-log = logging.getLogger("remit.execution")
+log = telemetry.logger("remit.execution")
 
 KEY_LIFE_USED = 0.8
 """A provider's key is replayed only within this part of its life."""
@@ -65,7 +65,9 @@ SETTLED: dict[str, Any] = {"wake_at": None, "lease_until": None, "settle_at": No
 async def execute_and_settle(parts: Parts, work: Work) -> Work:
     """Run the handler under its deadline and settle what is known: the last two phases."""
     told = context(parts, work, provider=provider_key(work))
-    settlement = await perform(parts, work, told)
+    with telemetry.handling(work.action.name) as seen:
+        settlement = await perform(parts, work, told)
+        seen[telemetry.OUTCOME] = type(settlement).__name__
     return await settle(parts, work, settlement, told)
 
 

@@ -10,11 +10,13 @@ from typing import Any
 from ..actions import Action, Arguments
 from ..audit import State
 from ..errors import KeyReused, Overloaded, RemitError
+from . import telemetry
+from .admission import Admission
 from .advance import FIRST, advance
 from .call import Call
 from .control import refresh
 from .effects import Taken, claim
-from .journal import LONGEST_QUEUE, Conflict, LimitReached
+from .journal import Conflict, LimitReached
 from .lingering import watch
 from .outcome import Outcome
 from .phases import deny, travel
@@ -24,11 +26,9 @@ from .views import dry_outcome, outcome_of
 from .work import Parts, Work
 
 TRIES = 8
-LONGEST_LINE = 2_000
-"""Calls on their way at once in one process; more are told to come back."""
 POLL = 0.2
 
-log = logging.getLogger("remit.journeys")
+log = telemetry.logger("remit.journeys")
 
 
 class Journeys:
@@ -38,14 +38,19 @@ class Journeys:
         self._parts = parts
         self._tasks: dict[str, asyncio.Task[Call]] = {}
         self._watchers: set[asyncio.Task[None]] = set()
+        self._admission = Admission()
+        parts.store.journal.waited = self._admission.waited
 
     def __len__(self) -> int:
         return len(self._tasks)
 
     def admit(self) -> None:
         """Raise `Overloaded` where one more call would be too many; whatever is let in may finish."""
-        if len(self._tasks) >= LONGEST_LINE or self._parts.store.journal.depth >= LONGEST_QUEUE:
-            raise Overloaded
+        try:
+            self._admission.admit(len(self._tasks), self._parts.store.journal.depth)
+        except Overloaded:
+            telemetry.refused()
+            raise
 
     async def submit(self, submission: Submission, action: Action, arguments: Arguments, *, wait: float | None) -> Outcome:
         """Begin a new call, or give the earlier one that it repeats; raises `KeyReused` and `Overloaded`."""
@@ -87,13 +92,14 @@ class Journeys:
         await asyncio.gather(*self._watchers, return_exceptions=True)
 
     def _start(self, call_id: str, journey: Coroutine[Any, Any, Call]) -> asyncio.Task[Call]:
-        task = self._tasks[call_id] = asyncio.create_task(journey, name=call_id)
+        task = self._tasks[call_id] = asyncio.create_task(telemetry.journey(call_id, journey), name=call_id)
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[Call]) -> None:
         call_id = task.get_name()
         del self._tasks[call_id]
+        self._admission.rested()
         if (left := self._parts.lingering.pop(call_id, None)) is not None:
             watcher = asyncio.create_task(watch(self._parts, call_id, left))
             self._watchers.add(watcher)
@@ -134,7 +140,7 @@ class Journeys:
             if isinstance(again, Call):
                 return again
             begun = again.evolve(found=found)  # so that a mere limit takes one further try, whatever others take and give back
-        raise Overloaded
+        raise Overloaded(after=self._admission.pause(len(self._tasks)))
 
     async def _advance(self, call_id: str) -> Call:
         for _ in range(TRIES):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from procrastinate.jobs import DeleteJobCondition
 from procrastinate.worker import Worker
 from psycopg import AsyncConnection
 
+from . import telemetry
 from .call import Call
 from .clock import to_datetime
 
@@ -30,7 +30,7 @@ ENDS_WITHIN = 5.0
 PAUSE = 1.0
 TASK = "remit.advance"
 
-log = logging.getLogger("remit.queue")
+log = telemetry.logger("remit.queue")
 
 
 class Queue:

@@ -14,6 +14,7 @@ from ..actions.dialects import dialect
 from ..audit import Report, State, export, verify
 from ..errors import KeyReused, Overloaded, PolicyError, StoreError
 from ..policies import Check, Results, check, is_test, load, read_tests, run_cases
+from . import telemetry
 from .activation import activate_policies, asked
 from .afterwards import Afterwards
 from .amend import amend
@@ -30,8 +31,9 @@ from .identity import StepUp
 from .inbox import most_urgent
 from .journeys import Journeys
 from .logs import DatabaseLog, Reproduction
+from .measuring import measure
 from .migrating import is_postgres
-from .outcome import Outcome, problem
+from .outcome import WORDS, Outcome, problem
 from .people import People
 from .receive import Submission, parse
 from .rejection import Rejections
@@ -168,8 +170,10 @@ class Runtime(Afterwards):
             if idempotency_key is not None:
                 raise
             return Outcome(call_id=None, action=sent.name, state=State.DENIED, error=problem("key_reused"))
-        except Overloaded:
-            return Outcome(call_id=None, action=sent.name, state=State.DENIED, error=problem("overloaded", retry="later"))
+        except Overloaded as overloaded:
+            say = f"{WORDS['overloaded']} Come back in {overloaded.after} seconds."
+            refused = problem("overloaded", say, retry="later")
+            return Outcome(call_id=None, action=sent.name, state=State.DENIED, error=refused, retry_after=overloaded.after)
 
     async def wait(self, call_id: str, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109 - it bounds the wait, not the call
         """Wait until a call is final, at most `timeout` seconds, and give it as it then stands."""
@@ -375,6 +379,9 @@ class Runtime(Afterwards):
             await put_in_force(self.parts, self._folder, by=self._activate or "the folder at start", activate=bool(self._activate))
         wakeups = Wakeups(self.parts, self._journeys.advance, self._rejections, follow=self._clock is Clock)
         self._background = [asyncio.create_task(self._sequencer.run()), asyncio.create_task(wakeups.run())]
+        self.breakers.listeners.append(telemetry.breaker)
+        if telemetry.measured():
+            self._background.append(asyncio.create_task(measure(self.parts, self._journeys)))
         if store.queue is not None:
             self._background.append(asyncio.create_task(store.queue.run(self._journeys.advance, list(self.catalog))))
 

@@ -7,10 +7,10 @@ place a row. Rows are taken `WHERE leaf_index IS NULL`, never by `id > last`: id
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 
 from ..audit import RightEdge, sign
+from . import telemetry
 from .journal import Conflict
 from .statements import Write
 from .work import Parts, apart
@@ -18,7 +18,7 @@ from .work import Parts, apart
 BATCH = 2_000
 PAUSE = 0.25
 
-log = logging.getLogger("remit.sequencer")
+log = telemetry.logger("remit.sequencer")
 
 
 class Sequencer:

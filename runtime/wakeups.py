@@ -7,9 +7,9 @@ is found here: an attempt whose lease ended, and what was on a worker that died.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
+from . import telemetry
 from .call import Call
 from .control import refresh
 from .rejection import Rejections
@@ -22,7 +22,7 @@ PAUSE = 1.0
 LEFT_LYING = 2_000_000
 """Microseconds that a queue has before a call that is due counts as left lying."""
 
-log = logging.getLogger("remit.wakeups")
+log = telemetry.logger("remit.wakeups")
 
 
 class Wakeups:

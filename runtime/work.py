@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from ..actions import Action, Arguments, Catalog, Context
 from ..audit import Event, State, write
 from ..errors import AuditError
 from ..policies import ActionShape, Decision, Expression, Policies
+from . import telemetry
 from .breaker import Breakers
 from .call import Call, evolved
 from .clock import Clock, to_text
@@ -30,7 +30,7 @@ from .vault import SubjectKey, Vault
 TRIES = 8
 """Each time the call that is undone has moved meanwhile."""
 
-log = logging.getLogger("remit.work")
+log = telemetry.logger("remit.work")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +202,7 @@ async def commit(parts: Parts, work: Work) -> Work:
     call, writes = record(parts, work.call, work.drafts, work.owner)
     row = add_call(call) if work.stored == 0 else move_call(call, seen=work.stored)
     await _write(parts, call, [row, *work.writes, *writes])
+    telemetry.committed(call.action, [draft.kind for draft in work.drafts])
     return work.evolve(call=call, stored=call.version, drafts=(), writes=())
 
 
@@ -237,6 +238,7 @@ async def move(parts: Parts, call: Call, drafts: tuple[Draft, ...], writes: Iter
         call_then = _without_secrets(parts, call_then, owner)
     after, events = record(parts, call_then, drafts, owner)
     await _write(parts, after, [move_call(after, seen=call.version), *writes, *events])
+    telemetry.committed(after.action, [draft.kind for draft in drafts])
     return after
 
 

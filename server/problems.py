@@ -158,7 +158,7 @@ async def _of_remit(request: Request, error: Exception) -> Response:
         log.error("request %s: %s: %s", request.state.id, kind.code, error)
     # What the store says names files and commands of this machine; to a caller its class says enough.
     told = isinstance(error, CallError | RequestRefused) and kind.status not in {404, 503}
-    headers = {"Retry-After": "1"} if kind.status == 503 else HEADERS.get(kind)
+    headers = {"Retry-After": str(getattr(error, "after", 1))} if kind.status == 503 else HEADERS.get(kind)
     return _answer(request, members(kind, error.message if told else text(kind), _instance(request)), headers)
 
 

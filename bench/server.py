@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,9 +16,7 @@ def database() -> Iterator[str]:
 
         from tests import postgres
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # where its socket lies is nobody's concern here
-            postgres.server()
+        postgres.server()
     except (ImportError, OSError, RuntimeError) as error:
         raise Unavailable(f"there is no PostgreSQL: {error}") from error
     try:

@@ -1,7 +1,7 @@
 """Where the time of a call goes, by named phase: 64 callers on SQLite, the loop looked at every millisecond.
 
 A timer's signal runs between two instructions of the loop's own thread, so what is seen is what the loop does, its waiting included; the
-innermost function with a name in `PHASES` counts. What it costs is seen by taking turns with rounds that nobody looks at.
+innermost function that `PHASES` names counts, with all that it calls. What it costs is seen by taking turns with rounds that nobody looks at.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from types import CodeType, FrameType
 
 from remit import Runtime
 
+from . import workload
 from .program import ROOT
 from .sampling import Measurement, Sizes, median, timed
 from .workload import open_runtime, submit_many
@@ -40,7 +41,6 @@ PHASES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("intend: effect key, intent", "runtime/effects.py", ()),
     ("execute: deadline, handler", "runtime/execution.py", ("perform", "execute_and_settle")),
     ("execute: deadline, handler", "runtime/deadline.py", ()),
-    ("execute: deadline, handler", "actions/", ()),
     ("settle: outcome", "runtime/execution.py", ()),
     ("record: leaves, commitments", "audit/leaf.py", ()),
     ("record: leaves, commitments", "audit/canonical.py", ()),
@@ -54,13 +54,13 @@ PHASES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("commit: queue, group, hand-over", "runtime/disk_thread.py", ()),
     ("commit: queue, group, hand-over", "runtime/series.py", ()),
     ("sequencer: tree, checkpoint", "runtime/sequencer.py", ()),
-    ("sequencer: tree, checkpoint", "audit/", ()),
     ("outcome: what the caller is told", "runtime/views.py", ()),
     ("outcome: what the caller is told", "runtime/outcome.py", ()),
-    ("the journey's own tasks", "runtime/", ()),
-    ("the benchmark's own callers", "bench/", ()),
+    ("the journey: its task, and waiting for it", "runtime/journeys.py", ()),
+    ("the journey: its task, and waiting for it", "runtime/runtime.py", ()),
 )
 """Name, file or folder, and functions (none: all); the first that fits counts."""
+CALLERS_OWN = "the benchmark's own callers"
 REST = "asyncio, and what belongs to no phase"
 _known: dict[CodeType, str | None] = {}
 
@@ -113,11 +113,12 @@ def watching() -> Iterator[Counter[str]]:
 
 def phase_of(frame: FrameType | None) -> str:
     """Name the phase that a stack is in."""
+    ours = False
     while frame is not None:
         if (name := _named(frame.f_code)) is not None:
             return name
-        frame = frame.f_back
-    return REST
+        ours, frame = ours or frame.f_code.co_filename == workload.__file__, frame.f_back
+    return CALLERS_OWN if ours else REST
 
 
 def _named(code: CodeType) -> str | None:
@@ -130,5 +131,5 @@ def _named(code: CodeType) -> str | None:
 
 def _conclude(measured: Measurement, seen: Counter[str], micros: float) -> None:
     measured.add("a call, of the loop's time", micros, "µs")
-    for name in [*dict.fromkeys(phase for phase, _, _ in PHASES), REST]:
+    for name in [*dict.fromkeys(phase for phase, _, _ in PHASES), CALLERS_OWN, REST]:
         measured.add(name, micros * seen[name] / max(1, seen.total()), "µs a call")

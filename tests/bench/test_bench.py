@@ -27,6 +27,7 @@ def results(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "SCRATCH", tmp_path_factory.mktemp("bench"))
         patch.setattr(filling, "PEOPLE", 10)
+        patch.setattr(scale, "PROCESSES", (1, 2))
         patch.setitem(bench.MEASUREMENTS, "throughput", partial(throughput.measure, others=BUILT))
         patch.setitem(bench.MEASUREMENTS, "aged", partial(throughput.measure, others=BUILT, aged=True))
         patch.setitem(bench.MEASUREMENTS, "one_step", partial(one_step.measure, others=DBOS))

@@ -15,7 +15,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -75,20 +75,23 @@ class Pattern:
         parts: Any = SimpleNamespace(clock=Clock(), log_id=self.log_id, store=SimpleNamespace(tenant=self.tenant))
         built: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
         for number in range(calls):
-            owner, now, key = owners[number % len(owners)], parts.clock.now(), os.urandom(32)
-            name = new_id("call", now)
+            owner, now, key, said = owners[number % len(owners)], parts.clock.now(), os.urandom(32), os.urandom(32)
+            name, own = new_id("call", now), {"effect_key": key.hex(), "idempotency_key": said.hex()}
+            own |= {which: os.urandom(32).hex() for which in ("digest", "provider_key")}
+            drafts = tuple(replace(one, body={which: own.get(which, value) for which, value in one.body.items()}) for one in self.drafts)
             call = self.call.evolve(
                 id=name,
                 subject=owner.pseudonym,
                 conversation=f"earlier_conversation_{number}",
                 effect_key=key,
-                idempotency=os.urandom(32),
+                idempotency=said,
+                digest=own["digest"],
                 fingerprint=os.urandom(32),
                 sealed=owner.seal(self.asked, name),
                 result=owner.seal(self.answered, name),
                 created_at=now,
             )
-            recorded, events = record(parts, call, self.drafts, owner)
+            recorded, events = record(parts, call, drafts, owner)
             for write in (add_call(recorded), *events):
                 built[write.statement].append(write.values)
             built["effect.hold"].append((call.tenant, key, 1, call.id, call.fingerprint, owner.pseudonym))

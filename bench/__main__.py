@@ -96,7 +96,9 @@ def main() -> None:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="smaller samples, within a few minutes; RESULTS.md stays as it is")
     size.add_argument(
-        "--million", action="store_true", help="a history of a million calls, and a million while memory is watched: over an hour"
+        "--million",
+        action="store_true",
+        help="histories of a million calls, and a million while memory is watched: some twenty minutes more",
     )
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, metavar="NAME", help=f"only these: {', '.join(MEASUREMENTS)}")
     given = parser.parse_args()

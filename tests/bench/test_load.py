@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -107,3 +108,31 @@ def test_every_named_phase_names_code_that_is_there():
         assert place.exists(), name
         text = place.read_text() if functions else ""
         assert all(f"def {function}(" in text for function in functions), (name, functions)
+
+
+async def test_control_a_process_that_keeps_what_it_was_asked_is_seen_to_grow(tmp_path, monkeypatch):
+    held = iter(range(10_000))
+
+    class Keeping:
+        process = 0
+
+        def __init__(self, _folder):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_error):
+            pass
+
+        def ask(self, _question):
+            return {}
+
+        def round(self, _calls, _callers):
+            next(held)
+
+    monkeypatch.setattr(memory, "Worker", Keeping)
+    monkeypatch.setattr(memory, "resident", lambda _process: 100.0 + 5 * (next(held) // 2))
+    measured = await memory.measure(replace(SMALLEST, lasting=100_000), tmp_path)
+    growth = measured.figures[-1]
+    assert growth.value > memory.FLAT and growth.met is False

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from remit.runtime import journeys
+from remit.runtime import admission
 from tests.server.conftest import credit, order
 
 
@@ -174,7 +174,7 @@ async def test_an_unknown_call_is_404_and_tells_nothing_of_the_machine(door):
 
 
 async def test_overload_is_503_with_a_pause(door, monkeypatch):
-    monkeypatch.setattr(journeys, "LONGEST_LINE", 0)
+    monkeypatch.setattr(admission, "LONGEST_LINE", 0)
     async with door.client() as client:
         for headers in ({}, {"Idempotency-Key": "k"}):
             response = await client.post("/v1/calls", json=order(), headers=headers)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..actions import Action, Arguments
@@ -38,19 +39,26 @@ class Journeys:
         self._parts = parts
         self._tasks: dict[str, asyncio.Task[Call]] = {}
         self._watchers: set[asyncio.Task[None]] = set()
+        self._inside = 0
         self._admission = Admission()
         parts.store.journal.waited = self._admission.waited
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def admit(self) -> None:
-        """Raise `Overloaded` where one more call would be too many; whatever is let in may finish."""
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Let one more call in, or raise `Overloaded` where it would be too many; whatever is let in may finish."""
         try:
-            self._admission.admit(len(self._tasks), self._parts.store.journal.depth)
+            self._admission.admit(max(self._inside, len(self._tasks)), self._parts.store.journal.depth)
         except Overloaded:
             telemetry.refused()
             raise
+        self._inside += 1  # it has no task yet, and may wait before it gets one
+        try:
+            yield
+        finally:
+            self._inside -= 1
 
     async def submit(self, submission: Submission, action: Action, arguments: Arguments, *, wait: float | None) -> Outcome:
         """Begin a new call, or give the earlier one that it repeats; raises `KeyReused` and `Overloaded`."""

@@ -162,10 +162,10 @@ class Runtime(Afterwards):
         submission = Submission(tool_call=sent, session=session, key=key, repeat_of=repeat_of, dry_run=dry_run)
         read = parse(self.parts, submission)
         try:
-            self._journeys.admit()
-            if isinstance(read, Problem):
-                return await self._rejected(submission, read)
-            return await self._journeys.submit(submission, *read, wait=wait)
+            with self._journeys.admitted():
+                if isinstance(read, Problem):
+                    return await self._rejected(submission, read)
+                return await self._journeys.submit(submission, *read, wait=wait)
         except KeyReused:
             if idempotency_key is not None:
                 raise

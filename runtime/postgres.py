@@ -97,6 +97,11 @@ class PostgresDatabase:
                 await self._beside.close()
             raise DatabaseUnavailable(f"{self.name} can't be reached: {error}") from error
 
+    async def yield_lead(self) -> None:
+        """Let go of the lock, with the connection that holds it."""
+        if self._beside is not None:
+            await self._beside.close()
+
     def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         """Stream over a connection of its own, in one snapshot."""
         with psycopg.connect(self._url) as connection, psycopg.RawServerCursor(connection, "remit_scan") as cursor:
@@ -105,8 +110,7 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         """Close the connections that read, and let another process give events their places."""
-        if self._beside is not None:
-            await self._beside.close()
+        await self.yield_lead()
         if self._pool is not None:
             await self._pool.close()
 

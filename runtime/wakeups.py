@@ -9,11 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-<<<<<<< HEAD
-from . import telemetry
-=======
 from ..errors import DatabaseTooNew
->>>>>>> af70309 (Notice that a newer Remit has brought the database forward: an upgrade raises the epoch, so no intent of an older process passes; wait for locks a little at a time)
+from . import telemetry
 from .call import Call
 from .control import refresh
 from .rejection import Rejections

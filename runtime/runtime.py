@@ -100,7 +100,7 @@ class Runtime(Afterwards):
     async def start(self) -> Self:
         """Open the database, make its keys on the first run, migrate it, and activate the policies. Safe to repeat.
 
-        Raises `DatabaseTooNew`, later as well: once a newer Remit has brought the database forward, nothing more is begun here.
+        Raises `DatabaseTooNew`, later as well: when a newer Remit has brought the database forward meanwhile.
         """
         if self._started is None or _failed(self._started):
             self._started = asyncio.create_task(self._start())
@@ -281,25 +281,25 @@ class Runtime(Afterwards):
 
     async def reload_policies(self, *, by: str) -> str:
         """Read the policy folder again and put it in force everywhere; gives the bundle's digest. A broken folder changes nothing."""
-        self._own_folder, self._activate = PolicyFolder.read(self._folder.path, self._shapes), by
+        self._own_folder, self._activate = PolicyFolder.read(self.folder.path, self._shapes), by
         await self.start()
-        await put_in_force(self.parts, self._folder, by=by, activate=True)
-        return self._folder.policies.digest
+        await put_in_force(self.parts, self.folder, by=by, activate=True)
+        return self.folder.policies.digest
 
     def check_policies(self) -> Check:
         """Read the policy folder as it is now: what is wrong, and what is probably not meant. Changes nothing.
 
         Needs no database; where there is one, it also warns of roles that nobody has.
         """
-        return check(self._folder.path, self._shapes, roles_held(self.database, self.tenant))
+        return check(self.folder.path, self._shapes, roles_held(self.database, self.tenant))
 
     def test_policies(self, path: Path | None = None) -> Results:
         """Decide the cases of the test files beside the policies, or of `path`: another folder, or one test file. Needs no database.
 
         Raises `PolicyError` for a policy or a test file that can't be used.
         """
-        place = path or self._folder.path
-        policies = load(self._folder.path if is_test(place) else place, self._shapes)
+        place = path or self.folder.path
+        policies = load(self.folder.path if is_test(place) else place, self._shapes)
         return run_cases(policies, read_tests(place), self._shapes)
 
     async def activate_policies(self, bundle: str, *, person: str, channel: str = "api") -> Outcome:
@@ -335,7 +335,8 @@ class Runtime(Afterwards):
         return await asyncio.to_thread(shadowed, self.parts, (await self.bundles.find(SHADOW)).digest)
 
     @property
-    def _folder(self) -> PolicyFolder:
+    def folder(self) -> PolicyFolder:
+        """Give the policy folder as it was read last; raises `PolicyError` where the policies are managed."""
         if self._own_folder is None:
             raise PolicyError("the policies are managed, not a folder's: `remit policy propose` and `remit policy activate` change them")
         return self._own_folder
@@ -368,7 +369,7 @@ class Runtime(Afterwards):
             catalog=self.catalog,
             guards=self._guards,
             resources=(resources := dict(self._resources)),
-            control=Control(0, nothing() if self.managed else self._folder.policies),
+            control=Control(0, nothing() if self.managed else self.folder.policies),
             breakers=Breakers(self._breaking, clock),
             lease_margin=self._lease_margin,
             attempts=self._attempts,
@@ -382,7 +383,7 @@ class Runtime(Afterwards):
         if self.managed:
             await put_nothing_in_force(self.parts)
         else:
-            await put_in_force(self.parts, self._folder, by=self._activate or "the folder at start", activate=bool(self._activate))
+            await put_in_force(self.parts, self.folder, by=self._activate or "the folder at start", activate=bool(self._activate))
         wakeups = Wakeups(self.parts, self._journeys.advance, self._rejections, follow=self._clock is Clock, wake=self.wakeups)
         self._background = begun(self.parts, self._journeys, self._sequencer, wakeups)
         self.breakers.listeners.append(telemetry.breaker)

@@ -1,6 +1,5 @@
 """`remit worker`: it takes up what rests, says what it does, and stops when it is told to."""
 
-import os
 import signal
 import sqlite3
 import subprocess
@@ -132,5 +131,5 @@ def test_it_stops_with_a_clear_line_when_a_newer_remit_brings_the_database_forwa
 
 def test_what_it_can_not_start_with_is_one_line(desk, remit):
     assert remit("db", "upgrade").code == 0
-    os.unlink("remit.keys")
+    (desk / "remit.keys").unlink()
     assert "remit.keys" in remit("worker").line

@@ -52,6 +52,6 @@ def _lines(found: list[Finding]) -> RenderableType:
         if one.calls:
             said.append(f"\n{' '.join(one.calls)}", style="cyan")
         if one.do:
-            said.append(f"\n{safe(one.do)}", style="dim")
+            said.append(f"\n-> {safe(one.do)}", style="dim")
         grid.add_row(Text(one.verdict, style=_STYLES[one.verdict]), Text(one.about), said)
     return grid

@@ -36,10 +36,16 @@ def code_of(revision: str) -> Path:
     added = _git("log", "--diff-filter=A", "--format=%H", "--", f"runtime/migrations/versions/{NEXT[revision]}").split()
     if not added:
         pytest.fail(f"the history does not say when {NEXT[revision]} was added")
-    folder = Path(tempfile.mkdtemp(prefix=f"remit-{revision}-"))
-    with tarfile.open(fileobj=BytesIO(_git("archive", f"{added[-1].decode()}^"))) as archive:
-        archive.extractall(folder, filter="tar")
-    return folder
+    commit = _git("rev-parse", f"{added[-1].decode()}^").decode().strip()
+    kept = ROOT / ".cache" / "older" / commit
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=kept.parent))
+        with tarfile.open(fileobj=BytesIO(_git("archive", commit))) as archive:
+            archive.extractall(draft, filter="tar")
+        with contextlib.suppress(OSError):  # another process was quicker
+            draft.rename(kept)
+    return kept
 
 
 @dataclass
@@ -61,13 +67,18 @@ class Older:
         return [line for line in list(self.said) if line.startswith("refused")]
 
 
+def begun(revision: str, folder: Path, *, first: bool) -> subprocess.Popen[str]:
+    """Begin a process with the code of then."""
+    environment = {**os.environ, "PYTHONPATH": str(code_of(revision)), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-P", str(PROGRAM), *(["first"] if first else [])]
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=folder, env=environment, **options)
+
+
 @contextlib.contextmanager
 def older(revision: str, folder: Path, *, first: bool = True) -> Iterator[Older]:
     """Let the code of then work in a folder until the block ends, and end it as it would be ended."""
-    environment = {**os.environ, "PYTHONPATH": str(code_of(revision))}
-    command = [sys.executable, "-P", str(PROGRAM), *(["first"] if first else [])]
-    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=folder, env=environment, **options) as process:
+    with begun(revision, folder, first=first) as process:
         started = Older(process)
         listening = threading.Thread(target=started.listen)
         listening.start()

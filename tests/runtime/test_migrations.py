@@ -23,7 +23,7 @@ from remit.runtime.migrating import LATEST, migration_config, upgrade
 from tests.postgres import database
 from tests.runtime.bank import World, asks, session
 from tests.runtime.further import ADDS, TURNED, address, made, one_more, rows, standing, write
-from tests.runtime.older import older
+from tests.runtime.older import begun, older
 from tests.runtime.older_process import asks as pays
 from tests.runtime.older_process import runtime as of_now
 from tests.runtime.served import served
@@ -76,6 +76,19 @@ async def test_a_file_is_brought_forward_while_a_process_of_before_works_on_it(t
     async with of_now() as runtime:
         await nothing_is_lost(runtime, tmp_path, before)
         assert len([payment for payment, _ in paid(tmp_path) if payment.startswith("now")]) == 20
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_the_code_of_before_refuses_what_was_brought_forward_when_it_starts(tmp_path, monkeypatch, revision):
+    monkeypatch.chdir(tmp_path)
+    with older(revision, tmp_path) as before:
+        await until(lambda: before.said)
+    async with of_now():
+        pass
+    with begun(revision, tmp_path, first=False) as late:
+        out, err = late.communicate(timeout=60)
+    assert late.returncode != 0 and out == ""
+    assert err.splitlines()[-1].startswith("remit.errors.DatabaseTooNew: remit.db: written by a newer Remit")
 
 
 async def test_control_a_call_that_was_lost_is_noticed(tmp_path, monkeypatch):

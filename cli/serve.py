@@ -18,7 +18,10 @@ def serve(
     host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Default: REMIT_HOST, or 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(metavar="PORT", min=1, max=65_535, help="Default: REMIT_PORT, or 8000.")] = None,
 ) -> None:
-    """Serve the HTTP API until it is stopped."""
+    """Serve the HTTP API until it is stopped.
+
+    Calls that rest are taken up here as well, unless the app says `wakeups=False`: then `remit worker` does it.
+    """
     from ..server.serving import serve as serve_forever
 
     chosen = settings()

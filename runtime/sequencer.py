@@ -48,6 +48,9 @@ class Sequencer:
     async def catch_up(self) -> int:
         """Place everything that is committed by now; gives how many events that were."""
         placed = 0
+        if self._parts.control.outdated is not None:
+            await self._parts.store.yield_lead()
+            return 0
         if not await self._parts.store.leads():
             return 0
         while count := await self._step():

@@ -108,6 +108,9 @@ class SqliteDatabase:
         """Let every process try: the head's version decides."""
         return True
 
+    async def yield_lead(self) -> None:
+        """Hold nothing that could be let go."""
+
     queue = None
 
     def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:

@@ -149,6 +149,10 @@ class Store:
         """Say whether this process is the one that gives events their places."""
         return await self._database.leads()
 
+    async def yield_lead(self) -> None:
+        """Let another process give events their places."""
+        await self._database.yield_lead()
+
     @property
     def queue(self) -> Queue | None:
         """Give what wakes calls up, where that is not a column of theirs."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from ..errors import DatabaseTooNew
 from . import telemetry
 from .call import Call
 from .control import refresh
@@ -26,22 +27,31 @@ log = telemetry.logger("remit.wakeups")
 
 
 class Wakeups:
-    """Look every 200 ms for calls that are due, and advance each of them; `follow` takes the time from the database."""
+    """Look every 200 ms for calls that are due, and advance each of them; `follow` takes the time from the database.
 
-    def __init__(self, parts: Parts, advance: Callable[[str], Awaitable[Call]], rejections: Rejections, *, follow: bool) -> None:
-        self._parts, self._advance, self._rejections, self._follow = parts, advance, rejections, follow
+    With `wake` false the calls are left to other processes; policies, time and rejections are looked after all the same.
+    """
+
+    def __init__(
+        self, parts: Parts, advance: Callable[[str], Awaitable[Call]], rejections: Rejections, *, follow: bool, wake: bool
+    ) -> None:
+        self._parts, self._advance, self._rejections, self._follow, self.wakes = parts, advance, rejections, follow, wake
         self._not_before: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Take over new policies and wake what is due, again and again, until cancelled."""
+        """Take over new policies and wake what is due, again and again, until cancelled or the database is too new."""
         while True:
             try:
                 if self._follow and (now := await self._parts.store.time()) is not None:
                     self._parts.clock.follow(now)
                 await refresh(self._parts)
-                await self._look()
+                if self.wakes:
+                    await self._look()
                 await self._rejections.flush_ended()
+            except DatabaseTooNew as error:
+                log.critical("nothing more is begun here: %s", error)
+                return
             except Exception:
                 log.exception("due calls could not be looked for; it is tried again")
                 await asyncio.sleep(PAUSE)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..actions import Action, Arguments, Catalog, Context
 from ..audit import Event, State, write
-from ..errors import AuditError
+from ..errors import AuditError, DatabaseTooNew
 from ..policies import ActionShape, Decision, Expression, Policies
 from . import telemetry
 from .breaker import Breakers
@@ -51,12 +51,16 @@ class Guard:
 
 @dataclass(slots=True)
 class Control:
-    """What is in force in this process, and the epoch in which it was read. A switch is `(kind, target)`."""
+    """What is in force in this process, and the epoch in which it was read. A switch is `(kind, target)`.
+
+    `outdated` is there once a newer Remit has brought the database forward: then nothing more is begun here.
+    """
 
     epoch: int
     policies: Policies
     switches: frozenset[tuple[str, str]] = frozenset()
     shadow: Policies | None = None
+    outdated: DatabaseTooNew | None = None
 
     def stopped_by(self, call: Call) -> str | None:
         """Name the switch that stops a call, such as `action:refund_payment`; None where none does."""

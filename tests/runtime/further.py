@@ -1,0 +1,74 @@
+"""A database, a file or served, and what brings it further than this code knows: one migration more."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+from pathlib import Path
+
+import psycopg
+
+from remit.runtime import migrating, opening
+from remit.runtime.database import open_database
+from remit.runtime.migrating import LATEST, migration_config
+
+ADDS = "op.add_column('call', sa.Column('later', sa.String(), nullable=True))"
+TURNED = (sqlite3.Error, psycopg.Error)
+
+
+def one_more(folder, monkeypatch, *does):
+    """Let `upgrade` know one migration more, which does this; a copy of all of them goes into the folder."""
+    folder /= "migrations"
+    shutil.copytree(Path(migrating.__file__).parent / "migrations", folder)
+    text = f"import sqlalchemy as sa\nfrom alembic import op\nrevision = '9999'\ndown_revision = '{LATEST}'\n\ndef upgrade():\n"
+    (folder / "versions" / "9999_later.py").write_text(text + "".join(f"    {line}\n" for line in does))
+    config = migration_config()
+    config.set_main_option("script_location", str(folder))
+    monkeypatch.setattr(migrating, "migration_config", lambda: config)
+
+
+async def made(world):
+    """Bring a database to this version, as an opening does."""
+    found = open_database(world.database, keys=world.folder / "remit.keys")
+    await found.writer.close()
+    await found.close()
+
+
+def is_served(place):
+    return isinstance(place, str) and "://" in place
+
+
+def address(place):
+    """Give what `upgrade` takes."""
+    return place if is_served(place) else f"sqlite:///{place}"
+
+
+@contextlib.contextmanager
+def _connected(place):
+    if is_served(place):
+        with psycopg.connect(place) as connection:
+            yield connection
+        return
+    with contextlib.closing(sqlite3.connect(place)) as connection:
+        yield connection
+        connection.commit()
+
+
+def rows(place, sql):
+    with _connected(place) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def write(place, sql):
+    with _connected(place) as connection:
+        connection.execute(sql)
+
+
+def standing(place):
+    """Say at which revision a database is, and whether its calls have what the newer one adds."""
+    try:
+        rows(place, "SELECT later FROM call LIMIT 0")
+    except TURNED:
+        return rows(place, opening.REVISION)[0][0], False
+    return rows(place, opening.REVISION)[0][0], True

@@ -75,9 +75,10 @@ def database(template: str = "template1") -> Iterator[str]:
     name = f"remit_{secrets.token_hex(6)}"
     with psycopg.connect(server(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-        try:
-            yield address(name)
-        finally:
+    try:
+        yield address(name)
+    finally:
+        with psycopg.connect(server(), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 

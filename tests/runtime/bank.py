@@ -7,26 +7,29 @@ import atexit
 import contextlib
 import functools
 import itertools
+import re
 import shutil
+import sqlite3
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import BaseModel
 
 from remit import Context, Injected, Money, Public, Runtime, Secret, Session, action, keyed, lookup
 from remit.actions import after, once, per_call, read
-from remit.audit import State
+from remit.audit import KeyFile, State
 from remit.runtime.clock import Clock
 from remit.runtime.database import open_database
 from remit.runtime.sqlite import keys_path
+from remit.runtime.statements import POSTGRES, STATEMENTS, numbered
 from tests import postgres
-from tests.postgres import hasten
 
 Behaviour = Callable[["Bank", Context, str, Any], Awaitable[Any]]
 
@@ -221,7 +224,7 @@ def at_once(waiting: Coroutine[Any, Any, Any]) -> Any:
         waiting.send(None)
     except StopIteration as ended:
         return ended.value
-    raise RuntimeError("it waits for something")  # no AssertionError: a control would take it for what it looks for
+    raise AssertionError("it waits for something")
 
 
 def shut(database: Any) -> None:
@@ -239,43 +242,81 @@ def _template() -> Path:
     return folder / "remit.db"
 
 
+class Store:
+    """Where the worlds of a test keep their calls: in files, or in databases of a server, which are dropped after it."""
+
+    server = False
+    made = contextlib.ExitStack()
+
+    @classmethod
+    def make(cls, folder: Path) -> None:
+        """Make a world's database, or note in its folder where it is, and put its keys there."""
+        if cls.server:
+            template, keys = _server_template()
+            (folder / "server").write_text(cls.made.enter_context(postgres.database(template)))
+        else:
+            keys = keys_path(_template())
+            shutil.copy(_template(), folder / "remit.db")
+        shutil.copy(keys, folder / "remit.keys")
+
+
 @functools.cache
-def _postgres_template() -> str:
-    """Migrate one PostgreSQL database for the tests of this process, with the same keys as the file: each takes a copy."""
-    hasten()
-    stack = contextlib.ExitStack()
-    url = stack.enter_context(postgres.database())
-    atexit.register(stack.close)
-    shut(open_database(url, keys=keys_path(_template())))
-    return conninfo_to_dict(url)["dbname"]
+def _server_template() -> tuple[str, Path]:
+    keys = Path(tempfile.mkdtemp(prefix="remit-template-")) / "remit.keys"
+    KeyFile.create(keys)
+    postgres.hasten()
+    made = contextlib.ExitStack()
+    url = made.enter_context(postgres.database())
+    atexit.register(made.close)
+    open_database(url, keys=keys)  # it connects to nothing yet that would have to be closed
+    return conninfo_to_dict(url)["dbname"], keys
 
 
 @dataclass
 class World:
-    """A folder with a database, its policies and a bank; runtimes come and go. `url` is the database where it is no file."""
+    """A folder with policies, a database and a bank; runtimes come and go."""
 
     folder: Path
     bank: Bank = field(default_factory=Bank)
     time: FakeTime = field(default_factory=FakeTime)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
-    url: str | None = None
 
     @classmethod
-    def make(cls, folder: Path, *, url: str | None = None, **policies: str) -> World:
-        world = cls(folder, url=url)
-        if url is not None:
-            world.time.nanos = 2_500_000_000 * 10**9  # no job of the queue comes due while this time stands: the sweep alone wakes calls
-        shutil.copy(_template(), world.database)
-        shutil.copy(keys_path(_template()), keys_path(world.database))
+    def make(cls, folder: Path, **policies: str) -> World:
+        Store.make(folder)
+        world = cls(folder)
         (folder / "policies").mkdir()
         world.policies(**(policies or {"payments": ALLOW, "notes": NOTES}))
         for number in range(1, 60):
             world.bank.payments[f"pay_{number}"] = Payment(customer="kay")
         return world
 
-    @property
-    def database(self) -> Path:
-        return self.folder / "remit.db"
+    @functools.cached_property
+    def database(self) -> Path | str:
+        """The file, or the address on a server."""
+        server = self.folder / "server"
+        return server.read_text() if server.exists() else self.folder / "remit.db"
+
+    def sql(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Read or change rows by hand, beside every runtime."""
+        if isinstance(self.database, str):
+            with psycopg.connect(self.database, autocommit=True) as connection:
+                cursor = psycopg.RawCursor(connection).execute(numbered(sql), values)
+                return cursor.fetchall() if cursor.description else []
+        with contextlib.closing(sqlite3.connect(self.database)) as connection, connection:
+            return connection.execute(sql, values).fetchall()
+
+    def change(self, sql: str, *values: Any) -> int:
+        """Change rows by hand, and say how many; `text(leaf)` and `blob(…)` are a leaf as text, and a text as a leaf."""
+        if isinstance(self.database, str):
+            sql = re.sub(r"\bblob\((.*?\))\)", r"convert_to(\1, 'UTF8')", sql.replace("x'", "'\\x"))
+            sql = sql.replace("text(leaf)", "convert_from(leaf, 'UTF8')")
+            with psycopg.connect(self.database, autocommit=True) as connection:
+                return psycopg.RawCursor(connection).execute(numbered(sql), values).rowcount
+        sql = sql.replace("text(leaf)", "CAST(leaf AS TEXT)")
+        with contextlib.closing(sqlite3.connect(self.database)) as connection, connection:
+            connection.create_function("blob", 1, str.encode)
+            return connection.execute(sql, values).rowcount
 
     def policies(self, **files: str) -> None:
         for name, text in files.items():
@@ -285,8 +326,8 @@ class World:
         return Runtime(
             actions,
             policies=self.folder / "policies",
-            database=self.url or self.database,
-            keys=keys_path(self.database),
+            database=self.database,
+            keys=self.folder / "remit.keys",
             resources=[self.bank],
             **{"activate": True, "clock": self.time.clock, **settings},
         )
@@ -299,8 +340,22 @@ class World:
             yield runtime
 
     def bytes(self) -> bytes:
-        """Everything that lies on the disk beside the keys."""
-        return b"".join(path.read_bytes() for path in sorted(self.folder.glob("remit.db*")))
+        """Everything that lies on the disk beside the keys; of a server, whose pages may be compressed, every row of every table."""
+        if not isinstance(self.database, str):
+            return b"".join(path.read_bytes() for path in sorted(self.folder.glob("remit.db*")))
+        tables = self.sql("SELECT format('%I', tablename) FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+        rows = (row for (table,) in tables for row in self.sql(f"SELECT * FROM {table}"))
+        return b"\n".join(bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode() for row in rows for value in row)
+
+
+REFUSED = (sqlite3.IntegrityError, psycopg.IntegrityError)
+"""What a database raises itself."""
+
+
+def altered(monkeypatch: Any, statement: str, text: str) -> None:
+    """Break a statement on both databases, for a control."""
+    monkeypatch.setitem(STATEMENTS, statement, text)
+    monkeypatch.setitem(POSTGRES, statement, numbered(text))
 
 
 async def hire(runtime: Runtime) -> None:

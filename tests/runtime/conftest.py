@@ -8,8 +8,40 @@ import pytest
 from remit.policies import load
 from remit.runtime import control
 from remit.runtime.sqlite import PRAGMAS
-from tests.postgres import database
-from tests.runtime.bank import World, _postgres_template
+from tests.runtime.bank import Store, World
+
+ON_FILES = {
+    "test_backoff": "arithmetic",
+    "test_breaker": "arithmetic",
+    "test_callers": "what callers are told: the same phases",
+    "test_hostile": "what models send is read before anything is stored",
+    "test_kill": "`tests/torture` kills on both",
+    "test_old_database": "databases of before there was a server",
+    "test_processes": "`test_postgres_processes` has the same on a server",
+    "test_series": "a model of the sums, against the smallest database there is",
+    "test_storage": "the file itself; `test_postgres` looks at the server",
+    "test_stored": "has both itself",
+    "test_tables": "has both itself",
+}
+"""Modules that run on SQLite alone, and why. All others are the contract: they run on both databases."""
+
+
+def pytest_generate_tests(metafunc):
+    module = metafunc.module.__name__.rpartition(".")[2]
+    if "store" in metafunc.fixturenames and module not in ON_FILES and not module.startswith("test_postgres"):
+        alone = metafunc.definition.get_closest_marker("on_files")
+        metafunc.parametrize("store", ["sqlite"] if alone else ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def store(request, monkeypatch):
+    """Keep calls in files, or on a server: each world in a database of its own, which is dropped when the test ends."""
+    kind = getattr(request, "param", "sqlite")
+    monkeypatch.setattr(Store, "server", kind == "postgresql")
+    # The queue goes by the server's clock, and these tests by their own: what it wakes too early does no harm, and the sweep is prompt.
+    monkeypatch.setattr("remit.runtime.wakeups.LEFT_LYING", 0)
+    yield kind
+    Store.made.close()
 
 
 @pytest.fixture(autouse=True)
@@ -53,21 +85,9 @@ def _guard(action, _described):
     return _guarded(action)
 
 
-def pytest_generate_tests(metafunc):
-    """Run what does not look into the file of a database on both: marked `sqlite` is what does, or what makes no difference there."""
-    if "world" in metafunc.fixturenames:
-        only = metafunc.definition.get_closest_marker("sqlite") is not None
-        metafunc.parametrize("world", ["sqlite"] if only else ["sqlite", "postgres"], indirect=True)
-
-
 @pytest.fixture
-def world(request, tmp_path, monkeypatch):
-    if request.param == "sqlite":
-        yield World.make(tmp_path)
-        return
-    monkeypatch.setattr("remit.runtime.wakeups.LEFT_LYING", 0)
-    with database(template=_postgres_template()) as url:
-        yield World.make(tmp_path, url=url)
+def world(tmp_path):
+    return World.make(tmp_path)
 
 
 @pytest.fixture

@@ -35,7 +35,14 @@ STRICT = {**FIRST, "notes.yaml": NOTES.replace("jot, look_up", "look_up")}
 
 @contextlib.asynccontextmanager
 async def managed(world, *, first=FIRST):
-    runtime = Runtime(ACTIONS, policies="managed", database=world.database, resources=[world.bank], clock=world.time.clock)
+    runtime = Runtime(
+        ACTIONS,
+        policies="managed",
+        database=world.database,
+        keys=world.folder / "remit.keys",
+        resources=[world.bank],
+        clock=world.time.clock,
+    )
     async with runtime:
         if not await runtime.people.everybody():
             await hire(runtime)
@@ -182,12 +189,9 @@ async def test_a_crash_behind_the_change_is_settled_by_looking_it_up(world, monk
 
 
 async def test_a_stored_bundle_that_was_changed_is_not_taken(world):
-    import sqlite3
-
     async with managed(world) as runtime:
         digest = await runtime.bundles.propose(STRICT, author="fay")
-        with contextlib.closing(sqlite3.connect(world.database)) as other, other:
-            other.execute("UPDATE bundle SET sources = '{}' WHERE digest = ?", (digest,))
+        assert world.change("UPDATE bundle SET sources = '{}' WHERE digest = ?", digest) == 1
         with pytest.raises(StoreError, match="changed"):
             await runtime.bundles.get(digest)
 
@@ -196,9 +200,11 @@ OTHER = """
 import asyncio, sys
 from pathlib import Path
 from remit import Runtime
-from tests.runtime.bank import ACTIONS, Bank, says, session
+from tests.runtime.bank import ACTIONS, World, says, session
 async def main():
-    async with Runtime(ACTIONS, policies="managed", database=Path(sys.argv[1]), resources=[Bank()]) as runtime:
+    world = World(Path(sys.argv[1]))
+    runtime = Runtime(ACTIONS, policies="managed", database=world.database, keys=world.folder / "remit.keys", resources=[world.bank])
+    async with runtime:
         print("ready", flush=True)
         for line in sys.stdin:
             async with asyncio.timeout(20):
@@ -211,7 +217,7 @@ asyncio.run(main())
 
 async def test_another_process_takes_it_over_without_a_restart(world):
     async with managed(world, first={**FIRST, "changes.yaml": ALONE}) as runtime:
-        command = [sys.executable, "-c", OTHER, str(world.database)]
+        command = [sys.executable, "-c", OTHER, str(world.folder)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             other = Other(process)
             assert await other.says() == "ready"

@@ -135,11 +135,7 @@ async def test_calls_that_cannot_be_moved_here_do_not_hide_the_others(world, mon
 
 
 def tampered(world, sql: str, *values: object) -> None:
-    import sqlite3
-
-    with sqlite3.connect(world.database) as connection:
-        assert connection.execute(sql, values).rowcount == 1
-    connection.close()
+    assert world.change(sql, *values) == 1
 
 
 @pytest.mark.parametrize("what", ["digest", "principal", "sealed", "subject"])

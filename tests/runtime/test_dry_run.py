@@ -1,21 +1,18 @@
 """A dry run says what would become of a call, and leaves nothing behind."""
 
-import sqlite3
-
 import pytest
 
 from remit import Injected, action
 from remit.actions import once
 from remit.audit import State
+from remit.runtime.tables import METADATA
 from tests.runtime.bank import LARGE, NOTES, Bank, Payment, asks, load_payment, says, session
 
 
 async def rows(runtime, world) -> list[str]:
     await runtime._sequencer.catch_up()
-    with sqlite3.connect(world.database) as connection:
-        dump = list(connection.iterdump())
-    connection.close()
-    return dump
+    tables = [table.name for table in METADATA.sorted_tables]
+    return [str((table, *row)) for table in tables for row in world.sql(f"SELECT * FROM {table} ORDER BY 1, 2")]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,5 @@
 """A call is explained by the bundle of then and the inputs that were recorded: what each rule saw, and that it gives the same answer."""
 
-import contextlib
-import sqlite3
-
 import pytest
 
 from remit.errors import AuditError, CallError, CallNotFound
@@ -38,10 +35,8 @@ async def test_the_last_decision_counts(runtime, world):
 
 async def test_control_a_record_that_was_changed_is_not_reproduced(runtime, world):
     call_id = (await runtime.submit(asks("jot") | {"name": "jot", "arguments": {"text": "x"}}, session())).call_id
-    with contextlib.closing(sqlite3.connect(world.database)) as other, other:
-        other.execute(
-            """UPDATE event SET leaf = replace(CAST(leaf AS TEXT), '"allowed":true', '"allowed":false') WHERE kind = 'call.decided'"""
-        )
+    sql = """UPDATE event SET leaf = blob(replace(text(leaf), '"allowed":true', '"allowed":false')) WHERE kind = 'call.decided'"""
+    assert world.change(sql) == 1
     assert not (await runtime.explain(call_id)).reproduced
 
 
@@ -52,7 +47,6 @@ async def test_what_was_never_decided_or_is_sealed_is_not_explained(runtime, wor
     with pytest.raises(CallError, match="never decided"):
         await runtime.explain(halted)
     call_id = (await runtime.submit(asks("transfer"), session())).call_id
-    with contextlib.closing(sqlite3.connect(world.database)) as other, other:
-        other.execute("DELETE FROM opening")
+    assert world.change("DELETE FROM opening")
     with pytest.raises(AuditError, match="sealed"):
         await runtime.explain(call_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -180,9 +179,8 @@ async def played(seed: int, folder: Path, steps: int) -> tuple[Report, frozenset
         await one.people.add("olga", roles=["leads", "operator"])
         await Play(dice, world, pigeons, [one, two]).go(steps)
         report = await one.verify()
-    with contextlib.closing(sqlite3.connect(world.database)) as database:
-        agrees(database.execute, world)
-        return report, frozenset(kind for (kind,) in database.execute("SELECT DISTINCT kind FROM event"))
+    agrees(world.sql, world)
+    return report, frozenset(kind for (kind,) in world.sql("SELECT DISTINCT kind FROM event"))
 
 
 def agrees(rows: Callable[[str], Iterable[Any]], world: World) -> None:

@@ -1,7 +1,5 @@
 """Before a bundle is in force: what it would have decided of the recorded calls. Only what was recorded is used, and nothing is guessed."""
 
-import contextlib
-import sqlite3
 from datetime import timedelta
 
 import pytest
@@ -103,8 +101,7 @@ async def test_a_fact_that_was_not_loaded_then_is_counted_and_not_guessed(world)
 
 
 async def test_what_was_erased_is_counted(history, world):
-    with contextlib.closing(sqlite3.connect(world.database)) as other, other:
-        other.execute("DELETE FROM opening WHERE event IN (SELECT id FROM event WHERE kind = 'call.decided' LIMIT 3)")
+    assert world.change("DELETE FROM opening WHERE event IN (SELECT id FROM event WHERE kind = 'call.decided' LIMIT 3)") == 3
     found = await history.replay("active", since=MONTH)
     assert (found.decided, found.sealed, found.flips) == (17, 3, [])
 

@@ -16,7 +16,7 @@ from remit.audit import State
 from remit.errors import ApprovalNotOpen, CodeNotAccepted, CodeNotSent, NotAnApprover
 from remit.sandbox.mail import MailFault, MailServer
 from tests.runtime.asking import CONFIRM, PROVE, approve, asking, events, said, waits
-from tests.runtime.bank import asks, session
+from tests.runtime.bank import altered, asks, session
 
 KEY = OKPKey.generate_key("Ed25519")
 
@@ -130,13 +130,10 @@ async def test_guesses_at_once_in_two_processes_are_never_more_than_three(provin
 
 
 async def test_control_tries_that_are_only_looked_at_let_more_guesses_through(proving, pigeons, monkeypatch):
-    from remit.runtime.statements import STATEMENTS
 
     call_id = await waits(proving)
     await proving.send_code(call_id, subject="kay")
-    monkeypatch.setitem(
-        STATEMENTS, "code.try", "UPDATE code SET tries = tries WHERE tenant = ? AND requirement = ? AND sent = ? AND ? >= 0"
-    )
+    altered(monkeypatch, "code.try", "UPDATE code SET tries = tries WHERE tenant = ? AND requirement = ? AND sent = ? AND ? >= 0")
     wrong = [f"{number:06d}" for number in range(20) if f"{number:06d}" != pigeons.codes[0]]
     assert await guesses(proving, call_id, wrong) > 3
 

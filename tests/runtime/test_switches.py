@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 
+import psycopg
 import pytest
 
 from remit import Context, Injected, action, keyed
@@ -12,7 +13,7 @@ from remit.runtime import phases, statements
 from remit.runtime.advance import FIRST
 from remit.runtime.people import BadPerson
 from remit.runtime.switches import BadSwitch
-from tests.runtime.bank import ACTIONS, LARGE, Bank, Payment, Receipt, asks, comes_to, dropped, gated, session, traced_refund
+from tests.runtime.bank import ACTIONS, LARGE, Bank, Payment, Receipt, altered, asks, comes_to, dropped, gated, session, traced_refund
 
 
 def look(payment="pay_1"):
@@ -152,9 +153,8 @@ async def recorded(runtime, *wanted) -> list[str]:
 
 def after_the_switch(world) -> int:
     """Count the intents that were committed behind the first switch, by the database's own order."""
-    with sqlite3.connect(world.database) as connection:
-        sql = "SELECT count(*) FROM event WHERE kind = 'call.intended' AND position > (SELECT min(position) FROM event WHERE kind = 'switch.thrown')"
-        return connection.execute(sql).fetchone()[0]
+    sql = "SELECT count(*) FROM event WHERE kind = 'call.intended' AND position > (SELECT min(position) FROM event WHERE kind = 'switch.thrown')"
+    return world.sql(sql)[0][0]
 
 
 async def race(world, monkeypatch) -> tuple[int, int]:
@@ -187,7 +187,7 @@ async def test_no_intent_comes_after_a_switch_however_many_ask_at_once(world, mo
 
 
 async def test_control_without_the_assertion_of_the_epoch_intents_come_after_the_switch(world, monkeypatch):
-    monkeypatch.setitem(statements.STATEMENTS, "control.hold", "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND ? >= 0")
+    altered(monkeypatch, "control.hold", "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND ? >= 0")
     assert (await race(world, monkeypatch))[1] > 0
 
 
@@ -227,13 +227,13 @@ async def test_a_switch_that_the_process_hears_of_meanwhile_stops_what_was_under
 
 
 async def test_control_an_intent_that_holds_the_epoch_of_its_own_moment_passes_such_a_switch(world, monkeypatch):
-    monkeypatch.setitem(statements.STATEMENTS, "control.hold", "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND ? >= 0")
+    altered(monkeypatch, "control.hold", "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND ? >= 0")
     with pytest.raises(AssertionError):
         await test_a_switch_that_the_process_hears_of_meanwhile_stops_what_was_under_way(world, 2)
 
 
 async def test_control_nor_may_a_decision_take_facts_that_were_loaded_under_another_epoch(world, monkeypatch):
-    monkeypatch.setitem(statements.STATEMENTS, "control.hold", "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND ? >= 0")
+    altered(monkeypatch, "control.hold", "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND ? >= 0")
     real = phases.judge
 
     async def unaware(parts, work):
@@ -242,6 +242,19 @@ async def test_control_nor_may_a_decision_take_facts_that_were_loaded_under_anot
     monkeypatch.setattr("remit.runtime.journeys.FIRST", tuple(unaware if phase is real else phase for phase in FIRST))
     with pytest.raises(AssertionError):
         await test_a_switch_that_the_process_hears_of_meanwhile_stops_what_was_under_way(world, 0)
+
+
+@contextlib.contextmanager
+def standing_still(world):
+    """Keep every transaction of a world's database from beginning."""
+    if isinstance(world.database, str):
+        with psycopg.connect(world.database, autocommit=True) as other:
+            other.execute("SELECT pg_advisory_lock(1::bigint << 32)")  # what each of them shares
+            yield
+    else:
+        with contextlib.closing(sqlite3.connect(world.database)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
 
 
 async def side_by_side(runtime, world) -> int:
@@ -254,8 +267,7 @@ async def side_by_side(runtime, world) -> int:
             while journal.depth != number:
                 await asyncio.sleep(0.001)
 
-    with contextlib.closing(sqlite3.connect(world.database)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with standing_still(world):
         tasks = [asyncio.create_task(runtime.people.add("ann"))]
         await asyncio.sleep(0.01)
         tasks.append(asyncio.create_task(runtime.switches.throw("action", "jot", by="fay", reason="Stop.")))

@@ -1,7 +1,6 @@
 """Between an agreement and the effect anything may change: each change is refused or asked anew, and an event says why."""
 
 import dataclasses
-import sqlite3
 
 import pytest
 
@@ -28,9 +27,7 @@ async def taken_up(runtime, call_id: str):
 
 
 def tampered(world, sql: str, *values: object) -> None:
-    with sqlite3.connect(world.database) as connection:
-        assert connection.execute(sql, values).rowcount == 1
-    connection.close()
+    assert world.change(sql, *values) == 1
 
 
 async def test_control_nothing_has_changed(world):
@@ -212,9 +209,7 @@ limits:
 async def test_a_call_of_somebody_who_was_erased_ends_and_lets_go(world, how):
     async with asking(world, APPROVE).running() as runtime:
         call_id = await waits(runtime)
-    with sqlite3.connect(world.database) as connection:
-        connection.execute("DELETE FROM subject")
-    connection.close()
+    assert world.change("DELETE FROM subject")
     async with world.running() as runtime:
         if how == "expired":
             world.time.pass_(hours=5)

@@ -22,11 +22,10 @@ from remit.runtime import migrating, opening
 from remit.runtime.migrating import LATEST, migration_config, upgrade
 from tests.postgres import database
 from tests.runtime.bank import World, asks, session
-from tests.runtime.further import ADDS, TURNED, address, made, one_more, rows, standing, write
+from tests.runtime.further import ADDS, TURNED, address, one_more, place_of, rows, standing, write
 from tests.runtime.older import begun, older
 from tests.runtime.older_process import asks as pays
 from tests.runtime.older_process import runtime as of_now
-from tests.runtime.served import served
 
 REVISIONS = ("0001", "0002")
 ASKED = Session(principal="bot", subject="kay")
@@ -164,21 +163,11 @@ async def test_a_served_database_is_brought_forward_while_old_statements_write_t
             await nothing_is_lost(runtime, tmp_path, before)
 
 
-@pytest.fixture(params=["file", "server"])
-def world(request, tmp_path):
-    if request.param == "file":
-        yield World.make(tmp_path)
-        return
-    with served(tmp_path) as world:
-        asyncio.run(made(world))
-        yield world
-
-
 def test_what_fails_half_way_leaves_the_database_as_it_was(world, tmp_path, monkeypatch):
     one_more(tmp_path, monkeypatch, ADDS, "op.execute('SELECT no_such_thing FROM nowhere')")
     with pytest.raises(TURNED):
-        upgrade(address(world.database))
-    assert standing(world.database) == (LATEST, False)
+        upgrade(address(place_of(world)))
+    assert standing(place_of(world)) == (LATEST, False)
 
 
 def test_control_half_of_it_stays_where_each_statement_is_its_own(world, monkeypatch, tmp_path):
@@ -187,13 +176,13 @@ def test_control_half_of_it_stays_where_each_statement_is_its_own(world, monkeyp
     served = lambda url: create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), isolation_level="AUTOCOMMIT")
     monkeypatch.setattr(migrating, "_postgres", served)
     with pytest.raises(TURNED):
-        upgrade(address(world.database))
-    assert standing(world.database) == (LATEST, True)
+        upgrade(address(place_of(world)))
+    assert standing(place_of(world)) == (LATEST, True)
 
 
 def test_nothing_goes_backward(world):
     def back(to):
-        engine = migrating._postgres(world.database) if isinstance(world.database, str) else migrating._sqlite(address(world.database))
+        engine = migrating._postgres(world.url) if world.url else migrating._sqlite(address(place_of(world)))
         config = migration_config()
         try:
             with engine.begin() as config.attributes["connection"]:
@@ -204,7 +193,7 @@ def test_nothing_goes_backward(world):
     for to in ("0001", "base", "-1"):
         with pytest.raises(StoreError, match="forward only"):
             back(to)
-    assert standing(world.database) == (LATEST, False)
+    assert standing(place_of(world)) == (LATEST, False)
 
 
 def test_no_migration_has_a_way_back():
@@ -257,29 +246,29 @@ async def test_a_migration_waits_for_whoever_reads_and_stops_nobody_for_long(tmp
     """A long reading transaction is in its way: it asks for a moment, lets others pass, and asks again."""
     monkeypatch.setattr(migrating, "TABLE_WAIT", 1)
     monkeypatch.setattr(migrating, "PAUSE", 0.2)
-    with served(tmp_path) as world:
-        await made(world)
+    with database() as url:
+        upgrade(url)
         one_more(tmp_path, monkeypatch, ADDS)
-        async with world.running() as runtime:
-            with psycopg.connect(world.url) as reading:
+        async with World.make(tmp_path, url=url).running() as runtime:
+            with psycopg.connect(url) as reading:
                 reading.execute("SELECT count(*) FROM call")
-                forward = asyncio.create_task(asyncio.to_thread(upgrade, world.url))
+                forward = asyncio.create_task(asyncio.to_thread(upgrade, url))
                 await asyncio.sleep(1.5)
                 assert not forward.done()
                 assert (await runtime.submit(asks("refund", "pay_1"), session())).state is State.SUCCEEDED
             await forward
-        assert standing(world.database) == ("9999", True)
+        assert standing(url) == ("9999", True)
 
 
 async def test_a_migration_that_gets_no_lock_says_so_and_changes_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(migrating, "TABLE_WAIT", 1)
     monkeypatch.setattr(migrating, "PAUSE", 0.01)
     monkeypatch.setattr(migrating, "TRIES", 2)
-    with served(tmp_path) as world:
-        await made(world)
+    with database() as url:
+        upgrade(url)
         one_more(tmp_path, monkeypatch, ADDS)
-        with psycopg.connect(world.url) as reading:
+        with psycopg.connect(url) as reading:
             reading.execute("SELECT count(*) FROM call")
             with pytest.raises(DatabaseLocked, match="nothing was changed"):
-                await asyncio.to_thread(upgrade, world.url)
-        assert standing(world.database) == (LATEST, False)
+                await asyncio.to_thread(upgrade, url)
+        assert standing(url) == (LATEST, False)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import psycopg
 
+from remit.audit import KeyFile
 from remit.runtime import migrating, opening
-from remit.runtime.migrating import LATEST, migration_config
+from remit.runtime.migrating import LATEST, is_postgres, migration_config
+from tests.runtime.bank import ALLOW, NOTES, Payment, World
 
 ADDS = "op.add_column('call', sa.Column('later', sa.String(), nullable=True))"
 TURNED = (sqlite3.Error, psycopg.Error)
@@ -27,23 +29,25 @@ def one_more(folder, monkeypatch, *does):
     monkeypatch.setattr(migrating, "migration_config", lambda: config)
 
 
-def place_of(world):
-    """Give where a world's database is, as a runtime takes it."""
-    return world.url or str(world.database)
-
-
-def is_served(place):
-    return isinstance(place, str) and "://" in place
+def served(folder, url):
+    """Give a world whose database is at this address of a server, and as it is."""
+    (folder / "server").write_text(url)
+    (folder / "policies").mkdir()
+    KeyFile.create(folder / "remit.keys")
+    world = World(folder)
+    world.policies(payments=ALLOW, notes=NOTES)
+    world.bank.payments = {f"pay_{number}": Payment(customer="kay") for number in range(1, 60)}
+    return world
 
 
 def address(place):
     """Give what `upgrade` takes."""
-    return place if is_served(place) else f"sqlite:///{place}"
+    return place if is_postgres(place) else f"sqlite:///{place}"
 
 
 @contextlib.contextmanager
 def _connected(place):
-    if is_served(place):
+    if is_postgres(place):
         with psycopg.connect(place) as connection:
             yield connection
         return

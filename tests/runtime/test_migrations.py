@@ -21,13 +21,14 @@ from remit.errors import DatabaseLocked, StoreError
 from remit.runtime import migrating, opening
 from remit.runtime.migrating import LATEST, migration_config, upgrade
 from tests.postgres import database
-from tests.runtime.bank import World, asks, session
-from tests.runtime.further import ADDS, TURNED, address, one_more, place_of, rows, standing, write
+from tests.runtime.bank import asks, session
+from tests.runtime.further import ADDS, TURNED, address, one_more, rows, served, standing, write
 from tests.runtime.older import begun, older
 from tests.runtime.older_process import asks as pays
 from tests.runtime.older_process import runtime as of_now
 
 REVISIONS = ("0001", "0002")
+itself = pytest.mark.on_files("it makes its databases itself")
 ASKED = Session(principal="bot", subject="kay")
 
 
@@ -60,6 +61,7 @@ async def nothing_is_lost(runtime, folder, process):
     assert report.ok, report.findings
 
 
+@itself
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_a_file_is_brought_forward_while_a_process_of_before_works_on_it(tmp_path, monkeypatch, revision):
     monkeypatch.chdir(tmp_path)
@@ -77,6 +79,7 @@ async def test_a_file_is_brought_forward_while_a_process_of_before_works_on_it(t
         assert len([payment for payment, _ in paid(tmp_path) if payment.startswith("now")]) == 20
 
 
+@itself
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_the_code_of_before_refuses_what_was_brought_forward_when_it_starts(tmp_path, monkeypatch, revision):
     monkeypatch.chdir(tmp_path)
@@ -90,6 +93,7 @@ async def test_the_code_of_before_refuses_what_was_brought_forward_when_it_start
     assert err.splitlines()[-1].startswith("remit.errors.DatabaseTooNew: remit.db: written by a newer Remit")
 
 
+@itself
 async def test_control_a_call_that_was_lost_is_noticed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with older("0002", tmp_path) as before:
@@ -140,6 +144,7 @@ class Writing(threading.Thread):
             self.failed = error
 
 
+@itself
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_a_served_database_is_brought_forward_while_old_statements_write_to_it(tmp_path, monkeypatch, revision):
     monkeypatch.chdir(tmp_path)
@@ -166,8 +171,8 @@ async def test_a_served_database_is_brought_forward_while_old_statements_write_t
 def test_what_fails_half_way_leaves_the_database_as_it_was(world, tmp_path, monkeypatch):
     one_more(tmp_path, monkeypatch, ADDS, "op.execute('SELECT no_such_thing FROM nowhere')")
     with pytest.raises(TURNED):
-        upgrade(address(place_of(world)))
-    assert standing(place_of(world)) == (LATEST, False)
+        upgrade(address(world.database))
+    assert standing(world.database) == (LATEST, False)
 
 
 def test_control_half_of_it_stays_where_each_statement_is_its_own(world, monkeypatch, tmp_path):
@@ -176,13 +181,13 @@ def test_control_half_of_it_stays_where_each_statement_is_its_own(world, monkeyp
     served = lambda url: create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), isolation_level="AUTOCOMMIT")
     monkeypatch.setattr(migrating, "_postgres", served)
     with pytest.raises(TURNED):
-        upgrade(address(place_of(world)))
-    assert standing(place_of(world)) == (LATEST, True)
+        upgrade(address(world.database))
+    assert standing(world.database) == (LATEST, True)
 
 
 def test_nothing_goes_backward(world):
     def back(to):
-        engine = migrating._postgres(world.url) if world.url else migrating._sqlite(address(place_of(world)))
+        engine = migrating._postgres(world.database) if isinstance(world.database, str) else migrating._sqlite(address(world.database))
         config = migration_config()
         try:
             with engine.begin() as config.attributes["connection"]:
@@ -193,9 +198,10 @@ def test_nothing_goes_backward(world):
     for to in ("0001", "base", "-1"):
         with pytest.raises(StoreError, match="forward only"):
             back(to)
-    assert standing(place_of(world)) == (LATEST, False)
+    assert standing(world.database) == (LATEST, False)
 
 
+@itself
 def test_no_migration_has_a_way_back():
     for script in ScriptDirectory.from_config(migration_config()).walk_revisions():
         assert not hasattr(script.module, "downgrade"), script
@@ -218,6 +224,7 @@ asyncio.run(main())
 """
 
 
+@itself
 @pytest.mark.parametrize("kind", ["file", "server"])
 async def test_of_processes_that_start_at_once_one_brings_the_database_forward(tmp_path, kind):
     KeyFile.create(tmp_path / "remit.keys")
@@ -233,6 +240,7 @@ async def test_of_processes_that_start_at_once_one_brings_the_database_forward(t
         assert standing(place)[0] == LATEST
 
 
+@itself
 def test_control_the_epoch_counts_how_often_a_database_was_brought_forward(tmp_path):
     place = str(tmp_path / "remit.db")
     upgrade(address(place), to="0001")
@@ -242,6 +250,7 @@ def test_control_the_epoch_counts_how_often_a_database_was_brought_forward(tmp_p
     assert rows(place, "SELECT epoch FROM tenant_control") == [(7,)]
 
 
+@itself
 async def test_a_migration_waits_for_whoever_reads_and_stops_nobody_for_long(tmp_path, monkeypatch):
     """A long reading transaction is in its way: it asks for a moment, lets others pass, and asks again."""
     monkeypatch.setattr(migrating, "TABLE_WAIT", 1)
@@ -249,7 +258,7 @@ async def test_a_migration_waits_for_whoever_reads_and_stops_nobody_for_long(tmp
     with database() as url:
         upgrade(url)
         one_more(tmp_path, monkeypatch, ADDS)
-        async with World.make(tmp_path, url=url).running() as runtime:
+        async with served(tmp_path, url).running() as runtime:
             with psycopg.connect(url) as reading:
                 reading.execute("SELECT count(*) FROM call")
                 forward = asyncio.create_task(asyncio.to_thread(upgrade, url))
@@ -260,6 +269,7 @@ async def test_a_migration_waits_for_whoever_reads_and_stops_nobody_for_long(tmp
         assert standing(url) == ("9999", True)
 
 
+@itself
 async def test_a_migration_that_gets_no_lock_says_so_and_changes_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(migrating, "TABLE_WAIT", 1)
     monkeypatch.setattr(migrating, "PAUSE", 0.01)

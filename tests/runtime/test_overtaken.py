@@ -9,7 +9,7 @@ from remit.errors import DatabaseTooNew, StoreError
 from remit.runtime import opening
 from remit.runtime.migrating import LATEST, upgrade
 from tests.runtime.bank import asks, session
-from tests.runtime.further import ADDS, address, one_more, place_of, rows, write
+from tests.runtime.further import ADDS, address, one_more, rows, write
 
 PAYMENTS = [f"pay_{number}" for number in range(1, 60)]
 
@@ -44,13 +44,13 @@ async def _overtaken(world, forward):
 
 
 def _intents(world):
-    return rows(place_of(world), "SELECT count(*) FROM event WHERE kind = 'call.intended'")[0][0]
+    return rows(world.database, "SELECT count(*) FROM event WHERE kind = 'call.intended'")[0][0]
 
 
 async def test_it_notices_and_begins_nothing_more(world, monkeypatch, tmp_path):
     monkeypatch.setattr("remit.runtime.wakeups.POLL", 3_600)  # the intent itself is what notices
     one_more(tmp_path, monkeypatch, ADDS)
-    refused, said, intents = await _overtaken(world, lambda: upgrade(address(place_of(world))))
+    refused, said, intents = await _overtaken(world, lambda: upgrade(address(world.database)))
     assert isinstance(refused, DatabaseTooNew)
     assert "while this process ran" in str(refused) and "revision 9999" in str(refused) and "upgrade Remit" in str(refused)
     assert intents == 0
@@ -63,7 +63,7 @@ async def test_it_notices_and_begins_nothing_more(world, monkeypatch, tmp_path):
 
 async def test_control_without_the_epoch_it_would_go_on(world, monkeypatch):
     monkeypatch.setattr("remit.runtime.wakeups.POLL", 3_600)
-    refused, _, intents = await _overtaken(world, lambda: write(place_of(world), "UPDATE alembic_version SET version_num = '9999'"))
+    refused, _, intents = await _overtaken(world, lambda: write(world.database, "UPDATE alembic_version SET version_num = '9999'"))
     assert refused is None
     assert intents > 0
 
@@ -79,7 +79,7 @@ async def test_it_refuses_everything_from_then_on_and_another_process_gives_even
 
     async with world.running() as runtime:
         waiting = await runtime.submit(asks("refund", "pay_1", "99.00"), session())
-        await asyncio.to_thread(upgrade, address(place_of(world)))
+        await asyncio.to_thread(upgrade, address(world.database))
         await until(noticed)
         for refused in (runtime.health(), runtime.vote(waiting.call_id, person="fay", answer="approve"), runtime.submit(asks(), session())):
             with pytest.raises(DatabaseTooNew):
@@ -91,6 +91,6 @@ async def test_it_refuses_everything_from_then_on_and_another_process_gives_even
 
 
 async def test_one_that_starts_later_is_refused(world):
-    write(place_of(world), "UPDATE alembic_version SET version_num = '9999'")
+    write(world.database, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(DatabaseTooNew, match=f"revision 9999, this one knows {LATEST}"):
         await world.runtime().start()

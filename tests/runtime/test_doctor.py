@@ -57,10 +57,10 @@ async def test_a_deployment_that_is_well_gets_a_word_on_everything(world):
     async with world.running(clock=Clock) as runtime:
         await runtime.submit(asks("refund", "pay_3"), session())
         async with asyncio.timeout(20):
-            while any(one.verdict != "ok" for one in examine(world.runtime())):
+            while any(one.verdict != "ok" and one.about != "durability" for one in examine(world.runtime())):
                 await asyncio.sleep(0.05)  # it has only just begun to work
         said = {one.about: one for one in examine(world.runtime())}
-        more = {"rights", "queue"} if isinstance(world.database, str) else set()
+        more = {"rights", "durability", "queue"} if isinstance(world.database, str) else set()
         assert set(said) == {"database", "keys", "clock", "policies", "switches", "calls", "actions", "log"} | more
     assert "password" not in str(said)
 
@@ -164,6 +164,18 @@ async def test_an_empty_database_of_a_server_stays_empty(server):
     assert (first.verdict, second.verdict) == ("warn", "ok")
     with psycopg.connect(server.database) as connection:
         assert connection.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace").fetchone() == (0,)
+
+
+@itself
+async def test_a_server_that_may_forget_is_told(server):
+    async with server.running():
+        pass
+    name = server.database.rpartition("/")[2].partition("?")[0]
+    for value, told in (("off", True), ("on", False)):
+        server.sql(f"ALTER DATABASE {name} SET synchronous_commit = {value}")
+        (one,) = (one for one in examine(server.runtime()) if one.about == "durability")
+        assert ("synchronous_commit" in one.found) is told
+        assert one.verdict == "bad" or not told
 
 
 @itself

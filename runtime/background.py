@@ -20,6 +20,7 @@ def begun(parts: Parts, journeys: Journeys, sequencer: Sequencer, wakeups: Wakeu
         background.append(asyncio.create_task(measure(parts, journeys)))
     if parts.store.queue is not None and wakeups.wakes:
         waking = asyncio.create_task(parts.store.queue.run(journeys.advance, list(parts.catalog)))
-        watching.add_done_callback(lambda _: waking.cancel())
+        # Once only: whoever is cancelled a second time while it lets its jobs come to rest leaves them lying.
+        watching.add_done_callback(lambda ended: None if ended.cancelled() else waking.cancel())
         background.append(waking)
     return background

@@ -101,6 +101,19 @@ def _rights(look: Look) -> Iterator[Finding]:
         yield Finding("rights", "ok", "this role may do all that a process does")
 
 
+def _durable(look: Look) -> Iterator[Finding]:
+    """Find what lets a server forget what it has committed: an intent that is lost is an effect that may be had twice."""
+    if not look.server:
+        return
+    settings = ("fsync", "synchronous_commit", "full_page_writes")
+    if off := look.ask("SELECT name FROM pg_settings WHERE setting = 'off' AND name = ANY(?) ORDER BY name", (list(settings),)):
+        names = ", ".join(name for (name,) in off)
+        does = "turn it on for this database: after a crash an effect could be had twice"
+        yield Finding("durability", "bad", f"the server may forget what it has committed: {names} is off", does)
+    else:
+        yield Finding("durability", "ok", "what the server commits is on its disk")
+
+
 def _clock(look: Look) -> Iterator[Finding]:
     if look.server:
         before = time.time_ns() // 1_000
@@ -160,6 +173,7 @@ def _switches(look: Look) -> Iterator[Finding]:
 _CHECKS: tuple[Callable[[Look], Iterator[Finding]], ...] = (
     _keys,
     _rights,
+    _durable,
     _clock,
     _policies,
     _switches,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from .finding import Finding, Look, Verdict, seconds
 
@@ -12,6 +13,7 @@ TOO_LATE = 60_000_000
 SHOWN = 5
 
 _START = "see that a process with this action runs, `remit worker` for one, and what its log says of these calls"
+_RESOLVE = "find out at the provider, then `remit calls resolve ID --applied|--not-applied --reason TEXT`"
 _OVERDUE = {
     "executing": "an attempt is past its lease",
     "waiting": "nobody ended what is past its deadline",
@@ -21,10 +23,8 @@ _OVERDUE = {
 _STANDING = "state IN ('waiting', 'ready', 'executing', 'unknown')"
 _DUE = "SELECT state, count(*), min(wake_at) FROM call WHERE tenant = ? AND wake_at < ? GROUP BY state ORDER BY state"
 _WHICH = "SELECT id FROM call WHERE tenant = ? AND wake_at < ? AND state = ? ORDER BY wake_at LIMIT ?"
-_LEFT = (
-    "SELECT c.id, EXISTS (SELECT 1 FROM event e WHERE e.tenant = c.tenant AND e.call = c.id AND e.kind = 'call.dead_lettered')"
-    " FROM call c WHERE c.tenant = ? AND c.state = 'unknown' AND c.wake_at IS NULL ORDER BY c.updated_at"
-)
+_DEAD = "SELECT id FROM call WHERE tenant = ? AND dead_at IS NOT NULL ORDER BY dead_at"
+_LEFT = "SELECT id FROM call WHERE tenant = ? AND state = 'unknown' AND wake_at IS NULL AND dead_at IS NULL ORDER BY updated_at"
 _ACTIONS = (
     f"SELECT action, action_version, schema_digest, count(*) FROM call WHERE tenant = ? AND {_STANDING} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"  # noqa: S608
 )
@@ -45,14 +45,14 @@ def calls(look: Look) -> Iterator[Finding]:
     overdue = look.ask(_DUE, (look.tenant, look.now - LATE))
     for state, many, since in overdue:
         found = f"{_OVERDUE.get(state, state)}: {_calls(many)}, the longest for {seconds(look.now - since)}"
-        which = tuple(one for (one,) in look.ask(_WHICH, (look.tenant, look.now - LATE, state, SHOWN)))
-        yield Finding("calls", _late(look.now - since), found, _START, which)
-    left = look.ask(_LEFT, (look.tenant,))
-    for dead, said in ((True, "given up on, dead letters"), (False, "unknown, and nothing will look them up")):
-        if which := tuple(call for call, buried in left if bool(buried) is dead):
-            does = "find out at the provider, then `remit calls resolve ID --applied|--not-applied --reason TEXT`"
-            yield Finding("calls", "warn", f"{said}: {_calls(len(which))}", does, which[:SHOWN])
-    if not overdue and not left:
+        which = look.ask(_WHICH, (look.tenant, look.now - LATE, state, SHOWN))
+        yield Finding("calls", _late(look.now - since), found, _START, _some(which))
+    dead, left = look.ask(_DEAD, (look.tenant,)), look.ask(_LEFT, (look.tenant,))
+    if dead:
+        yield Finding("calls", "warn", f"dead letters, which wait for a person: {_calls(len(dead))}", _RESOLVE, _some(dead))
+    if left:
+        yield Finding("calls", "bad", f"unknown, and nothing looks them up: {_calls(len(left))}", _RESOLVE, _some(left))
+    if not (overdue or dead or left):
         yield Finding("calls", "ok", "none is stuck")
 
 
@@ -100,7 +100,7 @@ def queue(look: Look) -> Iterator[Finding]:
     if due and late > LATE:
         yield Finding("queue", _late(late), f"{due} wake-ups are due, the oldest for {seconds(late)}", _START)
     if orphaned:
-        does = "they are taken over by any living worker within half a minute; if not, see that one runs"
+        does = "their calls are taken up all the same, where a process runs; the next worker that starts clears them away"
         yield Finding("queue", "warn", f"{orphaned} wake-ups are with workers that are dead", does)
     if failed:
         yield Finding(
@@ -112,6 +112,10 @@ def queue(look: Look) -> Iterator[Finding]:
 
 def _late(micros: int) -> Verdict:
     return "bad" if micros > TOO_LATE else "warn"
+
+
+def _some(rows: list[Any]) -> tuple[str, ...]:
+    return tuple(call for (call,) in rows[:SHOWN])
 
 
 def _calls(many: int) -> str:

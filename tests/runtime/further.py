@@ -9,9 +9,10 @@ from pathlib import Path
 
 import psycopg
 
+from remit.audit import KeyFile
 from remit.runtime import migrating, opening
-from remit.runtime.database import open_database
-from remit.runtime.migrating import LATEST, migration_config
+from remit.runtime.migrating import LATEST, is_postgres, migration_config
+from tests.runtime.bank import ALLOW, NOTES, Payment, World
 
 ADDS = "op.add_column('call', sa.Column('later', sa.String(), nullable=True))"
 TURNED = (sqlite3.Error, psycopg.Error)
@@ -28,25 +29,25 @@ def one_more(folder, monkeypatch, *does):
     monkeypatch.setattr(migrating, "migration_config", lambda: config)
 
 
-async def made(world):
-    """Bring a database to this version, as an opening does."""
-    found = open_database(world.database, keys=world.folder / "remit.keys")
-    await found.writer.close()
-    await found.close()
-
-
-def is_served(place):
-    return isinstance(place, str) and "://" in place
+def served(folder, url):
+    """Give a world whose database is at this address of a server, and as it is."""
+    (folder / "server").write_text(url)
+    (folder / "policies").mkdir()
+    KeyFile.create(folder / "remit.keys")
+    world = World(folder)
+    world.policies(payments=ALLOW, notes=NOTES)
+    world.bank.payments = {f"pay_{number}": Payment(customer="kay") for number in range(1, 60)}
+    return world
 
 
 def address(place):
     """Give what `upgrade` takes."""
-    return place if is_served(place) else f"sqlite:///{place}"
+    return place if is_postgres(place) else f"sqlite:///{place}"
 
 
 @contextlib.contextmanager
 def _connected(place):
-    if is_served(place):
+    if is_postgres(place):
         with psycopg.connect(place) as connection:
             yield connection
         return

@@ -21,14 +21,14 @@ from remit.errors import DatabaseLocked, StoreError
 from remit.runtime import migrating, opening
 from remit.runtime.migrating import LATEST, migration_config, upgrade
 from tests.postgres import database
-from tests.runtime.bank import World, asks, session
-from tests.runtime.further import ADDS, TURNED, address, made, one_more, rows, standing, write
+from tests.runtime.bank import asks, session
+from tests.runtime.further import ADDS, TURNED, address, one_more, rows, served, standing, write
 from tests.runtime.older import begun, older
 from tests.runtime.older_process import asks as pays
 from tests.runtime.older_process import runtime as of_now
-from tests.runtime.served import served
 
 REVISIONS = ("0001", "0002")
+itself = pytest.mark.on_files("it makes its databases itself")
 ASKED = Session(principal="bot", subject="kay")
 
 
@@ -61,6 +61,7 @@ async def nothing_is_lost(runtime, folder, process):
     assert report.ok, report.findings
 
 
+@itself
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_a_file_is_brought_forward_while_a_process_of_before_works_on_it(tmp_path, monkeypatch, revision):
     monkeypatch.chdir(tmp_path)
@@ -78,6 +79,7 @@ async def test_a_file_is_brought_forward_while_a_process_of_before_works_on_it(t
         assert len([payment for payment, _ in paid(tmp_path) if payment.startswith("now")]) == 20
 
 
+@itself
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_the_code_of_before_refuses_what_was_brought_forward_when_it_starts(tmp_path, monkeypatch, revision):
     monkeypatch.chdir(tmp_path)
@@ -91,6 +93,7 @@ async def test_the_code_of_before_refuses_what_was_brought_forward_when_it_start
     assert err.splitlines()[-1].startswith("remit.errors.DatabaseTooNew: remit.db: written by a newer Remit")
 
 
+@itself
 async def test_control_a_call_that_was_lost_is_noticed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with older("0002", tmp_path) as before:
@@ -141,6 +144,7 @@ class Writing(threading.Thread):
             self.failed = error
 
 
+@itself
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_a_served_database_is_brought_forward_while_old_statements_write_to_it(tmp_path, monkeypatch, revision):
     monkeypatch.chdir(tmp_path)
@@ -162,16 +166,6 @@ async def test_a_served_database_is_brought_forward_while_old_statements_write_t
             rows = await runtime.parts.store.rows("SELECT id FROM call")
             assert {*writing.acknowledged} <= {call for (call,) in rows}
             await nothing_is_lost(runtime, tmp_path, before)
-
-
-@pytest.fixture(params=["file", "server"])
-def world(request, tmp_path):
-    if request.param == "file":
-        yield World.make(tmp_path)
-        return
-    with served(tmp_path) as world:
-        asyncio.run(made(world))
-        yield world
 
 
 def test_what_fails_half_way_leaves_the_database_as_it_was(world, tmp_path, monkeypatch):
@@ -207,6 +201,7 @@ def test_nothing_goes_backward(world):
     assert standing(world.database) == (LATEST, False)
 
 
+@itself
 def test_no_migration_has_a_way_back():
     for script in ScriptDirectory.from_config(migration_config()).walk_revisions():
         assert not hasattr(script.module, "downgrade"), script
@@ -229,6 +224,7 @@ asyncio.run(main())
 """
 
 
+@itself
 @pytest.mark.parametrize("kind", ["file", "server"])
 async def test_of_processes_that_start_at_once_one_brings_the_database_forward(tmp_path, kind):
     KeyFile.create(tmp_path / "remit.keys")
@@ -244,6 +240,7 @@ async def test_of_processes_that_start_at_once_one_brings_the_database_forward(t
         assert standing(place)[0] == LATEST
 
 
+@itself
 def test_control_the_epoch_counts_how_often_a_database_was_brought_forward(tmp_path):
     place = str(tmp_path / "remit.db")
     upgrade(address(place), to="0001")
@@ -253,33 +250,35 @@ def test_control_the_epoch_counts_how_often_a_database_was_brought_forward(tmp_p
     assert rows(place, "SELECT epoch FROM tenant_control") == [(7,)]
 
 
+@itself
 async def test_a_migration_waits_for_whoever_reads_and_stops_nobody_for_long(tmp_path, monkeypatch):
     """A long reading transaction is in its way: it asks for a moment, lets others pass, and asks again."""
     monkeypatch.setattr(migrating, "TABLE_WAIT", 1)
     monkeypatch.setattr(migrating, "PAUSE", 0.2)
-    with served(tmp_path) as world:
-        await made(world)
+    with database() as url:
+        upgrade(url)
         one_more(tmp_path, monkeypatch, ADDS)
-        async with world.running() as runtime:
-            with psycopg.connect(world.url) as reading:
+        async with served(tmp_path, url).running() as runtime:
+            with psycopg.connect(url) as reading:
                 reading.execute("SELECT count(*) FROM call")
-                forward = asyncio.create_task(asyncio.to_thread(upgrade, world.url))
+                forward = asyncio.create_task(asyncio.to_thread(upgrade, url))
                 await asyncio.sleep(1.5)
                 assert not forward.done()
                 assert (await runtime.submit(asks("refund", "pay_1"), session())).state is State.SUCCEEDED
             await forward
-        assert standing(world.database) == ("9999", True)
+        assert standing(url) == ("9999", True)
 
 
+@itself
 async def test_a_migration_that_gets_no_lock_says_so_and_changes_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(migrating, "TABLE_WAIT", 1)
     monkeypatch.setattr(migrating, "PAUSE", 0.01)
     monkeypatch.setattr(migrating, "TRIES", 2)
-    with served(tmp_path) as world:
-        await made(world)
+    with database() as url:
+        upgrade(url)
         one_more(tmp_path, monkeypatch, ADDS)
-        with psycopg.connect(world.url) as reading:
+        with psycopg.connect(url) as reading:
             reading.execute("SELECT count(*) FROM call")
             with pytest.raises(DatabaseLocked, match="nothing was changed"):
-                await asyncio.to_thread(upgrade, world.url)
-        assert standing(world.database) == (LATEST, False)
+                await asyncio.to_thread(upgrade, url)
+        assert standing(url) == (LATEST, False)

@@ -8,21 +8,10 @@ from remit.audit import State
 from remit.errors import DatabaseTooNew, StoreError
 from remit.runtime import opening
 from remit.runtime.migrating import LATEST, upgrade
-from tests.runtime.bank import World, asks, session
-from tests.runtime.further import ADDS, address, made, one_more, rows, write
-from tests.runtime.served import served
+from tests.runtime.bank import asks, session
+from tests.runtime.further import ADDS, address, one_more, rows, write
 
 PAYMENTS = [f"pay_{number}" for number in range(1, 60)]
-
-
-@pytest.fixture(params=["file", "server"])
-def world(request, tmp_path):
-    if request.param == "file":
-        yield World.make(tmp_path)
-        return
-    with served(tmp_path) as world:
-        asyncio.run(made(world))
-        yield world
 
 
 async def until(true):

@@ -1,0 +1,83 @@
+"""What a child of the worker does until it is killed: each function here is a life, by name."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import httpx
+
+from remit import Runtime
+from remit.audit import State
+from remit.runtime.statements import STATEMENTS
+from tests.torture.paying import AMOUNT, Desk, actions, asks, session
+from tests.torture.points import Points
+from tests.torture.starts import STARTS, Case
+from tests.torture.steered import Steered
+
+AT_ONCE = 40
+
+
+def begun() -> None:
+    """Tell the parent that it may kill from now on."""
+    print("begun", flush=True)
+
+
+async def governed(desk: Desk, customer: str, payments: Mapping[str, Sequence[str]], *, last: bool = False, variant: str = "") -> None:
+    """Ask for an effect on each payment, by the kind of the effect; in the last life, wait for the end of each."""
+    asked = [(kind, payment) for kind, some in payments.items() for payment in some]
+    async with desk.open(actions=actions(variant)) as runtime:
+        begun()
+        for start in range(0, len(asked), AT_ONCE):
+            some = asked[start : start + AT_ONCE]
+            outcomes = await asyncio.gather(*(runtime.submit(asks(*one), session(customer)) for one in some))
+            if last:
+                await asyncio.gather(*(_end(runtime, kind, one.call_id) for (kind, _), one in zip(some, outcomes, strict=True)))
+
+
+async def _end(runtime: Runtime, kind: str, call_id: str | None) -> None:
+    """Wait until nothing more will become of a call by itself."""
+    ends = {State.SUCCEEDED, State.FAILED, *([State.UNKNOWN] if kind == "once" else [])}
+    while (await runtime.wait(call_id, 0.05)).state not in ends:
+        pass
+
+
+async def naive(desk: Desk, customer: str, payments: Mapping[str, Sequence[str]], *, last: bool = False) -> None:
+    """Call, then record, with no key and no intent: what many do."""
+    record = sqlite3.connect(desk.folder / "naive.db")
+    record.execute("CREATE TABLE IF NOT EXISTS done (payment TEXT PRIMARY KEY)")
+
+    async def refund(payment: str) -> None:
+        if record.execute("SELECT 1 FROM done WHERE payment = ?", (payment,)).fetchone():
+            return
+        try:
+            form = {"payment_intent": payment, "amount": str(AMOUNT)}
+            (await api.post("/v1/refunds", data=form)).raise_for_status()
+        except httpx.HTTPError:
+            return
+        record.execute("INSERT OR IGNORE INTO done VALUES (?)", (payment,))
+        record.commit()
+
+    headers = {"authorization": "Bearer sk_test_kill"}
+    async with httpx.AsyncClient(base_url=desk.url, headers=headers, timeout=0.5, trust_env=False, verify=False) as api:
+        begun()
+        await asyncio.gather(*(refund(payment) for some in payments.values() for payment in some))
+
+
+async def to_a_point(desk: Desk, *, start: str, case: dict[str, str], at: int, what: int, names: str, variant: str = "") -> None:
+    """Bring a call into a state, then go on from there, to the death at point number `at`, or to the end: then write what was passed."""
+    points, time = Points(at, signal.Signals(what)), Steered()
+    points.watch()
+    async with desk.open(actions=actions(variant), clock=time.clock) as runtime:
+        one = Case(runtime, url=desk.url, time=time, **case)
+        prepared = await STARTS[start].prepare(one)
+        if variant == "unfenced":
+            STATEMENTS["call.move"] = STATEMENTS["call.move"].replace("AND version = ?", "AND ? > 0")
+        points.armed = True
+        begun()
+        await STARTS[start].go_on(one, prepared)
+    Path(names).write_text(json.dumps(points.passed))

@@ -1,0 +1,83 @@
+"""A place to die in: a database that is copied for each death, and a provider that all of them share."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+from remit.sandbox.payments import PaymentSandbox
+from tests.torture.books import Books, Refunded, compare
+from tests.torture.killing import Worker
+from tests.torture.paying import Desk, actions
+from tests.torture.starts import APPROVER, STARTS, Case
+from tests.torture.steered import Steered
+
+HOUR = 3_600.0
+
+
+class Place:
+    """Copy the database, let children come to a point, and take up what they left."""
+
+    def __init__(self, folder: Path, sandbox: PaymentSandbox) -> None:
+        self.folder, self.sandbox = folder, sandbox
+        self.customer = sandbox.charging.create_customer(name="Kay")["id"]
+        self._numbers = itertools.count(1)
+
+    async def make(self) -> None:
+        """Make the database that is copied, with the people in it."""
+        async with Desk(self.folder, str(self.folder / "remit.db"), self.sandbox.url).open() as runtime:
+            await runtime.people.add(APPROVER, roles=["finance"])
+            await runtime.people.add("boss", roles=["support"])
+            await runtime.people.add_agent("support-agent", owner="boss")
+
+    def desk(self, folder: Path | None = None) -> Desk:
+        """Copy the database, and give the desk over it."""
+        at = (folder or self.folder) / f"copy_{next(self._numbers)}.db"
+        for suffix in (".db", ".keys"):
+            shutil.copy(self.folder / f"remit{suffix}", at.with_suffix(suffix))
+        return Desk(self.folder, str(at), self.sandbox.url)
+
+    def payment(self, start: str = "fresh") -> str:
+        """Make a payment from which a call can start so."""
+        return str(self.sandbox.charging.create_payment(amount=STARTS[start].amount, currency="eur", customer=self.customer)["id"])
+
+    def refunds(self, *payments: str) -> list[Refunded]:
+        """Say what the provider has really done."""
+        return [Refunded(one.about, one.call) for one in self.sandbox.ledger() if one.about in payments]
+
+    def come_to(
+        self, lives: Worker, at: int, kind: str, start: str, *, what: int = signal.SIGKILL, variant: str = ""
+    ) -> tuple[int, Desk, str]:
+        """Let a child come to point number `at` and die or stop there, or to the end; gives its pid, desk and payment."""
+        desk, payment = self.desk(), self.payment(start)
+        case = {"kind": kind, "customer": self.customer, "payment": payment}
+        more = {"names": str(self.folder / "names"), "what": int(what), "variant": variant}
+        return lives.begin(desk, "to_a_point", at=at, start=start, case=case, **more), desk, payment
+
+    def passed(self) -> list[str]:
+        """Name the points that the last child passed that came to its end."""
+        found: list[str] = json.loads((self.folder / "names").read_text())
+        return found
+
+    async def take_up(self, desk: Desk, kind: str, payment: str, *, variant: str = "", wall: float = HOUR) -> Books:
+        """Start again, an hour later, let the customer ask again, and compare the books when nothing more happens."""
+        time = Steered(wall)
+        async with desk.open(clock=time.clock, actions=actions(variant)) as runtime:
+            case = Case(runtime, kind, self.customer, payment, self.sandbox.url, time)
+            await case.ask()
+            for call in await runtime.calls(most=1_000):  # a read that is asked for again is another call
+                await case.approve(call.id)
+                await case.end(call.id, after=60)
+            return await compare(runtime, self.refunds(payment))
+
+
+def wrong(books: Iterable[Books], passed: Iterable[str]) -> dict[str, Books]:
+    """Name the points after which the books do not agree."""
+    named = zip(books, itertools.chain(passed, itertools.repeat("the end")), strict=False)
+    return {f"{number} {name}": one for number, (one, name) in enumerate(named, 1) if not one.agree}
+
+

@@ -68,8 +68,10 @@ async def naive(desk: Desk, customer: str, payments: Mapping[str, Sequence[str]]
         await asyncio.gather(*(refund(payment) for some in payments.values() for payment in some))
 
 
-async def to_a_point(desk: Desk, *, start: str, case: dict[str, str], at: int, what: int, names: str, variant: str = "") -> None:
-    """Bring a call into a state, then go on from there, to the death at point number `at`, or to the end: then write what was passed."""
+async def to_a_point(
+    desk: Desk, *, start: str, case: dict[str, str], at: int | list[str | int], what: int, names: str, variant: str = ""
+) -> None:
+    """Bring a call into a state, then go on from there, to the death at the point `at`, or to the end: then write what was passed."""
     points, time = Points(at, signal.Signals(what)), Steered()
     points.watch()
     async with desk.open(actions=actions(variant), clock=time.clock) as runtime:

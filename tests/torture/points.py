@@ -23,9 +23,13 @@ NAMES = (
 
 @dataclass
 class Points:
-    """Count the points that pass while `armed`, and send this process `what` at number `at` (from 1; 0: never)."""
+    """Count the points that pass while `armed`, and send this process `what` at one of them.
 
-    at: int = 0
+    `at` is its number (from 1; 0: never), or a name and the how-manieth of that name: an answer may come in one piece or two, so
+    that numbers are not the same in every life.
+    """
+
+    at: int | list[str | int] = 0
     what: signal.Signals = signal.SIGKILL
     armed: bool = False
     passed: list[str] = field(default_factory=list)
@@ -36,7 +40,7 @@ class Points:
         if not self.armed:
             return
         self.passed.append(name)
-        if len(self.passed) == self.at:
+        if self.at in (len(self.passed), [name, self.passed.count(name)]):
             os.kill(os.getpid(), self.what)
             time.sleep(0.05)  # a stop that was sent by a helper thread may take effect a moment later
 

@@ -1,10 +1,12 @@
-"""What the tests of this folder share: a worker and a place, made once for a module."""
+"""What the tests of this folder share: a worker for a module, and a place for each test."""
+
+import asyncio
 
 import pytest
 
 from remit.sandbox.payments import PaymentSandbox
 from tests.torture.killing import worker
-from tests.torture.place import Place
+from tests.torture.place import Place, make_template
 
 
 @pytest.fixture(scope="module")
@@ -13,10 +15,20 @@ def lives():
         yield lives
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("template")
+    asyncio.run(make_template(folder))
+    return folder
+
+
 @pytest.fixture
-async def place(tmp_path, monkeypatch):
-    monkeypatch.setattr("remit.runtime.wakeups.POLL", 0.02)
+def sandbox():
     with PaymentSandbox() as sandbox:
-        place = Place(tmp_path, sandbox)
-        await place.make()
-        yield place
+        yield sandbox
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, sandbox, template):
+    monkeypatch.setattr("remit.runtime.wakeups.POLL", 0.02)
+    return Place(tmp_path, sandbox, template)

@@ -17,29 +17,32 @@ from tests.torture.starts import APPROVER, STARTS, Case
 from tests.torture.steered import Steered
 
 HOUR = 3_600.0
+TEMPLATE = "template.db"
+
+
+async def make_template(folder: Path) -> None:
+    """Make the database that is copied: with its policies in force, and with its people."""
+    async with Desk(folder, str(folder / TEMPLATE), "http://127.0.0.1:1").open() as runtime:
+        await runtime.people.add(APPROVER, roles=["finance"])
+        await runtime.people.add("boss", roles=["support"])
+        await runtime.people.add_agent("support-agent", owner="boss")
 
 
 class Place:
     """Copy the database, let children come to a point, and take up what they left."""
 
-    def __init__(self, folder: Path, sandbox: PaymentSandbox) -> None:
+    def __init__(self, folder: Path, sandbox: PaymentSandbox, template: Path) -> None:
         self.folder, self.sandbox = folder, sandbox
+        self._template = template / TEMPLATE
         self.customer = sandbox.charging.create_customer(name="Kay")["id"]
         self._numbers = itertools.count(1)
 
-    async def make(self) -> None:
-        """Make the database that is copied, with the people in it."""
-        async with Desk(self.folder, str(self.folder / "remit.db"), self.sandbox.url).open() as runtime:
-            await runtime.people.add(APPROVER, roles=["finance"])
-            await runtime.people.add("boss", roles=["support"])
-            await runtime.people.add_agent("support-agent", owner="boss")
-
-    def desk(self, folder: Path | None = None) -> Desk:
-        """Copy the database, and give the desk over it."""
+    def desk(self, *, url: str | None = None, folder: Path | None = None) -> Desk:
+        """Copy the database, into `folder` where that is given, and give the desk over it; `url` is another way to the provider."""
         at = (folder or self.folder) / f"copy_{next(self._numbers)}.db"
         for suffix in (".db", ".keys"):
-            shutil.copy(self.folder / f"remit{suffix}", at.with_suffix(suffix))
-        return Desk(self.folder, str(at), self.sandbox.url)
+            shutil.copy(self._template.with_suffix(suffix), at.with_suffix(suffix))
+        return Desk(self.folder, str(at), url or self.sandbox.url)
 
     def payment(self, start: str = "fresh") -> str:
         """Make a payment from which a call can start so."""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import signal
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from remit import Runtime
 from remit.audit import State
+from remit.errors import StoreError
+from remit.runtime.journal import Journal
 from remit.runtime.statements import STATEMENTS
+from tests.torture import shortage
 from tests.torture.paying import AMOUNT, Desk, actions, asks, session
 from tests.torture.points import Points
 from tests.torture.starts import STARTS, Case
@@ -83,3 +89,31 @@ async def to_a_point(
         begun()
         await STARTS[start].go_on(one, prepared)
     Path(names).write_text(json.dumps(points.passed))
+
+
+async def short_of_space(desk: Desk, *, customer: str, asked: list[tuple[str, str]], limit: dict[str, Any], said: str, variant: str = "") -> None:
+    """Ask for effects while the database can't grow as it would like, and write down how many were refused for that."""
+    points, refused = Points(), 0
+    points.watch()
+    if variant == "deaf":
+        Journal.commit = _deaf(Journal.commit)  # type: ignore[method-assign]
+    async with desk.open() as runtime:
+        begun()
+        shortage.begin(limit, Path(desk.database), points.connections)
+        for start in range(0, len(asked), 3):
+            batch = (runtime.submit(asks(*one), session(customer)) for one in asked[start : start + 3])
+            outcomes = await asyncio.gather(*batch, return_exceptions=True)
+            unexpected = [one for one in outcomes if isinstance(one, BaseException) and not isinstance(one, StoreError)]
+            assert not unexpected, unexpected
+            refused += sum(isinstance(one, StoreError) for one in outcomes)
+        shortage.end(limit)
+        Path(said).write_text(json.dumps(refused))
+        os._exit(0)  # as if it was killed: what could not be written is left as it is
+
+
+def _deaf(commit: Any) -> Any:
+    async def heard_nothing(journal: Journal, writes: Any) -> None:
+        with contextlib.suppress(StoreError):
+            await commit(journal, writes)
+
+    return heard_nothing

@@ -66,16 +66,18 @@ class Place:
         found: list[str] = json.loads((self.folder / "names").read_text())
         return found
 
-    async def take_up(self, desk: Desk, kind: str, payment: str, *, variant: str = "", wall: float = HOUR) -> Books:
-        """Start again, an hour later, let the customer ask again, and compare the books when nothing more happens."""
-        time = Steered(wall)
+    async def take_up(self, desk: Desk, *asked: tuple[str, str], variant: str = "") -> Books:
+        """Start again, an hour later, let the customer ask for these effects again, and compare the books when nothing more happens."""
+        time = Steered(HOUR)
         async with desk.open(clock=time.clock, actions=actions(variant)) as runtime:
-            case = Case(runtime, kind, self.customer, payment, self.sandbox.url, time)
-            await case.ask()
+            cases = [Case(runtime, kind, self.customer, payment, self.sandbox.url, time) for kind, payment in asked]
+            for case in cases:
+                await case.ask()
+            kinds = {case.action: case for case in cases}
             for call in await runtime.calls(most=1_000):  # a read that is asked for again is another call
-                await case.approve(call.id)
-                await case.end(call.id, after=60)
-            return await compare(runtime, self.refunds(payment))
+                await kinds[call.action].approve(call.id)
+                await kinds[call.action].end(call.id, after=60)
+            return await compare(runtime, self.refunds(*(payment for _, payment in asked)))
 
     async def look(self, desk: Desk, payment: str) -> Books:
         """Compare the books as they are, two hours later: nothing but a call that is still under way would move now."""

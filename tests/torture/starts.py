@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from remit import Runtime
 from remit.audit import State
 from remit.errors import CallError
-from tests.torture.paying import LARGE, SMALL, asks, session
+from tests.torture.paying import ACTIONS, LARGE, SMALL, asks, session
 from tests.torture.steered import Steered, order
 
 APPROVER = "fay"
@@ -25,6 +25,11 @@ class Case:
     payment: str
     url: str
     time: Steered
+
+    @property
+    def action(self) -> str:
+        """Name the action."""
+        return ACTIONS[self.kind].name
 
     async def ask(self) -> tuple[str, State]:
         """Ask as a model does: the same again gives the call that there is."""

@@ -34,7 +34,7 @@ async def tortured(place, lives, kind, start, variant=""):
 
     async def taken_up(desk, payment):
         async with few:
-            return await place.take_up(desk, kind, payment, variant=variant)
+            return await place.take_up(desk, (kind, payment), variant=variant)
 
     return await asyncio.gather(*(taken_up(*one) for one in left)), place.passed()
 

@@ -47,7 +47,7 @@ async def come_back(place, lives, at, kind, variant="", late=False):
     pid, desk, payment = place.come_to(lives, at, kind, "fresh", what=signal.SIGSTOP, variant=variant)
     assert await asyncio.to_thread(lives.rests) == -signal.SIGSTOP
     try:
-        before = await place.take_up(desk, kind, payment)
+        before = await place.take_up(desk, (kind, payment))
         await asyncio.sleep(DEADLINE + 0.1 if late else 0)  # when its handler's time is over, too
     finally:
         os.kill(pid, signal.SIGCONT)

@@ -25,11 +25,12 @@ from tests.torture import lives
 from tests.torture.paying import Desk
 
 
-WAKEUPS = "remit.runtime.wakeups"
+WAKEUPS, PHASES = "remit.runtime.wakeups", "remit.runtime.phases"
 
 
 def main() -> None:
     sys.modules[WAKEUPS].POLL = 0.02  # type: ignore[attr-defined]  # what is due is looked for ten times as often, to be done sooner
+    sys.modules[PHASES].SETTLE_PAUSES = (0.01,)  # type: ignore[attr-defined]  # and a disk that is full stays full
     ssl.create_default_context = functools.cache(ssl.create_default_context)  # read certificates once for all lives: they need none
     ssl.create_default_context(cafile=certifi.where())
     child = 0

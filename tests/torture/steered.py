@@ -26,13 +26,17 @@ class Steered:
         """Set the wall clock forward, or back where `seconds` are less than 0: no time passes by that."""
         self._wall += int(seconds * SECOND)
 
+    def wall(self) -> int:
+        """Read the machine's clock."""
+        return time.time_ns() + self._wall
+
+    def steady(self) -> int:
+        """Read the clock that is never set."""
+        return time.monotonic_ns() + self._steady
+
     def clock(self, *, last_recorded: int = 0) -> Clock:
         """Make the clock of a runtime."""
-        return Clock(
-            last_recorded=last_recorded,
-            wall=lambda: time.time_ns() + self._wall,
-            steady=lambda: time.monotonic_ns() + self._steady,
-        )
+        return Clock(last_recorded=last_recorded, wall=self.wall, steady=self.steady)
 
 
 async def order(url: str, fault: str, *, seconds: float = 1) -> None:

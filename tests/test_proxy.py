@@ -30,7 +30,7 @@ def proxy(sandbox):
 @pytest.fixture
 def client(proxy):
     headers = {"authorization": "Bearer sk_test_proxy"}
-    with httpx.Client(base_url=proxy.url, headers=headers, timeout=0.3, trust_env=False, verify=False) as client:
+    with httpx.Client(base_url=proxy.url, headers=headers, timeout=0.6, trust_env=False, verify=False) as client:
         yield client
 
 
@@ -76,7 +76,7 @@ def test_a_fault_befalls_the_exchange_that_it_was_ordered_for_and_only_that(refu
         (NetworkFault(Kind.HALF_OPEN, "server"), {httpx.ReadTimeout}, 0),
         (NetworkFault(Kind.HALF_OPEN, "server", after=100), {httpx.ReadTimeout}, 0),
         (NetworkFault(Kind.HALF_OPEN, "client", after=30), {httpx.ReadTimeout}, 1),
-        (NetworkFault(Kind.LATENCY, "client", seconds=0.6), {httpx.ReadTimeout}, 1),
+        (NetworkFault(Kind.LATENCY, "client", seconds=1), {httpx.ReadTimeout}, 1),
         (NetworkFault(Kind.LATENCY, "client", seconds=0.02), {200}, 1),
         (NetworkFault(Kind.LATENCY, "server", seconds=0.02), {200}, 1),
     ],
@@ -106,8 +106,7 @@ def test_while_it_is_down_it_refuses_and_then_it_takes_connections_again(refund,
 
 
 async def test_a_server_that_is_not_there_is_a_connection_that_ends():
-    with Proxy("http://127.0.0.1:1") as proxy:
-        with pytest.raises(ConnectionResetError):  # while it connects, or when it reads
-            reader, writer = await asyncio.open_connection("127.0.0.1", int(proxy.url.rpartition(":")[2]))
-            with contextlib.closing(writer):
-                assert await reader.read() == b"never"
+    with Proxy("http://127.0.0.1:1") as proxy, pytest.raises(ConnectionResetError):  # while it connects, or when it reads
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(proxy.url.rpartition(":")[2]))
+        with contextlib.closing(writer):
+            assert await reader.read() == b"never"

@@ -63,5 +63,3 @@ async def compare(runtime: Runtime, refunds: Iterable[Refunded]) -> Books:
     report = await runtime.verify()
     again = sum(call.attempt > 1 for call in calls.values())
     return Books(doubles(refunds), lost, unsaid, left, [str(one) for one in report.findings], unknown, len(calls), again)
-
-

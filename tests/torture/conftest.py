@@ -1,6 +1,8 @@
-"""What the tests of this folder share: a worker for a module, and a place for each test."""
+"""What the tests of this folder share: a worker and a provider for a module, and a place for each test."""
 
 import asyncio
+import functools
+import ssl
 
 import pytest
 
@@ -16,6 +18,14 @@ def lives():
         yield lives
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_read_once():
+    """Nobody here needs them, and to read them is a third of opening a runtime."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
+        yield
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory):
     folder = tmp_path_factory.mktemp("template")
@@ -23,7 +33,7 @@ def template(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sandbox():
     with PaymentSandbox() as sandbox:
         yield sandbox

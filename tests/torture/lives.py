@@ -26,6 +26,8 @@ from tests.torture.starts import STARTS, Case
 from tests.torture.steered import Steered
 
 AT_ONCE = 40
+PATIENT = 2.0
+"""The handler's deadline, in seconds, of a call on its way to a point: a busy machine must not take another way."""
 
 
 def begun() -> None:
@@ -80,7 +82,8 @@ async def to_a_point(
     """Bring a call into a state, then go on from there, to the death at the point `at`, or to the end: then write what was passed."""
     points, time = Points(at, signal.Signals(what)), Steered()
     points.watch()
-    async with desk.open(actions=actions(variant), clock=time.clock) as runtime:
+    patient = {"deadline": PATIENT, "timeout": PATIENT - 0.1}
+    async with desk.open(actions=actions(variant), clock=time.clock, **patient) as runtime:
         one = Case(runtime, url=desk.url, time=time, **case)
         prepared = await STARTS[start].prepare(one)
         if variant == "unfenced":
@@ -91,7 +94,9 @@ async def to_a_point(
     Path(names).write_text(json.dumps(points.passed))
 
 
-async def short_of_space(desk: Desk, *, customer: str, asked: list[tuple[str, str]], limit: dict[str, Any], said: str, variant: str = "") -> None:
+async def short_of_space(
+    desk: Desk, *, customer: str, asked: list[tuple[str, str]], limit: dict[str, Any], said: str, variant: str = ""
+) -> None:
     """Ask for effects while the database can't grow as it would like, and write down how many were refused for that."""
     points, refused = Points(), 0
     points.watch()

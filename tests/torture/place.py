@@ -52,6 +52,10 @@ class Place:
         """Say what the provider has really done."""
         return [Refunded(one.about, one.call) for one in self.sandbox.ledger() if one.about in payments]
 
+    def written(self, payment: str) -> int:
+        """Count the requests to refund a payment that came in, whatever became of them."""
+        return sum(payment in one.text for one in self.sandbox.written())
+
     def come_to(
         self, lives: Worker, at: int | list[str | int], kind: str, start: str, *, what: int = signal.SIGKILL, variant: str = ""
     ) -> tuple[int, Desk, str]:
@@ -89,5 +93,3 @@ def wrong(books: Iterable[Books], passed: Iterable[str]) -> dict[str, Books]:
     """Name the points after which the books do not agree."""
     named = zip(books, itertools.chain(passed, itertools.repeat("the end")), strict=False)
     return {f"{number} {name}": one for number, (one, name) in enumerate(named, 1) if not one.agree}
-
-

@@ -19,7 +19,9 @@ async def short(place, lives, limit, *, variant="", folder=None):
     """Let a child run out of room, then take up what it left; gives how many calls were refused, and the books."""
     desk, said = place.desk(folder=folder), place.folder / "said"
     asked = [(kind, place.payment()) for _ in range(ROUNDS) for kind in WRITING]
-    await asyncio.to_thread(lives.live, desk, "short_of_space", customer=place.customer, asked=asked, limit=limit, said=str(said), variant=variant)
+    await asyncio.to_thread(
+        lives.live, desk, "short_of_space", customer=place.customer, asked=asked, limit=limit, said=str(said), variant=variant
+    )
     return json.loads(said.read_text()), await place.take_up(desk, *asked)
 
 

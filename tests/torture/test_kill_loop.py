@@ -66,7 +66,15 @@ async def test_whoever_asked_is_paid_once_however_often_it_is_killed(kind, tmp_p
         paid = refunds(sandbox)
     async with desk.open() as runtime:
         books = await compare(runtime, paid)
-    figures.keep(f"kill loop, {kind.name}", began, kills=kind.kills, refunds=len(paid), doubles=len(books.doubles), lost=len(books.lost), unknown=books.unknown["once"])
+    figures.keep(
+        f"kill loop, {kind.name}",
+        began,
+        kills=kind.kills,
+        refunds=len(paid),
+        doubles=len(books.doubles),
+        lost=len(books.lost),
+        unknown=books.unknown["once"],
+    )
     assert books.agree, books
     assert books.again >= kind.kills / 20, "the kills did not hit"
     assert books.unknown["once"], "an effect of the kind `once` that was hit is said to be unknown"

@@ -56,5 +56,5 @@ async def test_killed_at_any_point_it_is_done_once_or_said_to_be_unknown(place, 
 async def test_control_sent_again_at_a_provider_that_knows_no_keys_it_is_paid_twice(place, lives):
     books, passed = await tortured(place, lives, "lookup", "fresh", "careless")
     twice = {name.split(" ", 1)[1] for name, one in wrong(books, passed).items() if one.doubles}
-    assert {"after send", "before commit"} <= twice, "killed between its effect and its record"
+    assert {"after receive", "before commit"} <= twice, "killed between its effect and its record"
     assert "before connect" not in twice

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from tests.torture import figures
-from tests.torture.paying import DEADLINE, WRITING
+from tests.torture.lives import PATIENT
+from tests.torture.paying import WRITING
 from tests.torture.sizes import FULL
 
 WITHIN = {"after begin", "before commit"}
@@ -48,7 +49,7 @@ async def come_back(place, lives, at, kind, variant="", late=False):
     assert await asyncio.to_thread(lives.rests) == -signal.SIGSTOP
     try:
         before = await place.take_up(desk, (kind, payment))
-        await asyncio.sleep(DEADLINE + 0.1 if late else 0)  # when its handler's time is over, too
+        await asyncio.sleep(PATIENT + 0.1 if late else 0)  # when its handler's time is over, too
     finally:
         os.kill(pid, signal.SIGCONT)
     assert await asyncio.to_thread(lives.ended) == 0, "whoever comes back is told how the call stands; nothing is raised"
@@ -64,7 +65,9 @@ async def test_whoever_comes_back_writes_nothing_and_does_nothing_twice(place, l
     chosen = [one for one in points if one[0] not in WITHIN and one not in never] if FULL else at_a_few(points)
     books = {str(at): await come_back(place, lives, at, kind, late=number % 2) for number, at in enumerate(chosen)}
     found = {at: one for at, pair in books.items() for one in pair if not one.agree}
-    figures.keep("stopped past its lease, then resumed", began, stops=len(books), doubles=sum(len(one.doubles) for _, one in books.values()))
+    figures.keep(
+        "stopped past its lease, then resumed", began, stops=len(books), doubles=sum(len(one.doubles) for _, one in books.values())
+    )
     assert not found, found
 
 

@@ -24,7 +24,6 @@ import certifi
 from tests.torture import lives
 from tests.torture.paying import Desk
 
-
 WAKEUPS, PHASES = "remit.runtime.wakeups", "remit.runtime.phases"
 
 
@@ -50,7 +49,7 @@ def _live(told: dict[str, Any]) -> None:
     try:
         desk = Desk(Path(told.pop("folder")), told.pop("database"), told.pop("url"), provider=told.pop("provider"))
         asyncio.run(getattr(lives, told.pop("life"))(desk, **told))
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001
         print(f"{type(error).__name__}: {error}", flush=True)  # in the place of `begun`, so that the parent does not wait for it
         os._exit(1)
     os._exit(0)

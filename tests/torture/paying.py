@@ -141,6 +141,6 @@ class Desk:
                 payments = LocalStripe(self.url)
                 payments.api.timeout = timeout
                 closing.push_async_callback(payments.api.aclose)
-            settings: dict[str, Any] = {"clock": clock, "lease_margin": timedelta(seconds=margin)}
+            settings: dict[str, Any] = {"keys": self.folder / "remit.keys", "clock": clock, "lease_margin": timedelta(seconds=margin)}
             runtime = Runtime(hasty, policies=self.folder / "policies", database=self.database, resources=[payments, keyless], **settings)
             yield await closing.enter_async_context(runtime)

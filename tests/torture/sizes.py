@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from remit.audit import KeyFile
+from tests import postgres
 
 FULL = os.environ.get("REMIT_TORTURE") == "full"
 
@@ -15,17 +20,34 @@ def size(small: int, full: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
-    """A kind of database to be tortured: where its databases are made, and how often the runtime is killed over one of them."""
+class Sqlite:
+    """A file; the runtime is killed `kills` times over it."""
 
-    name: str
     kills: int
+    name: str = "sqlite"
 
-    def at(self, folder: Path) -> str:
+    @contextlib.contextmanager
+    def made(self, folder: Path) -> Iterator[str]:
         """Name a new database."""
-        return str(folder / "remit.db")
+        yield str(folder / "remit.db")
 
 
-SQLITE = Database("sqlite", int(os.environ.get("REMIT_KILLS") or size(150, 1_000)))
-DATABASES = (SQLITE,)
-"""What the kill loop goes through; another database is one more line here, and a class whose `at` makes one."""
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A database of the tests' server, with its keys in the folder."""
+
+    kills: int
+    name: str = "postgres"
+
+    @contextlib.contextmanager
+    def made(self, folder: Path) -> Iterator[str]:
+        """Name a new database."""
+        KeyFile.create(folder / "remit.keys")
+        with postgres.database() as url:
+            yield url
+
+
+KILLS = os.environ.get("REMIT_KILLS")
+SQLITE, POSTGRES = Sqlite(int(KILLS or size(150, 1_000))), Postgres(int(KILLS or size(30, 300)))
+DATABASES = (SQLITE, POSTGRES)
+"""What the kill loop goes through."""

@@ -13,7 +13,7 @@ from tests.torture import figures
 from tests.torture.books import Refunded, compare, doubles
 from tests.torture.killing import kill_at_random, worker
 from tests.torture.paying import SMALL, Desk
-from tests.torture.sizes import FULL, SQLITE, size
+from tests.torture.sizes import FULL, size
 
 EACH = 2
 KILLS = size(25, 200)
@@ -63,7 +63,7 @@ async def tortured(tmp_path, url, kinds, kills):
         customer, bought_by = await bought(provider, kills * EACH * len(kinds))
         payments = {kind: bought_by[place :: len(kinds)] for place, kind in enumerate(kinds)}
         with Proxy(url) as proxy:
-            desk = Desk(tmp_path, SQLITE.at(tmp_path), proxy.url, provider="localstripe")
+            desk = Desk(tmp_path, str(tmp_path / "remit.db"), proxy.url, provider="localstripe")
             await asyncio.to_thread(live_and_die, desk, proxy, kills, customer, payments)
         return desk, await refunds(provider, bought_by), payments
     finally:

@@ -72,7 +72,7 @@ def report(sums: dict[str, dict[str, float]], ends: dict[str, int], machine: dic
 
 
 def main() -> int:
-    """Run everything at full size; the exit status is pytest's."""
+    """Run everything at full size; further arguments and the exit status are pytest's."""
     from bench.machine import facts
 
     counted = Counted()
@@ -80,7 +80,7 @@ def main() -> int:
         kept = Path(folder) / "figures"
         kept.touch()
         os.environ |= {"REMIT_TORTURE": "full", "REMIT_FIGURES": str(kept)}
-        status = pytest.main(["-q", "-p", "no:cacheprovider", *(sys.argv[1:] or WHAT)], plugins=[counted])
+        status = pytest.main(["-q", "-p", "no:cacheprovider", *WHAT, *sys.argv[1:]], plugins=[counted])
         lines = [json.loads(line) for line in kept.read_text().splitlines()]
         REPORT.write_text(report(summed(lines), counted.ends, facts(Path(folder)), datetime.now(UTC)))
     return int(status)

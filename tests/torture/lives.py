@@ -47,11 +47,11 @@ async def governed(desk: Desk, customer: str, payments: Mapping[str, Sequence[st
                 await asyncio.gather(*(_end(runtime, kind, one.call_id) for (kind, _), one in zip(some, outcomes, strict=True)))
 
 
-async def _end(runtime: Runtime, kind: str, call_id: str | None) -> None:
+async def _end(runtime: Runtime, kind: str, call_id: str) -> None:
     """Wait until nothing more will become of a call by itself."""
     ends = {State.SUCCEEDED, State.FAILED, *([State.UNKNOWN] if kind == "once" else [])}
-    while (await runtime.wait(call_id, 0.05)).state not in ends:
-        pass
+    while (await runtime.get(call_id)).state not in ends:
+        await asyncio.sleep(0.05)
 
 
 async def naive(desk: Desk, customer: str, payments: Mapping[str, Sequence[str]], *, last: bool = False) -> None:

@@ -13,7 +13,7 @@ from remit.sandbox.payments import PaymentSandbox
 from tests.torture.books import Books, Refunded, compare
 from tests.torture.killing import Worker
 from tests.torture.paying import Desk, actions
-from tests.torture.starts import APPROVER, STARTS, Case
+from tests.torture.starts import APPROVER, OPERATOR, STARTS, Case
 from tests.torture.steered import Steered
 
 HOUR = 3_600.0
@@ -24,6 +24,7 @@ async def make_template(folder: Path) -> None:
     """Make the database that is copied: with its policies in force, and with its people."""
     async with Desk(folder, str(folder / TEMPLATE), "http://127.0.0.1:1").open() as runtime:
         await runtime.people.add(APPROVER, roles=["finance"])
+        await runtime.people.add(OPERATOR, roles=["operator"])
         await runtime.people.add("boss", roles=["support"])
         await runtime.people.add_agent("support-agent", owner="boss")
 
@@ -81,7 +82,8 @@ class Place:
             for call in await runtime.calls(most=1_000):  # a read that is asked for again is another call
                 await kinds[call.action].approve(call.id)
                 await kinds[call.action].end(call.id, after=60)
-            return await compare(runtime, self.refunds(*(payment for _, payment in asked)))
+            time.pass_(60)
+            return await compare(runtime, self.refunds(*(payment for _, payment in asked)), settled=True)
 
     async def look(self, desk: Desk, payment: str) -> Books:
         """Compare the books as they are, two hours later: nothing but a call that is still under way would move now."""

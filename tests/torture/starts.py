@@ -12,7 +12,7 @@ from remit.errors import CallError
 from tests.torture.paying import ACTIONS, LARGE, SMALL, asks, session
 from tests.torture.steered import Steered, order
 
-APPROVER = "fay"
+APPROVER, OPERATOR = "fay", "olga"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,9 @@ class Case:
         """Wait until nothing more becomes of the call by itself; `after` are the seconds that pass whenever it rests."""
         ends = {State.SUCCEEDED, State.FAILED, State.DENIED, *([State.UNKNOWN] if self.kind == "once" else [])}
         async with asyncio.timeout(20):
-            while (state := (await self.runtime.wait(call_id, 0.02)).state) not in ends:
+            while (state := (await self.runtime.get(call_id)).state) not in ends:
                 self.time.pass_(after)
+                await asyncio.sleep(0.02)
         return state
 
 
@@ -88,6 +89,14 @@ async def _due(case: Case, call_id: str) -> None:
     await case.end(call_id)
 
 
+def _resolved(*, applied: bool) -> Callable[[Case, str], Awaitable[None]]:
+    async def resolve(case: Case, call_id: str) -> None:
+        case.time.pass_(600)
+        await case.runtime.resolve(call_id, applied=applied, by=OPERATOR, reason="looked at the provider")
+
+    return resolve
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """How a state is brought about, before anything is counted, and how the call goes on from there; `amount` is the payment's."""
@@ -104,4 +113,6 @@ STARTS = {
     "ready again": Start(("keyed", "lookup", "once"), _after("too_many", State.READY), _due),
     "unknown, applied": Start(("keyed", "lookup", "once"), _after("answer_lost", State.UNKNOWN), _due),
     "unknown, not applied": Start(("keyed", "lookup", "once"), _after("dropped", State.UNKNOWN), _due),
+    "resolved as applied": Start(("once",), _after("answer_lost", State.UNKNOWN), _resolved(applied=True)),
+    "resolved as not applied": Start(("once",), _after("dropped", State.UNKNOWN), _resolved(applied=False)),
 }

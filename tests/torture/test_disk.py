@@ -11,8 +11,8 @@ from tests.torture.paying import WRITING
 from tests.torture.sizes import size
 
 ROUNDS = 4
-PAGES = range(0, 42, size(6, 1))
-BYTES = range(0, 1_400_000, size(200_000, 40_000))
+PAGES = range(0, 42, size(6, 2))
+BYTES = range(0, 1_400_000, size(200_000, 70_000))
 
 
 async def short(place, lives, limit, *, variant="", folder=None):

@@ -7,7 +7,7 @@ INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)
 COUNTERPARTS := radicale scim localstripe sdks ctrlrun agentdojo cedarpy dbos
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types tests bench clean
+.PHONY: help demo test lint types tests bench torture clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,9 @@ tests: .venv/test ## all tests
 
 bench: .venv/test ## measure, beside others, in one run; a table, and JSON in bench/results/
 	@$(BIN)/python -m bench
+
+torture: .venv/test ## kill, stop, starve and mislead it at full size, about half an hour; as root, with strace; bench/torture.md
+	@$(BIN)/python -m tests.torture
 
 clean: ## remove what was installed and built
 	rm -rf .venv .cache dist build

@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import logging
 import traceback
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, assert_never
@@ -74,7 +73,7 @@ async def execute_and_settle(parts: Parts, work: Work) -> Work:
 async def perform(parts: Parts, work: Work, told: Context) -> Settlement:
     """Run the handler; whatever it does, the answer is one of three."""
     action = work.action
-    code = _in_time(parts, work, action.perform(told, work.session.as_subject(), work.arguments, parts.resources))
+    code = _in_time(parts, work, told)
     try:
         # To cancel a synchronous handler would only be to lose sight of its thread.
         value = await within(_time_left(parts, work), code, cancel=inspect.iscoroutinefunction(action.handler))
@@ -96,12 +95,11 @@ def _time_left(parts: Parts, work: Work) -> timedelta:
     return min(work.action.deadline, (lease - parts.clock.now()) * MICROSECOND - parts.lease_margin / 2)
 
 
-async def _in_time(parts: Parts, work: Work, code: Coroutine[Any, Any, Any]) -> Any:
+async def _in_time(parts: Parts, work: Work, told: Context) -> Any:
     """Send nothing once the lease is over: whoever has slept since the intent, or waited long for its commit, comes too late."""
     if _time_left(parts, work) <= timedelta(0):
-        code.close()
         raise Retryable("nothing was sent: the lease was over", after=0)
-    return await code
+    return await work.action.perform(told, work.session.as_subject(), work.arguments, parts.resources)
 
 
 def reached(parts: Parts, work: Work, error: Exception | None = None) -> None:

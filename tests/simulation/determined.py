@@ -30,6 +30,8 @@ LIMITS = f"""
 limits:
   - {{id: budget, measure: arguments.amount, currency: EUR, window: {WINDOW // 60}m, at_most: {AT_MOST}}}
 """
+EXPECTED = {"remit.settling", "remit.execution", "remit.work"}
+"""Who tells operators what they must do, or what a provider did."""
 REST = "policy: rest\nactions: [look, fetch]\nrules:\n  - {id: any, then: allow}\n"
 ABOVE = 'arguments.amount.currency == "EUR" && arguments.amount.minor > '
 VARIANTS = (
@@ -81,7 +83,7 @@ class Errors(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, StoreError) or record.name in {"remit.settling", "remit.execution"}:
+        if isinstance(error, StoreError) or record.name in EXPECTED:
             return
         self.found.append(f"{record.name}: {record.getMessage()} {error!r}")
 

@@ -39,6 +39,7 @@ class Driver:
     def __init__(self, world: World) -> None:
         self.world, self.dice = world, random.Random(world.seed + 2)
         self.keys = 0
+        self.passes = 0.0
         self.requests: list[dict[str, Any]] = []
 
     async def play(self) -> None:
@@ -67,7 +68,8 @@ class Driver:
                 continue
             (step,) = dice.choices(list(steps), list(steps.values()))
             step(dice.choice(usable))
-            await asyncio.sleep(dice.random() * dice.choice([0.01, 0.3, 3.0, 10.0]))
+            await asyncio.sleep(dice.random() * dice.choice([0.01, 0.3, 3.0, 10.0]) + self.passes)
+            self.passes = 0.0
 
     def submit(self, process: Process) -> None:
         dice = self.dice
@@ -134,8 +136,11 @@ class Driver:
             self.world.begin(skew=self.dice.uniform(-SKEW / 2, SKEW / 2))
 
     def wait(self, process: Process) -> None:
-        """Let much time pass, for all."""
-        self.world.loop.skip(self.dice.choice([20, 60, 300, 700]) * self.dice.random())
+        """Let much time pass; in most of it nobody runs but the network."""
+        self.passes = self.dice.choice([20, 60, 300, 700]) * self.dice.random()
+        if self.passes > 20:
+            for one in self.world.processes:
+                self.world.sleep(one, self.passes)
 
     def control(self, process: Process) -> None:
         dice, name = self.dice, self.dice.choice(NAMES)
@@ -192,7 +197,7 @@ async def _to_rest(world: World, runtime: Runtime) -> None:
     store = runtime.parts.store
     for _ in range(LONGEST):
         await asyncio.sleep(2)
-        while len(runtime._journeys):
+        while len(runtime._journeys) or world.provider.under_way:
             await asyncio.sleep(0.2)
         rows = await store.rows("SELECT min(coalesce(wake_at, deadline_at)) FROM call WHERE wake_at IS NOT NULL OR deadline_at IS NOT NULL AND state IN ('waiting', 'ready')")
         dead = await runtime.dead()

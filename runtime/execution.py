@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import traceback
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, assert_never
 
 from ..actions import Action, Context, EffectKind, Problem, Result, ResultInvalid
@@ -74,10 +75,10 @@ async def execute_and_settle(parts: Parts, work: Work) -> Work:
 async def perform(parts: Parts, work: Work, told: Context) -> Settlement:
     """Run the handler; whatever it does, the answer is one of three."""
     action = work.action
-    code = action.perform(told, work.session.as_subject(), work.arguments, parts.resources)
+    code = _in_time(parts, work, told)
     try:
         # To cancel a synchronous handler would only be to lose sight of its thread.
-        value = await within(action.deadline, code, cancel=inspect.iscoroutinefunction(action.handler))
+        value = await within(_time_left(parts, work), code, cancel=inspect.iscoroutinefunction(action.handler))
     except Overdue as overdue:
         parts.lingering[work.call.id] = Lingering(overdue.task, told)
         reached(parts, work, overdue)
@@ -87,6 +88,20 @@ async def perform(parts: Parts, work: Work, told: Context) -> Settlement:
         return _meaning(work, error, told)
     reached(parts, work)
     return Applied(value)
+
+
+def _time_left(parts: Parts, work: Work) -> timedelta:
+    """Say how long the handler may take: its deadline, and no longer than its lease lasts for whoever's clock is a little ahead."""
+    if (lease := work.call.lease_until) is None:
+        return work.action.deadline
+    return min(work.action.deadline, (lease - parts.clock.now()) * MICROSECOND - parts.lease_margin / 2)
+
+
+async def _in_time(parts: Parts, work: Work, told: Context) -> Any:
+    """Send nothing once the lease is over: whoever has slept since the intent, or waited long for its commit, comes too late."""
+    if _time_left(parts, work) <= timedelta(0):
+        raise Retryable("nothing was sent: the lease was over", after=0)
+    return await work.action.perform(told, work.session.as_subject(), work.arguments, parts.resources)
 
 
 def reached(parts: Parts, work: Work, error: Exception | None = None) -> None:

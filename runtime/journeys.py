@@ -172,6 +172,7 @@ class Journeys:
         """Wait until the call has moved: told so in this process, looked up for another's."""
         waiter = self._parts.changed.setdefault(call.id, asyncio.Event())
         try:
-            await asyncio.wait_for(waiter.wait(), POLL)
+            async with asyncio.timeout(POLL):  # `wait_for` loses a cancellation that comes when it is done, before Python 3.12
+                await waiter.wait()
         except TimeoutError:
             self._parts.changed.pop(call.id, None)  # another process may end it; who else waits here looks up as well

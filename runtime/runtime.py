@@ -359,8 +359,9 @@ class Runtime(Afterwards):
 
     async def _open(self, store: Store) -> None:
         clock = self._clock(last_recorded=await store.last_recorded())
-        if self._clock is Clock and (now := await store.time()) is not None:
-            clock.follow(now)
+        follows = self._clock is Clock or await store.time() is None  # a clock of one's own is not overruled by a server's
+        if follows:
+            await store.share_time(clock)
         self.parts = Parts(
             store=store,
             vault=Vault(store),
@@ -384,7 +385,7 @@ class Runtime(Afterwards):
             await put_nothing_in_force(self.parts)
         else:
             await put_in_force(self.parts, self.folder, by=self._activate or "the folder at start", activate=bool(self._activate))
-        wakeups = Wakeups(self.parts, self._journeys.advance, self._rejections, follow=self._clock is Clock, wake=self.wakeups)
+        wakeups = Wakeups(self.parts, self._journeys.advance, self._rejections, follow=follows, wake=self.wakeups)
         self._background = begun(self.parts, self._journeys, self._sequencer, wakeups)
         self.breakers.listeners.append(telemetry.breaker)
 

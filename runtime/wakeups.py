@@ -43,8 +43,8 @@ class Wakeups:
         """Take over new policies and wake what is due, again and again, until cancelled or the database is too new."""
         while True:
             try:
-                if self._follow and (now := await self._parts.store.time()) is not None:
-                    self._parts.clock.follow(now)
+                if self._follow:
+                    await self._parts.store.take_time(self._parts.clock)
                 await refresh(self._parts)
                 if self.wakes:
                     await self._look()

@@ -157,7 +157,9 @@ class Driver:
         drawn, reverse = self.dice.random(), self.dice.random() < 0.3
 
         async def act(runtime: Runtime) -> Any:
-            found = sorted((call for call in await runtime.calls(state="succeeded", most=20) if call.kind != "read"), key=lambda call: call.id)
+            found = sorted(
+                (call for call in await runtime.calls(state="succeeded", most=20) if call.kind != "read"), key=lambda call: call.id
+            )
             if not found:
                 return None
             call = found[int(drawn * len(found))]
@@ -199,7 +201,9 @@ async def _to_rest(world: World, runtime: Runtime) -> None:
         await asyncio.sleep(2)
         while len(runtime._journeys) or world.provider.under_way:
             await asyncio.sleep(0.2)
-        rows = await store.rows("SELECT min(coalesce(wake_at, deadline_at)) FROM call WHERE wake_at IS NOT NULL OR deadline_at IS NOT NULL AND state IN ('waiting', 'ready')")
+        rows = await store.rows(
+            "SELECT min(coalesce(wake_at, deadline_at)) FROM call WHERE wake_at IS NOT NULL OR deadline_at IS NOT NULL AND state IN ('waiting', 'ready')"
+        )
         dead = await runtime.dead()
         if rows[0][0] is None:
             if not dead:

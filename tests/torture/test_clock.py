@@ -164,12 +164,8 @@ async def test_control_a_clock_that_is_believed_uses_a_key_beyond_its_life_and_p
 
 # one of two processes on the file is a day off
 
-WHY = "each process on a file has a clock of its own, which the others' times are compared with"
-APART, AT_ONCE = pytest.mark.xfail(reason=WHY), pytest.mark.xfail(reason=WHY, strict=False)
-"""The second where two processes race: on a busy machine the right one may win."""
 
-
-@pytest.mark.parametrize("off", [-DAY, pytest.param(DAY, marks=APART)])
+@pytest.mark.parametrize("off", [-DAY, DAY])
 async def test_what_a_process_that_is_a_day_off_has_sent_nobody_sends_again_beyond_the_life_of_its_key(machine, off):
     other = Steered(off)
     async with machine.running() as right:
@@ -192,14 +188,14 @@ async def both_at_once(machine, first, second):
     return await compare(second.runtime, machine.place.refunds(machine.payment))
 
 
-@pytest.mark.parametrize("off", [-DAY, 0, pytest.param(DAY, marks=AT_ONCE)])
+@pytest.mark.parametrize("off", [-DAY, 0, DAY])
 async def test_a_process_that_is_a_day_off_leaves_what_another_is_doing(machine, off):
     async with machine.running("lookup") as right, machine.running("lookup", time=Steered(off)) as other:
         books = await both_at_once(machine, right, other)
     assert books.agree, books
 
 
-@pytest.mark.parametrize("off", [0, pytest.param(-DAY, marks=AT_ONCE)])
+@pytest.mark.parametrize("off", [0, -DAY])
 async def test_what_a_process_does_that_was_started_with_its_clock_set_back_is_left_to_it(machine, off):
     """Nothing was recorded for hours, so that its clock, which never runs back behind that, is behind the other's."""
     async with machine.running("lookup") as right:

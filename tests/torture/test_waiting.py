@@ -1,7 +1,6 @@
 """Whoever waits for a call with a bound is answered when the time is over, whatever the call does at that moment."""
 
 import asyncio
-import sys
 import time
 
 import pytest
@@ -10,12 +9,8 @@ from remit.audit import State
 from tests.torture.starts import STARTS, Case
 from tests.torture.steered import Steered
 
-SWALLOWED = pytest.mark.xfail(
-    sys.version_info < (3, 12), reason="before Python 3.12, asyncio.wait_for loses a cancellation that comes when it is done"
-)
 
-
-@pytest.mark.parametrize("moves", [False, pytest.param(True, marks=SWALLOWED)])
+@pytest.mark.parametrize("moves", [False, True])
 async def test_a_wait_is_over_in_time_even_if_the_call_moves_just_then(place, moves):
     clock = Steered()
     async with place.desk().open(clock=clock.clock, deadline=5, timeout=4) as runtime:

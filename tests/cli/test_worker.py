@@ -1,5 +1,7 @@
 """`remit worker`: it takes up what rests, says what it does, and stops when it is told to."""
 
+import asyncio
+import os
 import signal
 import sqlite3
 import subprocess
@@ -7,6 +9,13 @@ import sys
 import time
 
 import pytest
+
+from remit import Session
+from remit.audit import KeyFile
+from remit.runtime.votes import vote
+from tests.postgres import database
+from tests.runtime.older_process import ALLOW as ALLOWED
+from tests.runtime.older_process import asks, runtime
 
 SLOW = """
 import time
@@ -127,6 +136,39 @@ def test_it_stops_with_a_clear_line_when_a_newer_remit_brings_the_database_forwa
     assert code == 2
     assert said.splitlines()[-1].startswith("remit.db, while this process ran: brought forward by a newer Remit (revision 9999")
     assert "Traceback" not in said
+
+
+SERVED = """
+from remit import Runtime
+from tests.runtime.older_process import pay
+
+runtime = Runtime([pay], policies="policies", database={url!r}, keys="remit.keys", wakeups=False)
+"""
+
+
+async def test_on_a_server_it_carries_out_what_another_process_has_only_written_down(tmp_path, monkeypatch, started):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "payments.yaml").write_text(ALLOWED)
+    KeyFile.create(tmp_path / "remit.keys")
+    with database() as url:
+        (tmp_path / "app.py").write_text(SERVED.format(url=url))
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        async with runtime(url, keys="remit.keys", wakeups=False) as serving:
+            for person in ("fay", "finn"):
+                await serving.people.add(person, roles=["finance"])
+            await serving.people.add_agent("bot", owner="fay")
+            waiting = await serving.submit(asks("large", "99.00"), Session(principal="bot", subject="kay"))
+            nothing_more = {"digest": None, "shown": None, "reason": "", "via": "api"}
+            await vote(serving.parts, serving.people, waiting.call_id, person="finn", answer="approve", **nothing_more)
+            assert (await serving.wait(waiting.call_id, 1)).state == "waiting", "nobody takes it up here"
+            worker = await asyncio.to_thread(started)
+            assert worker.begun.split("taking up calls of ")[1].startswith("pay in PostgreSQL remit_")
+            assert (await serving.wait(waiting.call_id, 30)).state == "succeeded"
+            worker.told()
+            code, said = await asyncio.to_thread(worker.ended)
+            assert code == 0, said
+            assert said.endswith("stopped\n")
 
 
 def test_what_it_can_not_start_with_is_one_line(desk, remit):

@@ -170,7 +170,7 @@ async def test_an_empty_database_of_a_server_stays_empty(server):
 async def test_a_server_that_may_forget_is_told(server):
     async with server.running():
         pass
-    name = server.database.rpartition("/")[2].partition("?")[0]
+    ((name,),) = server.sql("SELECT current_database()")
     for value, told in (("off", True), ("on", False)):
         server.sql(f"ALTER DATABASE {name} SET synchronous_commit = {value}")
         (one,) = (one for one in examine(server.runtime()) if one.about == "durability")

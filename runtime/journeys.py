@@ -114,7 +114,7 @@ class Journeys:
             watcher.add_done_callback(self._watchers.discard)
         if not task.cancelled() and (error := task.exception()) is not None:
             # Whoever waits is told; but perhaps nobody does any more.
-            log.log(logging.DEBUG if isinstance(error, RemitError) else logging.ERROR, "call %s: %r", call_id, error)
+            log.log(logging.DEBUG if isinstance(error, RemitError) else logging.ERROR, "call %s: %s", call_id, telemetry.places(error))
 
     async def _placed(self, submission: Submission, received: Work) -> Work | Call:
         """Say where a new call stands among those before it: in its own right, denied, or as the earlier call that it repeats."""

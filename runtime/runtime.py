@@ -392,6 +392,7 @@ class Runtime(Afterwards):
         error = self._rejections.capped(submission, found)
         call_id = None if submission.dry_run else await self._rejections.record(submission, error)
         name = submission.tool_call.name if isinstance(submission.tool_call.name, str) else ""
+        telemetry.rejected(name if name in self.catalog else None, error.code)
         return Outcome(call_id=call_id, action=name, state=State.REJECTED, error=error, dry_run=submission.dry_run)
 
 

@@ -128,12 +128,12 @@ async def growth(runtime, bank, calls: int) -> float:
         tracemalloc.stop()
 
 
-@pytest.mark.sqlite
+@pytest.mark.on_files("what a call leaves behind is the same on both, and a server is slower")
 async def test_calls_leave_nothing_behind_in_memory(runtime, world):
     assert await growth(runtime, world.bank, 1_500) < 300
 
 
-@pytest.mark.sqlite
+@pytest.mark.on_files("what a call leaves behind is the same on both, and a server is slower")
 async def test_control_a_call_that_is_kept_is_noticed(runtime, world, monkeypatch):
     kept, honest = [], journeys.receive
 

@@ -174,4 +174,7 @@ class Journeys:
         try:
             await asyncio.wait_for(waiter.wait(), POLL)
         except TimeoutError:
-            self._parts.changed.pop(call.id, None)  # another process may end it; who else waits here looks up as well
+            pass  # another process may end it
+        finally:
+            if self._parts.changed.get(call.id) is waiter:  # nobody may ever tell it, whoever stopped waiting; who else waits looks up
+                del self._parts.changed[call.id]

@@ -71,6 +71,21 @@ def test_whoever_is_refused_is_told_when_those_before_them_are_done(time, a_seco
     assert door.pause(line) == pytest.approx(seconds, abs=1)
 
 
+def test_a_quiet_hour_does_not_count_as_slowness(time):
+    door = Admission(time)
+    door.admit(0, 0)
+    door.rested()
+    time.now += 3_600
+    door.admit(0, 0)
+    door.rested()
+    assert door.pause(500) == 1, "nothing is known yet"
+    for _ in range(200):  # a hundred a second
+        door.admit(10, 0)
+        time.now += 0.01
+        door.rested()
+    assert door.pause(500) == pytest.approx(5, abs=1)
+
+
 async def flood(runtime, calls: int) -> list:
     return await asyncio.gather(*(runtime.submit(says(f"note {number}"), session(conversation=f"c{number}")) for number in range(calls)))
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .application import load, settings
+from .log_lines import write_lines
 from .options import App, example
 
 commands = typer.Typer()
@@ -25,5 +26,6 @@ def serve(
     from ..server.serving import serve as serve_forever
 
     chosen = settings()
+    write_lines(chosen.logs)
     secret = chosen.stripe_webhook_secret.get_secret_value() or None
     serve_forever(load(app), host or chosen.host, port or chosen.port, stripe_secret=secret)

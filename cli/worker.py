@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from .application import load
+from .application import load, settings
+from .log_lines import write_lines
 from .options import App, example
 
 if TYPE_CHECKING:
@@ -31,10 +32,8 @@ def worker(app: App = None) -> None:
     SIGINT stops it when what is on its way has come to rest; a second one stops it at once, and another process takes over.
     """
     import asyncio
-    import logging
 
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("remit.worker").setLevel(logging.INFO)
+    write_lines(settings().logs)
     runtime = load(app)
     runtime.wakeups = True  # whatever the app says of its processes that serve
     raise typer.Exit(asyncio.run(_work(runtime)))

@@ -51,6 +51,8 @@ class Admission:
 
     def admit(self, line: int, queue: int) -> None:
         """Raise `Overloaded` where one more call would be too many; `line` are on their way, and `queue` changes wait."""
+        if not line:  # how fast calls come to rest is measured while there are some: a quiet hour is not slowness
+            self._rested, self._rate_since = 0, self._now()
         stands = self._standing and self._now() - self._seen <= STALE
         if stands or line >= LONGEST_LINE or queue >= LONGEST_QUEUE:
             raise Overloaded(after=self.pause(line))

@@ -114,7 +114,7 @@ class Journeys:
             watcher.add_done_callback(self._watchers.discard)
         if not task.cancelled() and (error := task.exception()) is not None:
             # Whoever waits is told; but perhaps nobody does any more.
-            log.log(logging.DEBUG if isinstance(error, RemitError) else logging.ERROR, "call %s: %r", call_id, error)
+            log.log(logging.DEBUG if isinstance(error, RemitError) else logging.ERROR, "call %s: %s", call_id, telemetry.places(error))
 
     async def _placed(self, submission: Submission, received: Work) -> Work | Call:
         """Say where a new call stands among those before it: in its own right, denied, or as the earlier call that it repeats."""
@@ -175,4 +175,7 @@ class Journeys:
             async with asyncio.timeout(POLL):  # `wait_for` loses a cancellation that comes when it is done, before Python 3.12
                 await waiter.wait()
         except TimeoutError:
-            self._parts.changed.pop(call.id, None)  # another process may end it; who else waits here looks up as well
+            pass  # another process may end it
+        finally:
+            if self._parts.changed.get(call.id) is waiter:  # nobody may ever tell it, whoever stopped waiting; who else waits looks up
+                del self._parts.changed[call.id]

@@ -57,8 +57,8 @@ class Queue:
             while True:
                 try:
                     await self._work(names)
-                except Exception:
-                    log.exception("the worker of the queue ended; it is begun again")
+                except Exception as error:  # noqa: BLE001 - it goes on
+                    log.error("the worker of the queue ended; it is begun again: %s", telemetry.places(error))  # noqa: TRY400 - not its words
                 await asyncio.sleep(PAUSE)
 
     async def depth(self, now: int) -> int:
@@ -105,7 +105,10 @@ class Queue:
 
     async def _wake(self, call: str) -> None:
         assert self._advance is not None
-        await self._advance(call)
+        try:
+            await self._advance(call)
+        except Exception as error:  # noqa: BLE001 - procrastinate would log its words; the sweep finds the call again
+            log.error("call %s could not be advanced: %s", call, telemetry.places(error))  # noqa: TRY400 - not its words
 
     def _name(self, action: str) -> str:
         return f"remit.{self._tenant}.{action}"

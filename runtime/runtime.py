@@ -33,7 +33,7 @@ from .inbox import most_urgent
 from .journeys import Journeys
 from .logs import DatabaseLog, Reproduction
 from .migrating import is_postgres
-from .outcome import WORDS, Outcome, problem
+from .outcome import Outcome, problem
 from .people import People
 from .receive import Submission, parse
 from .rejection import Rejections
@@ -177,8 +177,7 @@ class Runtime(Afterwards):
                 raise
             return Outcome(call_id=None, action=sent.name, state=State.DENIED, error=problem("key_reused"))
         except Overloaded as overloaded:
-            say = f"{WORDS['overloaded']} Come back in {overloaded.after} seconds."
-            refused = problem("overloaded", say, retry="later")
+            refused = problem("overloaded", overloaded.message, retry="later")
             return Outcome(call_id=None, action=sent.name, state=State.DENIED, error=refused, retry_after=overloaded.after)
 
     async def wait(self, call_id: str, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109 - it bounds the wait, not the call
@@ -393,6 +392,7 @@ class Runtime(Afterwards):
         error = self._rejections.capped(submission, found)
         call_id = None if submission.dry_run else await self._rejections.record(submission, error)
         name = submission.tool_call.name if isinstance(submission.tool_call.name, str) else ""
+        telemetry.rejected(name if name in self.catalog else None, error.code)
         return Outcome(call_id=call_id, action=name, state=State.REJECTED, error=error, dry_run=submission.dry_run)
 
 

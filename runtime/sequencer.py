@@ -42,8 +42,8 @@ class Sequencer:
             await asyncio.sleep(PAUSE)
             try:
                 await self.catch_up()
-            except Exception:
-                log.exception("events wait for their checkpoint; it is tried again")
+            except Exception as error:  # noqa: BLE001 - it goes on
+                log.error("events wait for their checkpoint; it is tried again: %s", telemetry.places(error))  # noqa: TRY400 - not its words
 
     async def catch_up(self) -> int:
         """Place everything that is committed by now; gives how many events that were."""

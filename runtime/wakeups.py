@@ -52,8 +52,8 @@ class Wakeups:
             except DatabaseTooNew as error:
                 log.critical("nothing more is begun here: %s", error)
                 return
-            except Exception:
-                log.exception("due calls could not be looked for; it is tried again")
+            except Exception as error:  # noqa: BLE001 - it goes on
+                log.error("due calls could not be looked for; it is tried again: %s", telemetry.places(error))  # noqa: TRY400 - not its words
                 await asyncio.sleep(PAUSE)
             await asyncio.sleep(POLL)
 
@@ -72,8 +72,9 @@ class Wakeups:
     async def _wake(self, call_id: str, version: int) -> None:
         try:
             call = await self._advance(call_id)
-        except Exception:
-            log.exception("call %s could not be advanced; it is tried again in %d s", call_id, NOT_BEFORE // 1_000_000)
+        except Exception as error:  # noqa: BLE001 - the others go on
+            why = telemetry.places(error)
+            log.error("call %s could not be advanced; it is tried again in %d s: %s", call_id, NOT_BEFORE // 1_000_000, why)  # noqa: TRY400 - not its words
         else:
             if call.version != version:
                 self._not_before.pop(call_id, None)

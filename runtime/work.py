@@ -120,7 +120,7 @@ class Work:
     `stored` is the version that the database holds (0: none yet). `asker` is the subject's key; `owner` the key of the person
     whose data it is, and `about` names them where `about=` does. `next_ordinal` is the place that the effect would take, and
     `confirm` the earlier call that the customer must be shown before. `proposed` is the fingerprint (hex) of what was asked for
-    before it was amended. `conflict` says that another subject holds the effect key.
+    before it was amended, `trace` the span (W3C) under which it was submitted. `conflict` says that another subject holds the effect key.
     `granted` names the approvals that the next intent uses, and `takes` what it takes of limits. `found` is what was used of the
     limits that had no room, when the call tried to take from them. `epoch` is the one in which no switch stopped it: whatever was
     decided since counts only while that lasts.
@@ -138,6 +138,7 @@ class Work:
     next_ordinal: int = 1
     confirm: str | None = None
     proposed: str = ""
+    trace: str = ""
     conflict: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     about: str | None = None
@@ -225,6 +226,7 @@ def request(work: Work) -> dict[str, Any]:
         "turn": session.turn,
         "after": work.confirm,
         "proposed": work.proposed,
+        "trace": work.trace or telemetry.traceparent(),
     }
 
 
@@ -253,6 +255,7 @@ async def _owner(parts: Parts, call: Call) -> SubjectKey:
         return SubjectKey(call.subject, os.urandom(32))
 
 
+@telemetry.phase(telemetry.COMMIT)
 async def _write(parts: Parts, call: Call, writes: list[Write]) -> None:
     """Commit a move of a call; where it has undone another, what that comes to goes into the same transaction."""
     writes = [*writes, *parts.store.waking(call, here=call.action in parts.catalog)]

@@ -8,9 +8,9 @@ import pytest
 
 from remit.audit import State
 from remit.errors import Overloaded
-from remit.runtime import admission, journeys
+from remit.runtime import admission, journeys, rejection, vault
 from remit.runtime.admission import STALE, STANDING, WHILE, Admission
-from tests.runtime.bank import says, session
+from tests.runtime.bank import LARGE, asks, says, session
 
 
 class Time:
@@ -71,6 +71,21 @@ def test_whoever_is_refused_is_told_when_those_before_them_are_done(time, a_seco
     assert door.pause(line) == pytest.approx(seconds, abs=1)
 
 
+def test_a_quiet_hour_does_not_count_as_slowness(time):
+    door = Admission(time)
+    door.admit(0, 0)
+    door.rested()
+    time.now += 3_600
+    door.admit(0, 0)
+    door.rested()
+    assert door.pause(500) == 1, "nothing is known yet"
+    for _ in range(200):  # a hundred a second
+        door.admit(10, 0)
+        time.now += 0.01
+        door.rested()
+    assert door.pause(500) == pytest.approx(5, abs=1)
+
+
 async def flood(runtime, calls: int) -> list:
     return await asyncio.gather(*(runtime.submit(says(f"note {number}"), session(conversation=f"c{number}")) for number in range(calls)))
 
@@ -105,13 +120,27 @@ async def test_a_slow_disk_is_met_at_the_door_and_what_was_let_in_ends(runtime, 
     assert {(await one).state for one in under_way} == {State.SUCCEEDED}
 
 
-async def growth(runtime, bank, calls: int) -> float:
+async def notes(runtime, number: int) -> None:
+    await runtime.submit(says(f"note {number}"), session(conversation=f"c{number}"))
+
+
+async def all_sorts(runtime, number: int) -> None:
+    """Let a call end in each of several ways, every customer and conversation a new one; some wait for longer than their caller does."""
+    own = {"subject": f"cus{number}", "conversation": f"c{number}"}
+    await runtime.submit(says(f"note {number}"), session(**own), idempotency_key=f"key{number}")
+    await runtime.submit({"name": f"unknown{number}", "arguments": {}}, session(**own))
+    await runtime.submit(asks("refund", "pay_1"), session(**own))  # another's
+    waiting = await runtime.submit(asks("transfer", f"pay_{10 + number % 40}", LARGE), session(conversation=f"c{number}"))
+    assert (await runtime.wait(waiting.call_id, 0.001)).state is State.WAITING
+    await runtime.cancel(waiting.call_id, by="kay")
+
+
+async def growth(runtime, bank, calls: int, each=notes, at_once: int = 50) -> float:
     """Give how many bytes a call leaves behind in memory, after as many again to warm up."""
 
     async def some(first: int) -> None:
-        for start in range(first, first + calls, 50):
-            texts = range(start, start + 50)
-            await asyncio.gather(*(runtime.submit(says(f"note {number}"), session(conversation=f"c{number}")) for number in texts))
+        for start in range(first, first + calls, at_once):
+            await asyncio.gather(*(each(runtime, number) for number in range(start, start + at_once)))
             for ledger in (bank.effects, bank.attempts, bank.by_key):
                 ledger.clear()  # what the bank keeps is the test's
         await runtime._sequencer.catch_up()
@@ -128,12 +157,22 @@ async def growth(runtime, bank, calls: int) -> float:
         tracemalloc.stop()
 
 
-@pytest.mark.sqlite
+ON_FILES = pytest.mark.on_files("what a call leaves behind is the same on both, and a server is slower")
+
+
+@ON_FILES
 async def test_calls_leave_nothing_behind_in_memory(runtime, world):
     assert await growth(runtime, world.bank, 1_500) < 300
 
 
-@pytest.mark.sqlite
+@ON_FILES
+async def test_nor_do_calls_of_all_sorts(runtime, world, monkeypatch):
+    for module in (vault, rejection):
+        monkeypatch.setattr(module, "REMEMBERED", 20)  # bounded caches that are full
+    assert await growth(runtime, world.bank, 300, all_sorts, at_once=10) < 1_000
+
+
+@ON_FILES
 async def test_control_a_call_that_is_kept_is_noticed(runtime, world, monkeypatch):
     kept, honest = [], journeys.receive
 
@@ -143,3 +182,10 @@ async def test_control_a_call_that_is_kept_is_noticed(runtime, world, monkeypatc
 
     monkeypatch.setattr(journeys, "receive", keeping)
     assert await growth(runtime, world.bank, 500) > 1_000
+
+
+async def test_whoever_waits_for_less_long_than_a_call_does_leaves_nothing_behind(runtime):
+    waiting = await runtime.submit(asks("transfer", "pay_2", LARGE), session())
+    assert waiting.state is State.WAITING
+    await asyncio.gather(*(runtime.wait(waiting.call_id, 0.01) for _ in range(5)))
+    assert runtime.parts.changed == {}, "its event would stay for ever where another process moves the call"

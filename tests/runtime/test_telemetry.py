@@ -11,7 +11,8 @@ import pytest
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as conventions
 
 from remit.runtime import telemetry
-from tests.runtime.test_privacy import PERSONAL, SECRET
+from tests.runtime.telling import PERSONAL
+from tests.runtime.test_privacy import SECRET
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "telemetry.md"
 
@@ -46,6 +47,39 @@ def test_control_arguments_on_a_span_are_found(tmp_path):
     assert PERSONAL["argument"] in personal(told(tmp_path, "leaking"))
 
 
+def test_control_words_that_an_sdk_puts_on_a_span_are_found(tmp_path):
+    assert PERSONAL["exception"] in personal(told(tmp_path, "wording"))
+
+
+def test_an_exception_is_told_by_its_type(everything):
+    raised = [span for span in everything["spans"] if span["attributes"].get("error.type") == "ValueError"]
+    assert {span["name"] for span in raised} >= {"execute_tool"}
+    assert {(span["status"]["status_code"], span["status"].get("description")) for span in raised} == {("ERROR", None)}
+    assert not any(span["events"] for span in everything["spans"])
+    assert any("ValueError < telling.py" in line["said"] for line in everything["lines"])
+
+
+def test_a_name_that_a_model_made_up_and_a_code_that_is_words_are_not_repeated(everything):
+    points_of = [point["attributes"] for point in points(everything)["remit.calls"]]
+    assert {"gen_ai.tool.name": "other", "remit.call.state": "rejected", "remit.call.code": "unknown_action"} in points_of
+    assert "other" in {one.get("remit.call.code") for one in points_of if one["remit.call.state"] == "failed"}
+
+
+def test_a_decision_and_a_commit_are_spans_within(everything):
+    whole = next(span for span in everything["spans"] if span["attributes"].get("gen_ai.tool.call.id") == everything["calls"][0])
+    within = [span for span in everything["spans"] if span["parent_id"] == whole["context"]["span_id"]]
+    assert [span["name"] for span in within] == ["decide", "commit", "handler jot", "commit"]
+    assert (within[0]["attributes"]["remit.decision"], within[0]["attributes"]["remit.rules"]) == ("allow", ["notes/anybody"])
+    words = {point["attributes"]["remit.decision"] for point in points(everything)["remit.decisions"]}
+    assert words >= {"allow", "ask"}
+
+
+def test_a_call_that_is_taken_up_later_is_linked_to_where_it_was_submitted(everything):
+    first, later = (span for span in everything["spans"] if span["attributes"].get("gen_ai.tool.call.id") == everything["taken_up"])
+    assert (first["attributes"]["remit.call.state"], later["attributes"]["remit.call.state"]) == ("waiting", "succeeded")
+    assert (first["links"], [link["context"]["span_id"] for link in later["links"]]) == ([], [first["context"]["span_id"]])
+
+
 def test_a_call_is_a_span_by_the_conventions_and_its_handler_one_within(everything):
     spans = {span["attributes"].get("gen_ai.tool.call.id"): span for span in everything["spans"] if span["name"].startswith("execute_tool")}
     first = spans[everything["calls"][0]]
@@ -53,7 +87,7 @@ def test_a_call_is_a_span_by_the_conventions_and_its_handler_one_within(everythi
     assert first["attributes"]["gen_ai.operation.name"] == "execute_tool"
     assert (first["attributes"]["remit.call.state"], first["attributes"]["gen_ai.agent.id"]) == ("succeeded", "bot")
     handlers = [span for span in everything["spans"] if span["name"] == "handler jot"]
-    assert [span["parent_id"] for span in handlers] == [first["context"]["span_id"]]
+    assert first["context"]["span_id"] in {span["parent_id"] for span in handlers}
     assert {span["attributes"]["remit.handler.outcome"] for span in everything["spans"] if span["name"].startswith("handler")} >= {
         "Applied",
         "NotApplied",
@@ -98,4 +132,4 @@ async def test_a_line_of_a_call_carries_its_id(runtime, world, caplog):
     world.bank.plan.append(raising(ZeroDivisionError("secret words")))
     outcome = await runtime.submit(asks("cheque"), session())
     [record] = [one for one in caplog.records if one.name == "remit.execution"]
-    assert record.call == outcome.call_id and "secret words" not in caplog.text
+    assert record.remit_call == outcome.call_id and "secret words" not in caplog.text

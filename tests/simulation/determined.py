@@ -36,10 +36,14 @@ REST = "policy: rest\nactions: [look, fetch]\nrules:\n  - {id: any, then: allow}
 ABOVE = 'arguments.amount.currency == "EUR" && arguments.amount.minor > '
 VARIANTS = (
     f"policy: paying\nactions: {PAYING}\nrules:\n  - {{id: any, then: allow}}\n{LIMITS}",
-    f"policy: paying\nactions: {PAYING}\nrules:\n  - {{id: any, then: allow}}\n"
-    f"  - {{id: large, when: '{ABOVE}2000', then: require_approval, approval: {{by: finance, votes: 1, within: 20m}}}}\n{LIMITS}",
-    f"policy: paying\nactions: {PAYING}\nrules:\n  - {{id: any, then: allow}}\n"
-    f"  - {{id: sure, when: '{ABOVE}1500', then: require_confirmation, confirmation: {{within: 10m}}}}\n{LIMITS}",
+    (
+        f"policy: paying\nactions: {PAYING}\nrules:\n  - {{id: any, then: allow}}\n"
+        f"  - {{id: large, when: '{ABOVE}2000', then: require_approval, approval: {{by: finance, votes: 1, within: 20m}}}}\n{LIMITS}"
+    ),
+    (
+        f"policy: paying\nactions: {PAYING}\nrules:\n  - {{id: any, then: allow}}\n"
+        f"  - {{id: sure, when: '{ABOVE}1500', then: require_confirmation, confirmation: {{within: 10m}}}}\n{LIMITS}"
+    ),
 )
 """What may be in force: everything within a limit, with an approval or a confirmation of what is large, or without."""
 

@@ -33,13 +33,14 @@ async def measure(sizes: Sizes, folder: Path) -> Measurement:
 
 
 async def _rate(runtime: Runtime, *, reproduced: bool) -> float:
-    log, found = DatabaseLog(runtime.parts), list[Any]()
-    decide = Reproduction(log.bundles(), shapes(runtime.catalog)) if reproduced else None
+    found = list[Any]()
+    with DatabaseLog(runtime.parts) as log:
+        decide = Reproduction(log.bundles(), shapes(runtime.catalog)) if reproduced else None
 
-    async def checked() -> None:
-        found.append(verify(log, decide=decide))
+        async def checked() -> None:
+            found.append(verify(log, decide=decide))
 
-    seconds = await timed(checked)
+        seconds = await timed(checked)
     report = found[0]
     if not report.ok:
         raise AssertionError(f"the log does not verify: {report.to_json()}")

@@ -40,7 +40,7 @@ async def advance(parts: Parts, call_id: str) -> Call:
         return await expire(parts, call)
     if call.state is State.WAITING and await unanswered(parts, call):
         return await _wait_on(parts, call)
-    if (action := parts.catalog.get(call.action)) is None:
+    if (action := parts.catalog.get(call.action)) is None or _early(call, now):
         return call
     match call.state:
         case State.READY:
@@ -76,13 +76,18 @@ async def _readable(parts: Parts, call: Call, action: Action) -> Work | None:
         return None
 
 
+def _early(call: Call, now: int) -> bool:
+    """Say whether a call was woken before its time, or once more; one that ready as it is shall end needs no time."""
+    waits = call.state is State.UNKNOWN or (call.state is State.READY and not call.cancel_asked)
+    return waits and call.wake_at is not None and now < call.wake_at
+
+
 async def _go_on(parts: Parts, call: Call, action: Action) -> Call:
-    """Take up a call that is ready, unless it was woken early, or its connector is out of reach: it is left alone without a decision."""
+    """Take up a call that is ready, unless its connector is out of reach: it is left alone without a decision."""
     if call.cancel_asked:
         draft = Draft("call.cancelled", {"why": "further attempts were forbidden"}, change=(call.state, State.CANCELLED))
         return await move(parts, call, (draft,), ending(call), wake_at=None, code="cancelled")
-    early = call.wake_at if call.wake_at is not None and parts.clock.now() < call.wake_at else None
-    if (later := early or (parts.breakers.turn(connectors_of(action)) if action.effect.writes else None)) is not None:
+    if action.effect.writes and (later := parts.breakers.turn(connectors_of(action))) is not None:
         return await move(parts, call, (), wake_at=later)
     return await _decide_again(parts, call, action)
 

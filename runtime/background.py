@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from . import telemetry
 from .journeys import Journeys
@@ -10,6 +11,9 @@ from .measuring import measure
 from .sequencer import Sequencer
 from .wakeups import Wakeups
 from .work import Parts
+
+AGAIN = 3.0
+"""Seconds after which a task that goes on is cancelled once more."""
 
 
 def begun(parts: Parts, journeys: Journeys, sequencer: Sequencer, wakeups: Wakeups) -> list[asyncio.Task[None]]:
@@ -24,3 +28,15 @@ def begun(parts: Parts, journeys: Journeys, sequencer: Sequencer, wakeups: Wakeu
         watching.add_done_callback(lambda ended: None if ended.cancelled() else waking.cancel())
         background.append(waking)
     return background
+
+
+async def ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    On Python 3.11 a cancellation that meets the answer somebody waited for is lost (`wait_for`, python/cpython#86296), also in libraries.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=AGAIN)

@@ -88,7 +88,7 @@ class Bundles:
         """Load a bundle by its whole digest, in any thread; raises `StoreError` where it is gone or was changed."""
         if digest not in self._loaded:
             sql, place = "SELECT sources FROM bundle WHERE tenant = ? AND digest = ?", (self._store.tenant, digest)
-            self._loaded[digest] = loaded_bundle(next(self._store.scan(sql, place), None), digest, known_shapes(self._parts))
+            self._loaded[digest] = loaded_bundle(self._store.scanned(sql, place), digest, known_shapes(self._parts))
         return self._loaded[digest]
 
     async def read(self, named: Mapping[str, str] | str | Path) -> Policies:

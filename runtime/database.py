@@ -23,6 +23,18 @@ class Reads(Protocol):
         ...
 
 
+class Snapshot(Protocol):
+    """One moment of a database: what is committed later is not in it. From any thread, one at a time; close it."""
+
+    def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """Stream the rows of one reading statement."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the moment."""
+        ...
+
+
 class Writer(Reads, Protocol):
     """The one connection of a process that writes. Every method raises `StoreError` in the form that fits.
 
@@ -80,8 +92,8 @@ class Database(Reads, Protocol):
         """Give what wakes calls up, where that is not a column of theirs."""
         ...
 
-    def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
-        """Stream the rows of one reading statement over a connection of its own: from any thread, one snapshot."""
+    def snapshot(self) -> Snapshot:
+        """Keep a moment, on a connection of its own."""
         ...
 
     async def close(self) -> None:

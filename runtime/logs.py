@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from ..audit import Entry
 from ..errors import AuditError
@@ -17,40 +18,45 @@ _ENTRIES = f"SELECT e.leaf_index, e.leaf, e.hash, e.id, o.blob, o.subject, s.wra
 
 
 class DatabaseLog:
-    """One tenant's log in an open database, at one moment: what is committed later is left out."""
+    """One tenant's log in an open database, at one moment: what is committed later is left out. Leave it as a context, or close it."""
 
     def __init__(self, parts: Parts, *, sealed: bool = False) -> None:
         self._parts, self._sealed = parts, sealed
         self.origin = self.log_id = parts.log_id
         self.public_key = parts.store.keys.public_key
-        store = parts.store
-        # In one read: what is placed between two would be in neither part.
-        both = "SELECT (SELECT coalesce(max(position), 0) FROM event), size FROM log_head WHERE tenant = ?"
-        self._last, self._size = next(store.scan(both, (store.tenant,)))
+        self._tenant = parts.store.tenant
+        self._snapshot = parts.store.snapshot()
+        self._size: int = next(self._snapshot.scan("SELECT size FROM log_head WHERE tenant = ?", (self._tenant,)))[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the moment."""
+        self._snapshot.close()
 
     def entries(self) -> Iterator[Entry]:
         """Give the placed entries by index, then those that have no place yet."""
-        store = self._parts.store
-        placed = store.scan(_ENTRIES + "AND e.leaf_index < ? ORDER BY e.leaf_index", (store.tenant, self._size))
-        later = store.scan(
-            _ENTRIES + "AND (e.leaf_index IS NULL OR e.leaf_index >= ?) AND e.position <= ? ORDER BY e.position",
-            (store.tenant, self._size, self._last),
-        )
-        for row in placed:
+        placed = _ENTRIES + "AND e.leaf_index < ? ORDER BY e.leaf_index"
+        later = _ENTRIES + "AND (e.leaf_index IS NULL OR e.leaf_index >= ?) ORDER BY e.position"
+        for row in self._snapshot.scan(placed, (self._tenant, self._size)):
             yield self._entry(row, row[0])
-        for row in later:
+        for row in self._snapshot.scan(later, (self._tenant, self._size)):
             yield self._entry(row, None)
 
     def checkpoints(self) -> Iterator[str]:
         """Give the signed notes by size."""
-        store = self._parts.store
-        for (note,) in store.scan("SELECT note FROM checkpoint WHERE tenant = ? AND size <= ? ORDER BY size", (store.tenant, self._size)):
+        sql = "SELECT note FROM checkpoint WHERE tenant = ? AND size <= ? ORDER BY size"
+        for (note,) in self._snapshot.scan(sql, (self._tenant, self._size)):
             yield note
 
     def bundles(self) -> Mapping[str, Mapping[str, str]]:
         """Give the policy bundles by digest."""
-        store, found = self._parts.store, {}
-        for digest, sources in store.scan("SELECT digest, sources FROM bundle WHERE tenant = ?", (store.tenant,)):
+        found = {}
+        for digest, sources in self._snapshot.scan("SELECT digest, sources FROM bundle WHERE tenant = ?", (self._tenant,)):
             with suppress(ValueError):  # one that was changed is as good as gone
                 found[digest] = json.loads(sources)
         return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
 from zlib import crc32
@@ -11,22 +11,21 @@ from zlib import crc32
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8BinaryDumper
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from ..audit import KeyFile
 from ..errors import DatabaseUnavailable, KeysMissing, StoreError
 from .granting import lacking
 from .migrating import LATEST, upgrade
 from .opening import check_keys, needs_upgrade, remember_keys
+from .postgres_reader import PostgresReader
 from .postgres_writer import PostgresWriter
 from .queue import Queue
 from .statements import numbered
 
 Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 
-READERS = 4
-PATIENCE = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
-"""Pauses before a reading statement is tried again: a server that restarts is back within them."""
+FETCHED = 2_000
+"""Rows that a stream has in memory."""
 MIGRATION = 0x52454D4954
 """The advisory lock under which one process at a time prepares a database."""
 CONNECTION: dict[str, Any] = {
@@ -48,7 +47,6 @@ _LEADS = (
     "OR pg_try_advisory_lock($1)"
 )
 """Take it once only: a lock that is taken again must be let go again."""
-_LOST = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 
 
 class PostgresDatabase:
@@ -58,29 +56,23 @@ class PostgresDatabase:
         self.name, self.keys, self._url = name_of(url), keys, url
         self.queue = Queue(url, tenant)
         self.writer = PostgresWriter(self.connected, self.queue.defer)
-        self._pool: AsyncConnectionPool[Connection] | None = None
+        self._reader = PostgresReader(self.connected, self.name)
         self._beside: Connection | None = None
         self._lease = SEQUENCER << 32 | crc32(tenant.encode())
 
     async def connected(self) -> Connection:
         """Make a connection that takes values as we give them."""
         connection: Connection = await psycopg.AsyncConnection.connect(self._url, **CONNECTION)
-        await adapt(connection)
+        try:
+            await adapt(connection)
+        except BaseException:
+            await connection.close()
+            raise
         return connection
 
     async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Read what is committed; a lost connection is made anew, since reading twice does no harm."""
-        for pause in (*PATIENCE, None):
-            try:
-                async with (await self._opened()).connection() as connection:
-                    return await (await psycopg.AsyncRawCursor(connection).execute(numbered(sql), values, binary=True)).fetchall()
-            except _LOST as error:
-                if pause is None:
-                    raise DatabaseUnavailable(f"{self.name} can't be reached: {error}") from error
-                await asyncio.sleep(pause)
-            except psycopg.Error as error:
-                raise StoreError(f"{self.name}: {error}") from error
-        raise AssertionError("unreachable")
+        return await self._reader.rows(sql, values)
 
     async def time(self) -> int:
         """Ask the server for the time."""
@@ -104,25 +96,34 @@ class PostgresDatabase:
         if self._beside is not None:
             await self._beside.close()
 
-    def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
-        """Stream over a connection of its own, in one snapshot."""
-        with psycopg.connect(self._url) as connection, psycopg.RawServerCursor(connection, "remit_scan") as cursor:
-            cursor.itersize = 2_000
-            yield from cursor.execute(numbered(sql), values, binary=True)
+    def snapshot(self) -> PostgresSnapshot:
+        """Keep a moment, on a connection of its own."""
+        return PostgresSnapshot(self._url)
 
     async def close(self) -> None:
         """Close the connections that read, and let another process give events their places."""
         await self.yield_lead()
-        if self._pool is not None:
-            await self._pool.close()
+        await self._reader.close()
 
-    async def _opened(self) -> AsyncConnectionPool[Connection]:
-        if self._pool is None:
-            self._pool = AsyncConnectionPool(
-                self._url, open=False, kwargs=CONNECTION, configure=adapt, min_size=1, max_size=READERS, timeout=5
-            )
-            await self._pool.open()
-        return self._pool
+
+class PostgresSnapshot:
+    """A transaction that only reads, on a connection of its own: `position` is not the order of commits, so only this is one moment."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = psycopg.connect(url, connect_timeout=5)
+        self._connection.isolation_level, self._connection.read_only = psycopg.IsolationLevel.REPEATABLE_READ, True
+        self._connection.execute("SELECT 1")  # the moment is that of the first statement
+        self._cursors = count()
+
+    def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """Stream the rows of one reading statement."""
+        with psycopg.RawServerCursor(self._connection, f"scan_{next(self._cursors)}") as cursor:
+            cursor.itersize = FETCHED
+            yield from cursor.execute(numbered(sql), values, binary=True)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
 
 async def adapt(connection: Connection) -> None:

@@ -159,7 +159,7 @@ class _Source:
         self._usage = _Usage()
         self.under_way: deque[Decided] = deque()
         sql = "SELECT count(*) FROM event WHERE tenant = ? AND kind = 'call.decided' AND at >= ?"
-        self.total: int = next(parts.store.scan(sql, (parts.store.tenant, since)))[0]
+        self.total: int = parts.store.scanned(sql, (parts.store.tenant, since))[0]
 
     def asked(self, result: Replay) -> Iterator[Asked]:
         """Give each call that can be decided; count those that can't."""

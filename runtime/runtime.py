@@ -19,7 +19,7 @@ from .activation import activate_policies, asked
 from .afterwards import Afterwards
 from .amend import amend
 from .answering import Answer
-from .background import begun
+from .background import begun, ended
 from .breaker import Breakers, Breaking
 from .bundles import SHADOW, Bundles
 from .call import Call
@@ -114,9 +114,7 @@ class Runtime(Afterwards):
         if self._started is None or _failed(self._started):
             return
         await self._started
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await ended(self._background)
         try:
             await self._journeys.rest()
             await self._rejections.flush()
@@ -219,7 +217,12 @@ class Runtime(Afterwards):
         """Write the log as a new folder that anyone can verify; `disclose` adds the openings of personal values."""
         await self.start()
         await self._sequencer.catch_up()
-        await asyncio.to_thread(export, DatabaseLog(self.parts, sealed=not disclose), folder)
+
+        def exported() -> None:
+            with DatabaseLog(self.parts, sealed=not disclose) as log:
+                export(log, folder)
+
+        await asyncio.to_thread(exported)
 
     async def vote(
         self,
@@ -344,8 +347,12 @@ class Runtime(Afterwards):
         """Check the whole log of this database: integrity, meaning, and every decision reproduced."""
         await self.start()
         await self._sequencer.catch_up()
-        log = DatabaseLog(self.parts)
-        return await asyncio.to_thread(verify, log, decide=Reproduction(log.bundles(), self._shapes))
+
+        def verified() -> Report:
+            with DatabaseLog(self.parts) as log:
+                return verify(log, decide=Reproduction(log.bundles(), self._shapes))
+
+        return await asyncio.to_thread(verified)
 
     async def _start(self) -> None:
         database = open_database(self.database, tenant=self.tenant, keys=self.keys)

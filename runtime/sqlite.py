@@ -86,6 +86,25 @@ class SqliteWriter:
         self._connection.close()
 
 
+class SqliteSnapshot:
+    """A transaction that only reads."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        connection.isolation_level = None
+        connection.execute("BEGIN")
+        connection.execute("SELECT 1 FROM store_meta").fetchone()  # the moment is that of the first read
+
+    def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """Stream the rows of one reading statement."""
+        for row in self._connection.execute(sql, values):  # noqa: UP028 - that would close a cursor whose connection may be gone
+            yield row
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
 class SqliteDatabase:
     """An open embedded database: one connection that writes, one that reads, and the keys beside the file."""
 
@@ -113,13 +132,9 @@ class SqliteDatabase:
 
     queue = None
 
-    def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
-        """Stream over a connection of its own."""
-        connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-        try:
-            yield from connection.execute(sql, values)
-        finally:
-            connection.close()
+    def snapshot(self) -> SqliteSnapshot:
+        """Keep a moment, on a connection of its own."""
+        return SqliteSnapshot(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False))
 
     async def close(self) -> None:
         """Close the connection that reads."""

@@ -115,7 +115,7 @@ STATEMENTS: dict[str, str] = {
     "usage.clear": "DELETE FROM usage WHERE tenant = ? AND series = ? AND key = ?",
     "usage.anew": "INSERT INTO usage (tenant, series, key, slice, member, amount)"
     " SELECT tenant, series, key, at / ?1, member, sum(amount) FROM reservation"
-    " WHERE tenant = ?2 AND series = ?3 AND key = ?4 AND at >= ?5 AND released = 0 GROUP BY at / ?1, member",
+    " WHERE tenant = ?2 AND series = ?3 AND key = ?4 AND at >= ?5 AND released = 0 GROUP BY tenant, series, key, at / ?1, member",
     "usage.add": _insert("usage", "tenant", "series", "key", "slice", "member", "amount")
     + " ON CONFLICT (tenant, series, key, slice, member) DO UPDATE SET amount = usage.amount + excluded.amount",
     "reservation.release": "UPDATE reservation SET released = 1 WHERE tenant = ? AND call = ? AND series = ?",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +13,7 @@ from ..audit import State
 from ..errors import CallNotFound
 from .call import Call
 from .clock import Clock, started
-from .database import Database
+from .database import Database, Snapshot
 from .journal import CommitUnknown, Journal
 from .series import Held, Take, held_by, used
 from .statements import CALL_COLUMNS, WAKE, Write
@@ -186,9 +187,19 @@ class Store:
         """Run one reading statement; `?` stands for each value."""
         return await self._database.rows(sql, values)
 
+    def snapshot(self) -> Snapshot:
+        """Keep a moment, on a connection of its own; it must be closed."""
+        return self._database.snapshot()
+
     def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         """Stream the rows of one reading statement over a connection of its own: from any thread, one snapshot."""
-        return self._database.scan(sql, values)
+        with closing(self.snapshot()) as snapshot:
+            yield from snapshot.scan(sql, values)
+
+    def scanned(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """Give the first row of one reading statement, or None; from any thread."""
+        with closing(self.snapshot()) as snapshot:
+            return next(iter(list(snapshot.scan(sql, values))), None)
 
     async def row(self, sql: str, values: Sequence[Any] = ()) -> Any:
         """Give the first row of one reading statement, or None."""

@@ -103,9 +103,10 @@ async def test_a_group_that_meets_the_limit_is_not_taken_apart(runtime, monkeypa
 
     monkeypatch.setattr(type(runtime.parts.store.journal._writer), "begin", counting)
     await asyncio.gather(*(runtime.submit(asks("refund", f"pay_{number}", "1.00"), session()) for number in range(400)))
-    assert begun["transactions"] < 40
+    assert begun["transactions"] < 100
 
 
+@pytest.mark.on_files("the same, by what sqlite raises")
 async def test_a_group_whose_limits_can_not_be_read_is_not_taken_apart(runtime, world, monkeypatch):
     writer, begun = runtime.parts.store.journal._writer, Counter()
 

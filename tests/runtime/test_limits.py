@@ -93,7 +93,7 @@ async def test_a_definite_failure_gives_back_to_the_slice_that_took_it(runtime, 
 
 async def test_control_a_failure_that_gives_nothing_back_blocks_the_limit_and_is_found(runtime, world, monkeypatch):
     monkeypatch.setattr(
-        "remit.runtime.series._HELD", "SELECT series, key, member, amount, at FROM reservation WHERE tenant = ? AND call = ? AND 0"
+        "remit.runtime.series._HELD", "SELECT series, key, member, amount, at FROM reservation WHERE tenant = ? AND call = ? AND 1 = 0"
     )
     world.bank.plan.append(raising(Refused("no", definite=True)))
     await pays(runtime, 1)

@@ -4,10 +4,10 @@ PYTHON ?= $(shell for one in python3.13 python3.12 python3.11 python3; do \
 	$$one -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
 BIN := .venv/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install
-COUNTERPARTS := radicale scim localstripe sdks ctrlrun agentdojo cedarpy
+COUNTERPARTS := radicale scim localstripe sdks ctrlrun agentdojo cedarpy dbos
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types tests bench clean
+.PHONY: help demo test lint types tests bench torture clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,9 @@ tests: .venv/test ## all tests
 
 bench: .venv/test ## measure, beside others, in one run; a table, and JSON in bench/results/
 	@$(BIN)/python -m bench
+
+torture: .venv/test ## kill, stop, starve and mislead it at full size, about half an hour; as root, with strace; bench/torture.md
+	@$(BIN)/python -m tests.torture
 
 clean: ## remove what was installed and built
 	rm -rf .venv .cache dist build

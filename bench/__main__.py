@@ -1,4 +1,4 @@
-"""Measure everything in one run: `python -m bench`, or `--quick` within a minute, or `--only NAME …`."""
+"""Measure everything in one run: `python -m bench`, `--quick` for small samples, `--million` for the longest, `--only NAME …`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,32 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from . import commits, decisions, history, limits, one_caller, replay, starting, throughput, verifying
+from . import (
+    commits,
+    decisions,
+    history,
+    limits,
+    memory,
+    one_caller,
+    one_step,
+    overload,
+    replay,
+    scale,
+    starting,
+    throughput,
+    time_spent,
+    verifying,
+    waking,
+)
 from .machine import facts
 from .report import page, show
-from .sampling import FULL, QUICK, Measurement, Sizes
+from .sampling import FULL, MILLION, QUICK, Measurement, Sizes
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "latest.json"
@@ -31,10 +48,18 @@ MEASUREMENTS: dict[str, Callable[[Sizes, Path], Awaitable[Measurement]]] = {
     "commits": commits.measure,
     "one_caller": one_caller.measure,
     "throughput": throughput.measure,
+    "aged": partial(throughput.measure, aged=True),
+    "one_step": one_step.measure,
     "limits": limits.measure,
     "decisions": decisions.measure,
     "starting": starting.measure,
     "history": history.measure,
+    "history_postgres": partial(history.measure, postgres=True),
+    "scale": scale.measure,
+    "waking": waking.measure,
+    "overload": overload.measure,
+    "memory": memory.measure,
+    "time_spent": time_spent.measure,
     "verifying": verifying.measure,
     "replay": replay.measure,
 }
@@ -68,11 +93,18 @@ async def _measured(measure: Callable[[Sizes, Path], Awaitable[Measurement]], si
 def main() -> None:
     """Measure, show, and keep."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller samples, within a minute; RESULTS.md stays as it is")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="smaller samples, within a few minutes; RESULTS.md stays as it is")
+    size.add_argument(
+        "--million",
+        action="store_true",
+        help="histories of a million calls, and a million while memory is watched: some twenty minutes more",
+    )
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, metavar="NAME", help=f"only these: {', '.join(MEASUREMENTS)}")
     given = parser.parse_args()
     console = Console()
-    results = run(QUICK if given.quick else FULL, given.only or list(MEASUREMENTS), console.print)
+    sizes = QUICK if given.quick else MILLION if given.million else FULL
+    results = run(sizes, given.only or list(MEASUREMENTS), console.print)
     show(results, console)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")

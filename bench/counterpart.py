@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
 from tests.environments import EnvironmentUnavailable, environment
+
+from .program import Program, Unavailable
 
 HERE = Path(__file__).parent
 
 
-class Unavailable(Exception):
-    """The counterpart can't be had on this machine."""
-
-
-class Counterpart:
-    """Run a program of this folder in the environment of the package `name`; it answers each line of JSON with another."""
+class Counterpart(Program):
+    """Run a program of this folder in the environment of the package `name`."""
 
     def __init__(self, name: str, *arguments: str) -> None:
         try:
             python = environment(name) / "bin" / "python"
         except EnvironmentUnavailable as error:
             raise Unavailable(str(error)) from error
-        command = [str(python), str(HERE / f"{name}_program.py"), *arguments]
-        self._running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.process = self._running.pid
+        super().__init__([str(python), str(HERE / f"{name}_program.py"), *arguments])
 
-    def __enter__(self) -> Self:
-        return self
+    def round(self, calls: int, callers: int) -> float:
+        """Let it make so many calls from so many threads; gives the seconds that it took, by its own clock."""
+        return float(self.ask({"calls": calls, "callers": callers})["seconds"])
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
-        self._running.communicate()
-
-    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Send a question and wait for the answer; raises `Unavailable` when the program has stopped."""
-        assert self._running.stdin is not None
-        assert self._running.stdout is not None
-        self._running.stdin.write(json.dumps(question) + "\n")
-        self._running.stdin.flush()
-        answer = self._running.stdout.readline()
-        if not answer:
-            raise Unavailable(f"it stopped with exit code {self._running.wait()}")
-        found: dict[str, Any] = json.loads(answer)
-        return found
+    def recorded(self) -> dict[str, int]:
+        """Count the rows that it has kept."""
+        return dict(self.ask({"count": True}))
 
 
 class CtrlRun(Counterpart):
@@ -55,13 +37,12 @@ class CtrlRun(Counterpart):
         folder.mkdir(parents=True, exist_ok=True)
         super().__init__("ctrlrun", str(folder), "files" if files else "store")
 
-    def round(self, calls: int, callers: int) -> float:
-        """Let it make so many calls from so many threads; gives the seconds that it took, by its own clock."""
-        return float(self.ask({"calls": calls, "callers": callers})["seconds"])
 
-    def recorded(self) -> dict[str, int]:
-        """Count the rows that it has kept."""
-        return dict(self.ask({"count": True}))
+class Dbos(Counterpart):
+    """Run DBOS 3.4.0 over a database of its own, given by its address as SQLAlchemy reads it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__("dbos", url)
 
 
 class Cedar(Counterpart):

@@ -15,7 +15,8 @@ from remit.actions import Catalog
 from remit.policies import Inputs, decide, load
 from remit.runtime.control import shapes
 
-from .counterpart import Cedar, Unavailable
+from .counterpart import Cedar
+from .program import Unavailable
 from .sampling import Measurement, Sizes, quantile
 from .workload import refund_payment, write_policies
 

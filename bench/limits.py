@@ -43,8 +43,8 @@ async def measure(sizes: Sizes, folder: Path) -> Measurement:
     kinds = {"no limit": "", "one limit for each customer": EACH, EMPTY: EVERYBODY, FULL: EVERYBODY}
     runtimes = {name: await open_runtime(folder / str(number), limit=limit) for number, (name, limit) in enumerate(kinds.items())}
     try:
-        await fill(runtimes[FULL], sizes.history)
-        measured.notes.append(f"The full window holds {sizes.history:,} reservations in {SLICES + 1} slices.")
+        await fill(runtimes[FULL], sizes.aged)
+        measured.notes.append(f"The full window holds {sizes.aged:,} reservations in {SLICES + 1} slices.")
         await _rounds(measured, sizes, runtimes)
         await _prove(measured, runtimes[EMPTY])
     finally:

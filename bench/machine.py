@@ -58,7 +58,10 @@ class Usage:
 
 
 def _cpu_of(process: int) -> int:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0  # it has ended
     return int(fields[11]) + int(fields[12])
 
 
@@ -82,3 +85,12 @@ def _file_system(folder: Path) -> str:
 def _build() -> str:
     flags = f"{sysconfig.get_config_var('CONFIG_ARGS')} {sysconfig.get_config_var('PY_CORE_CFLAGS')}"
     return "pgo" if "--enable-optimizations" in flags or "-fprofile-use" in flags else ""
+
+
+def resident(process: int) -> float:
+    """Give the memory that a process holds, in MB; 0 where there is no /proc."""
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -9,7 +9,7 @@ from typing import Any
 
 from remit import Runtime
 
-from .history import fill
+from .filling import fill
 from .sampling import Measurement, Sizes, median, timed
 from .workload import open_runtime, write_policies
 
@@ -23,9 +23,7 @@ async def measure(sizes: Sizes, folder: Path) -> Measurement:
     """Replay the bundle in force, which flips nothing, and a stricter one, which flips all, in turn."""
     calls = TIMES * sizes.verified
     measured = Measurement(f"Replay of {calls:,} calls, ten rules, two processes")
-    writer = await open_runtime(folder)
-    await fill(writer, calls)
-    await writer.close()
+    await fill(folder, calls)
     stricter = write_policies(folder / "stricter")
     file = stricter / "refunds.yaml"
     file.write_text(file.read_text().replace("<= 5000", f"<= {STRICTER}"))

@@ -29,7 +29,18 @@ How to read them:
 - CTRLRun decides, reserves the effect key, and writes an effect, a receipt in a hash chain and five events a call, in transactions of their
   own, at synchronous NORMAL: a power loss may take the last of them back, reservations included. Its receipts hold arguments in clear; they are not
   signed, and there is no tree. Threads call it, since it is synchronous. "Its store alone" is its kernel over its SQLite store;
-  as set up from a file it also appends to two JSON files, which is its default.
+  as set up from a file it also appends to two JSON files, which is its default. After a history: each side's own, ours written by
+  `bench/filling.py` through the writer of the runtime, CTRLRun's by making the calls.
+- A workflow on DBOS writes its status and the output of its step; it decides, limits, seals and signs nothing. Each runs in a process of
+  its own, as it comes (DBOS on SQLite: rollback journal, synchronous FULL); threads call it, since its asynchronous form was slower.
+  Remit and DBOS have the same callers, and a database each on the same PostgreSQL.
+- On PostgreSQL the server is on the same machine and shares its CPUs; its work counts as ours, not as *others*. With several processes
+  the callers are shared out among them. *Executed twice* and *calls lost* are counted over everything in that database, after all
+  processes have also made the same calls at once: handlers that ran, against calls and effect keys in the tables, answers, and the log.
+- From an approval to the handler: from the moment at which the vote is handed in, so voting is in it.
+- More load than can be sustained: callers come at their times and wait for nobody; the time of a call that is let in counts from when it
+  was due. They share the loop with the runtime.
+- Where a call's time goes: what the loop does at each millisecond, in shares of a call's time in the rounds in turn that nobody looked at.
 """
 
 

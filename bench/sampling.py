@@ -6,7 +6,7 @@ import inspect
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .machine import Usage
@@ -18,20 +18,53 @@ TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is measured."""
+    """How much is measured.
+
+    `history` are the calls of a long history, `aged` those that a counterpart has to make itself, `lasting` those during which memory is
+    watched. `seconds` is how long more is asked than can be done.
+    """
 
     rounds: int = 5
     calls: int = 2_000
     one_at_a_time: int = 1_000
     decisions: int = 4_000
     starts: int = 15
-    history: int = 100_000
+    history: int = 200_000
+    aged: int = 100_000
     verified: int = 5_000
+    approvals: int = 40
+    seconds: float = 20.0
+    lasting: int = 100_000
 
 
 FULL = Sizes()
-QUICK = Sizes(rounds=3, calls=400, one_at_a_time=150, decisions=500, starts=3, history=2_000, verified=300)
-SMALLEST = Sizes(rounds=1, calls=8, one_at_a_time=4, decisions=10, starts=1, history=20, verified=10)
+MILLION = replace(FULL, history=1_000_000, lasting=1_000_000)
+QUICK = Sizes(
+    rounds=3,
+    calls=400,
+    one_at_a_time=150,
+    decisions=500,
+    starts=3,
+    history=2_000,
+    aged=2_000,
+    verified=300,
+    approvals=6,
+    seconds=6.0,
+    lasting=4_000,
+)
+SMALLEST = Sizes(
+    rounds=1,
+    calls=8,
+    one_at_a_time=4,
+    decisions=10,
+    starts=1,
+    history=20,
+    aged=20,
+    verified=10,
+    approvals=2,
+    seconds=0.3,
+    lasting=40,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from remit.audit import verify
 from remit.runtime.control import shapes
 from remit.runtime.logs import DatabaseLog, Reproduction
 
-from .history import fill
+from .filling import fill
 from .sampling import Measurement, Sizes, median, timed
 from .workload import open_runtime
 
@@ -18,9 +18,7 @@ from .workload import open_runtime
 async def measure(sizes: Sizes, folder: Path) -> Measurement:
     """Verify the same log with and without its decisions, in turn."""
     measured = Measurement(f"The verifier over {sizes.verified:,} calls, one process")
-    writer = await open_runtime(folder)
-    await fill(writer, sizes.verified)
-    await writer.close()
+    await fill(folder, sizes.verified)
     runtime = await open_runtime(folder)
     rates: dict[str, list[float]] = {"without decisions": [], "each decision reproduced": []}
     try:

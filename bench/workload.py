@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from remit import Context, Money, Runtime, Session, ToolCall, action, keyed
+from remit import Context, Money, Outcome, Runtime, Session, ToolCall, action, keyed
+from remit.audit import KeyFile
 from remit.runtime import sqlite
 
 SUBJECTS = 50
 _numbers = itertools.count(1)
+executing: Callable[[str, str], None] | None = None
+"""Told of each execution where somebody wants to know: the call's id, and the payment's, which is its effect."""
 
 
 class Receipt(BaseModel):
@@ -26,15 +29,33 @@ class Receipt(BaseModel):
     key="refund:{payment_id}",
     owns=None,
     owns_reason="the benchmark measures the runtime, and loads no facts",
+    tags=["money"],
 )
 async def refund_payment(ctx: Context, payment_id: str, amount: Money, reason: str) -> Receipt:  # noqa: ARG001 - it does nothing
     """Refund a payment to the card it came from, in full or in part."""
+    if executing is not None:
+        executing(ctx.call_id, payment_id)
     return Receipt(id=ctx.idempotency_key)
+
+
+@action(effect=keyed("24h"), key="note:{payment_id}", owns=None, owns_reason="it is never called", tags=["money"])
+async def note_payment(ctx: Context, payment_id: str) -> Receipt:  # noqa: ARG001 - it is there so that a process can lack the other
+    """Note something about a payment."""
+    return Receipt(id=ctx.idempotency_key)
+
+
+APPROVED = """\
+policy: refunds
+actions: ["#money"]
+rules:
+  - {id: anybody, then: allow}
+  - {id: agreed, then: require_approval, reason: Somebody must agree., approval: {by: finance, votes: 1, within: 4h}}
+"""
+APPROVER = "fay"
 
 
 def write_policies(folder: Path, rules: int = 10, limit: str = "") -> Path:
     """Write a policy with that many rules: one allows, the others look at the same call and don't match; `limit` is one in YAML."""
-    folder.mkdir(parents=True, exist_ok=True)
     lines = [
         "policy: refunds",
         "actions: [refund_payment]",
@@ -46,7 +67,12 @@ def write_policies(folder: Path, rules: int = 10, limit: str = "") -> Path:
         for number in range(1, rules)
     ]
     lines += ["limits:", f"  - {limit}"] if limit else []
-    (folder / "refunds.yaml").write_text("\n".join(lines) + "\n")
+    return _written(folder, "\n".join(lines) + "\n")
+
+
+def _written(folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "refunds.yaml").write_text(text)
     return folder
 
 
@@ -61,16 +87,42 @@ def synchronous(mode: str) -> Iterator[None]:
         sqlite.PRAGMAS = before
 
 
-async def open_runtime(folder: Path, *, mode: str = "FULL", rules: int = 10, limit: str = "") -> Runtime:
-    """Start a runtime over the database in a folder, which is made if it is not there."""
+async def open_runtime(folder: Path, *, mode: str = "FULL", rules: int = 10, limit: str = "", url: str = "") -> Runtime:
+    """Start a runtime over the database in a folder, which is made if it is not there, or over the one at `url`, whose keys are in the folder."""
     with synchronous(mode):
-        policies = write_policies(folder / "policies", rules, limit)
-        return await Runtime([refund_payment], policies=policies, database=folder / "remit.db").start()
+        return await runtime_over(folder, write_policies(folder / "policies", rules, limit), url).start()
+
+
+async def open_approved(folder: Path, url: str, *, lacking: bool = False) -> Runtime:
+    """Start a runtime in which `APPROVER` must agree to every refund; `lacking` is one that does not have that action itself."""
+    policies = _written(folder / "policies", APPROVED)
+    runtime = await runtime_over(folder, policies, url, [note_payment] if lacking else [refund_payment, note_payment]).start()
+    if await runtime.people.get(APPROVER) is None:
+        await runtime.people.add(APPROVER, roles=["finance"])
+    return runtime
+
+
+def runtime_over(folder: Path, policies: Path, url: str, actions: list[object] | None = None) -> Runtime:
+    """Make a runtime over the database at `url`, or in the folder."""
+    keys = folder / "remit.keys"
+    if url and not keys.exists():
+        KeyFile.create(keys)
+    return Runtime(actions or [refund_payment], policies=policies, database=url or folder / "remit.db", keys=keys)
+
+
+def number_from(first: int) -> None:
+    """Number the calls of this process from here on: processes that share a database must not make the same ones by accident."""
+    global _numbers  # noqa: PLW0603 - one sequence for a process
+    _numbers = itertools.count(first)
 
 
 def next_call() -> tuple[ToolCall, Session]:
     """Make a call that was never made before, as a model of some conversation sends it."""
-    number = next(_numbers)
+    return call_of(next(_numbers))
+
+
+def call_of(number: int) -> tuple[ToolCall, Session]:
+    """Make the call of that number."""
     arguments = f'{{"payment_id": "pay_{number}", "amount": {{"value": "12.50", "currency": "EUR"}}, "reason": "it came broken"}}'
     session = Session(
         principal="agent",
@@ -85,7 +137,11 @@ def next_call() -> tuple[ToolCall, Session]:
 
 async def submit(runtime: Runtime) -> None:
     """Make one call, and see that it was really done."""
-    outcome = await runtime.submit(*next_call())
+    done(await runtime.submit(*next_call()))
+
+
+def done(outcome: Outcome) -> None:
+    """See that a call was really done, and now."""
     if outcome.state != "succeeded" or outcome.repeated:
         raise AssertionError(f"a benchmark call {outcome.state}: {outcome.to_json()}")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import actions, audit, calls, changes, database, keys, people, policies, scaffold, serve, settling, switches
+from . import actions, audit, calls, changes, database, doctor, keys, people, policies, scaffold, serve, settling, switches, worker
 from .options import AsJson, example
 
 app = typer.Typer(
@@ -51,4 +51,6 @@ app.add_typer(people.commands, name="people")
 app.add_typer(keys.commands, name="keys")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(database.commands, name="db")
+app.add_typer(doctor.commands)
 app.add_typer(serve.commands)
+app.add_typer(worker.commands)

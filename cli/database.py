@@ -18,7 +18,8 @@ commands = group("Look after the database.", "remit db upgrade")
 def upgrade(app: App = None) -> None:
     """Bring the database to this version's form.
 
-    Where there is none, it is made, with its keys.
+    Where there is no file yet, it is made, with its keys; on PostgreSQL the database and `remit keys init` come first. Processes of
+    the version before notice, and begin nothing more.
     """
     import asyncio
 
@@ -28,7 +29,7 @@ def upgrade(app: App = None) -> None:
     runtime = load(app)
     database = open_database(runtime.database, tenant=runtime.tenant, keys=runtime.keys)
     asyncio.run(closed(database))
-    show(f"{runtime.database} is at revision {LATEST}, which this version needs.")
+    show(f"{database.name} is at revision {LATEST}, which this version needs.")
 
 
 async def closed(database: Database) -> None:

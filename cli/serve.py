@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .application import load, settings
+from .log_lines import write_lines
 from .options import App, example
 
 commands = typer.Typer()
@@ -18,9 +19,13 @@ def serve(
     host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Default: REMIT_HOST, or 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(metavar="PORT", min=1, max=65_535, help="Default: REMIT_PORT, or 8000.")] = None,
 ) -> None:
-    """Serve the HTTP API until it is stopped."""
+    """Serve the HTTP API until it is stopped.
+
+    Calls that rest are taken up here as well, unless the app says `wakeups=False`: then `remit worker` does it.
+    """
     from ..server.serving import serve as serve_forever
 
     chosen = settings()
+    write_lines(chosen.logs)
     secret = chosen.stripe_webhook_secret.get_secret_value() or None
     serve_forever(load(app), host or chosen.host, port or chosen.port, stripe_secret=secret)

@@ -181,10 +181,14 @@ class NothingToUndo(CallError):
 
 
 class Overloaded(CallError):
-    """Too many calls are queued; come back shortly."""
+    """Too much is going on right now. Nothing was done; come back in as many seconds as `after` says."""
 
     code = "overloaded"
     status = 503
+
+    def __init__(self, message: str | None = None, *, after: int = 1) -> None:
+        super().__init__(message or f"Too much is going on right now, so nothing was done. Come back in {after} seconds.")
+        self.after = after
 
 
 class AuditError(RemitError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,6 +16,7 @@ class Settings(BaseSettings):
     app: Annotated[str, Field(description="where the runtime is, as `MODULE:NAME`; the current folder is looked in first")] = "app:runtime"
     host: Annotated[str, Field(description="the address that `remit serve` listens on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535, description="the port that `remit serve` listens on")] = 8_000
+    logs: Annotated[Literal["console", "json"], Field(description="how `remit serve` and `remit worker` write log lines")] = "console"
     stripe_webhook_secret: Annotated[
         SecretStr, Field(description="the signing secret of Stripe's webhook endpoint; without it there is none")
     ] = SecretStr("")

@@ -9,6 +9,7 @@ from typing import Any
 from ..actions import Action
 from ..audit import State
 from ..errors import AuditError
+from . import telemetry
 from .activation import govern
 from .approvals import to_widen, widen
 from .breaker import connectors_of
@@ -109,6 +110,7 @@ async def restore(parts: Parts, call: Call, action: Action) -> Work:
     """Rebuild the work from the row: the sealed request, opened under the owner's key."""
     owner = await parts.vault.by_pseudonym(call.subject)
     kept: dict[str, Any] = owner.open(call.sealed, call.id)
+    telemetry.link(kept.get("trace", ""))
     session = Session(
         tenant=call.tenant,
         principal=call.principal,
@@ -126,6 +128,7 @@ async def restore(parts: Parts, call: Call, action: Action) -> Work:
         call=call,
         stored=call.version,
         session=session,
+        trace=kept.get("trace", ""),
         action=action,
         arguments=action.restore(kept["arguments"]),
         nonce=kept["nonce"],

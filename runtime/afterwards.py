@@ -76,8 +76,8 @@ class Afterwards:
         read = parse(self.parts, submission)
         if isinstance(read, Problem):
             raise NoUndo(f"{submission.tool_call.name} does not take what this call gives it: {read.message}")
-        self._journeys.admit()
-        return await self._journeys.submit(submission, *read, wait=wait)
+        with self._journeys.admitted():
+            return await self._journeys.submit(submission, *read, wait=wait)
 
     async def reversed(self, call_id: str, *, by: str, reference: str | None = None, code: str = "reversed") -> Outcome:
         """Take down that the provider has reversed an effect later: the call stays succeeded, its limits and effect key are free.

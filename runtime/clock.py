@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -35,6 +36,15 @@ def to_datetime(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
 
 
+@cache
+def started() -> str | None:
+    """Name this start of the machine (36 letters), since which all its processes share one steady clock; None where that can't be known."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
 class Clock:
     """Give microseconds: the wall clock at start plus the monotonic clock, and never less than the last recorded time.
 
@@ -48,6 +58,15 @@ class Clock:
         self._steady = steady
         self._offset = max(wall() // 1000, last_recorded + 1) - steady() // 1000
         self._last = 0
+
+    @property
+    def offset(self) -> int:
+        """Give the microseconds by which this clock is ahead of the machine's steady one."""
+        return self._offset
+
+    def at_least(self, offset: int) -> None:
+        """Go as far ahead as another process of this machine: time runs forward alone, for all of them together."""
+        self._offset = max(self._offset, offset)
 
     def follow(self, moment: int) -> None:
         """Take a moment of the database's clock for the present: several machines then have one time."""

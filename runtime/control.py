@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from ..actions import Action, Catalog
-from ..errors import PolicyChanged, RemitError, StoreError
+from ..errors import DatabaseTooNew, PolicyChanged, RemitError, StoreError
 from ..policies import ActionShape, Expression, Policies, compile_expression, load
+from . import telemetry
 from .journal import Conflict
+from .opening import REVISION, refuse_newer
 from .statements import Write
 from .store import ControlRow, Store
 from .work import Guard, Parts, apart
 
-log = logging.getLogger("remit.control")
+log = telemetry.logger("remit.control")
 
 
 def shape(action: Action) -> ActionShape:
@@ -86,13 +87,23 @@ def nothing() -> Policies:
 
 
 async def refresh(parts: Parts) -> None:
-    """Take over what has been put in force meanwhile, in this process or another."""
+    """Take over what has been put in force meanwhile, in this process or another; raises `DatabaseTooNew` from when that holds."""
     if (row := await parts.store.control()) is not None and row.epoch != parts.control.epoch:
         await _take(parts, row)
 
 
+async def _not_outdated(parts: Parts) -> None:
+    """Refuse a database that was brought forward meanwhile, which raises the epoch: no intent of this process passes from then on."""
+    try:
+        refuse_newer(await parts.store.rows(REVISION), f"{parts.store.name}, while this process ran")
+    except DatabaseTooNew as error:
+        parts.control.outdated = error
+        raise
+
+
 async def _take(parts: Parts, row: ControlRow) -> None:
     """Take what the row says: switches first, which need no loading, and the epoch once the rest is there."""
+    await _not_outdated(parts)
     control, known = parts.control, known_shapes(parts)
     control.switches = row.switches
     if row.bundle != control.policies.digest:

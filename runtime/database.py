@@ -83,6 +83,10 @@ class Database(Reads, Protocol):
         """Say whether this process is the one that gives events their places: held until it ends, or its connection does."""
         ...
 
+    async def yield_lead(self) -> None:
+        """Let another process give events their places."""
+        ...
+
     @property
     def queue(self) -> Queue | None:
         """Give what wakes calls up, where that is not a column of theirs."""

@@ -8,14 +8,15 @@ refusal proves anything: only a replay under the same key, or a look-up.
 from __future__ import annotations
 
 import inspect
-import logging
 import traceback
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, assert_never
 
 from ..actions import Action, Context, EffectKind, Problem, Result, ResultInvalid
 from ..audit import State
 from ..errors import Refused, Retryable, Unsure
+from . import telemetry
 from .backoff import asked_for, pause
 from .breaker import connectors_of
 from .clock import MICROSECOND, SECOND
@@ -25,7 +26,7 @@ from .phases import context, provider_key
 from .recorded import parted_result, plain
 from .work import Lingering, Parts, Work
 
-log = logging.getLogger("remit.execution")
+log = telemetry.logger("remit.execution")
 
 KEY_LIFE_USED = 0.8
 """A provider's key is replayed only within this part of its life."""
@@ -65,17 +66,19 @@ SETTLED: dict[str, Any] = {"wake_at": None, "lease_until": None, "settle_at": No
 async def execute_and_settle(parts: Parts, work: Work) -> Work:
     """Run the handler under its deadline and settle what is known: the last two phases."""
     told = context(parts, work, provider=provider_key(work))
-    settlement = await perform(parts, work, told)
+    with telemetry.handling(work.action.name) as seen:
+        settlement = await perform(parts, work, told)
+        seen[telemetry.OUTCOME] = type(settlement).__name__
     return await settle(parts, work, settlement, told)
 
 
 async def perform(parts: Parts, work: Work, told: Context) -> Settlement:
     """Run the handler; whatever it does, the answer is one of three."""
     action = work.action
-    code = action.perform(told, work.session.as_subject(), work.arguments, parts.resources)
+    code = _in_time(parts, work, told)
     try:
         # To cancel a synchronous handler would only be to lose sight of its thread.
-        value = await within(action.deadline, code, cancel=inspect.iscoroutinefunction(action.handler))
+        value = await within(_time_left(parts, work), code, cancel=inspect.iscoroutinefunction(action.handler))
     except Overdue as overdue:
         parts.lingering[work.call.id] = Lingering(overdue.task, told)
         reached(parts, work, overdue)
@@ -85,6 +88,20 @@ async def perform(parts: Parts, work: Work, told: Context) -> Settlement:
         return _meaning(work, error, told)
     reached(parts, work)
     return Applied(value)
+
+
+def _time_left(parts: Parts, work: Work) -> timedelta:
+    """Say how long the handler may take: its deadline, and no longer than its lease lasts for whoever's clock is a little ahead."""
+    if (lease := work.call.lease_until) is None:
+        return work.action.deadline
+    return min(work.action.deadline, (lease - parts.clock.now()) * MICROSECOND - parts.lease_margin / 2)
+
+
+async def _in_time(parts: Parts, work: Work, told: Context) -> Any:
+    """Send nothing once the lease is over: whoever has slept since the intent, or waited long for its commit, comes too late."""
+    if _time_left(parts, work) <= timedelta(0):
+        raise Retryable("nothing was sent: the lease was over", after=0)
+    return await work.action.perform(told, work.session.as_subject(), work.arguments, parts.resources)
 
 
 def reached(parts: Parts, work: Work, error: Exception | None = None) -> None:

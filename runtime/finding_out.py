@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from ..actions import Action, Context, EffectKind
 from ..audit import State
 from ..errors import Refused
+from . import telemetry
 from .backoff import FIRST_LOOK, LONGEST_LOOK, pause
 from .breaker import connectors_of
 from .call import Call
@@ -26,7 +26,7 @@ LOOKS = 10
 """Look-ups in a row that fail before a person is told; from then on there is one a day."""
 DAY = 24 * 3600 * SECOND
 
-log = logging.getLogger("remit.settling")
+log = telemetry.logger("remit.settling")
 
 
 def changed(call: Call, action: Action) -> bool:

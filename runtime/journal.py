@@ -8,11 +8,13 @@ by id.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import DatabaseUnavailable, StoreError
+from . import telemetry
 from .database import Writer
 from .series import CHANGE, Found, change
 from .statements import ORDER, Change, Write
@@ -57,6 +59,7 @@ class Overlapped(StoreError):
 @dataclass(slots=True)
 class _Member:
     change: Change
+    since: float = field(default_factory=time.monotonic)
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -69,6 +72,8 @@ class Journal:
         self._waked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self.waited: Callable[[float], None] = _nobody
+        """Told of each group how long its first change has waited, in seconds."""
 
     @property
     def depth(self) -> int:
@@ -109,12 +114,14 @@ class Journal:
                 most = self._writer.largest_group
                 group, self._queue = self._queue[:most], self._queue[most:]
                 await self._commit_group(group)
+                self.waited(time.monotonic() - group[0].since)
             if self._closing:
                 return
 
     async def _commit_group(self, group: list[_Member]) -> None:
         try:
-            found = await self._transact([member.change for member in group])
+            with telemetry.committing(len(group)):
+                found = await self._transact([member.change for member in group])
         except (CommitUnknown, DatabaseUnavailable) as error:
             _tell(group, error)
         except Exception as error:  # noqa: BLE001 - whatever is off with one change, the journal goes on for all others
@@ -166,6 +173,10 @@ class Journal:
         for ((statement, expect), values), rows in zip(ordered, touched, strict=True):
             if expect is not None and rows != expect * len(values):
                 raise Conflict(statement)
+
+
+def _nobody(_seconds: float) -> None:
+    """Listen to nothing."""
 
 
 def _place(write: Write) -> int:

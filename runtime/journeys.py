@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..actions import Action, Arguments
 from ..audit import State
 from ..errors import KeyReused, Overloaded, RemitError
+from . import telemetry
+from .admission import Admission
 from .advance import FIRST, advance
 from .call import Call
 from .control import refresh
 from .effects import Taken, claim
-from .journal import LONGEST_QUEUE, Conflict, LimitReached
+from .journal import Conflict, LimitReached
 from .lingering import watch
 from .outcome import Outcome
 from .phases import deny, travel
@@ -24,11 +27,9 @@ from .views import dry_outcome, outcome_of
 from .work import Parts, Work
 
 TRIES = 8
-LONGEST_LINE = 2_000
-"""Calls on their way at once in one process; more are told to come back."""
 POLL = 0.2
 
-log = logging.getLogger("remit.journeys")
+log = telemetry.logger("remit.journeys")
 
 
 class Journeys:
@@ -38,14 +39,26 @@ class Journeys:
         self._parts = parts
         self._tasks: dict[str, asyncio.Task[Call]] = {}
         self._watchers: set[asyncio.Task[None]] = set()
+        self._inside = 0
+        self._admission = Admission()
+        parts.store.journal.waited = self._admission.waited
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def admit(self) -> None:
-        """Raise `Overloaded` where one more call would be too many; whatever is let in may finish."""
-        if len(self._tasks) >= LONGEST_LINE or self._parts.store.journal.depth >= LONGEST_QUEUE:
-            raise Overloaded
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Let one more call in, or raise `Overloaded` where it would be too many; whatever is let in may finish."""
+        try:
+            self._admission.admit(max(self._inside, len(self._tasks)), self._parts.store.journal.depth)
+        except Overloaded:
+            telemetry.refused()
+            raise
+        self._inside += 1  # it has no task yet, and may wait before it gets one
+        try:
+            yield
+        finally:
+            self._inside -= 1
 
     async def submit(self, submission: Submission, action: Action, arguments: Arguments, *, wait: float | None) -> Outcome:
         """Begin a new call, or give the earlier one that it repeats; raises `KeyReused` and `Overloaded`."""
@@ -87,20 +100,21 @@ class Journeys:
         await asyncio.gather(*self._watchers, return_exceptions=True)
 
     def _start(self, call_id: str, journey: Coroutine[Any, Any, Call]) -> asyncio.Task[Call]:
-        task = self._tasks[call_id] = asyncio.create_task(journey, name=call_id)
+        task = self._tasks[call_id] = asyncio.create_task(telemetry.journey(call_id, journey), name=call_id)
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[Call]) -> None:
         call_id = task.get_name()
         del self._tasks[call_id]
+        self._admission.rested()
         if (left := self._parts.lingering.pop(call_id, None)) is not None:
             watcher = asyncio.create_task(watch(self._parts, call_id, left))
             self._watchers.add(watcher)
             watcher.add_done_callback(self._watchers.discard)
         if not task.cancelled() and (error := task.exception()) is not None:
             # Whoever waits is told; but perhaps nobody does any more.
-            log.log(logging.DEBUG if isinstance(error, RemitError) else logging.ERROR, "call %s: %r", call_id, error)
+            log.log(logging.DEBUG if isinstance(error, RemitError) else logging.ERROR, "call %s: %s", call_id, telemetry.places(error))
 
     async def _placed(self, submission: Submission, received: Work) -> Work | Call:
         """Say where a new call stands among those before it: in its own right, denied, or as the earlier call that it repeats."""
@@ -134,7 +148,7 @@ class Journeys:
             if isinstance(again, Call):
                 return again
             begun = again.evolve(found=found)  # so that a mere limit takes one further try, whatever others take and give back
-        raise Overloaded
+        raise Overloaded(after=self._admission.pause(len(self._tasks)))
 
     async def _advance(self, call_id: str) -> Call:
         for _ in range(TRIES):
@@ -158,6 +172,10 @@ class Journeys:
         """Wait until the call has moved: told so in this process, looked up for another's."""
         waiter = self._parts.changed.setdefault(call.id, asyncio.Event())
         try:
-            await asyncio.wait_for(waiter.wait(), POLL)
+            async with asyncio.timeout(POLL):  # `wait_for` loses a cancellation that comes when it is done, before Python 3.12
+                await waiter.wait()
         except TimeoutError:
-            self._parts.changed.pop(call.id, None)  # another process may end it; who else waits here looks up as well
+            pass  # another process may end it
+        finally:
+            if self._parts.changed.get(call.id) is waiter:  # nobody may ever tell it, whoever stopped waiting; who else waits looks up
+                del self._parts.changed[call.id]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..audit import KeyFile
@@ -13,15 +13,23 @@ from .migrating import LATEST
 Ask = Callable[..., list[Any]]
 """Run one statement with its values, and give the rows."""
 
+REVISION = "SELECT version_num FROM alembic_version"
+
 _META = "INSERT INTO store_meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
 
 
 def needs_upgrade(ask: Ask, name: object, *, made: bool) -> bool:
     """Say whether a database must be brought forward; `made` says whether it has ever been. Raises `DatabaseTooNew`."""
-    current = ask("SELECT version_num FROM alembic_version") if made else []
-    if current and current[0][0] > LATEST:
-        raise DatabaseTooNew(f"{name}: written by a newer Remit (revision {current[0][0]}, this one knows {LATEST}); upgrade Remit")
-    return not current or current[0][0] < LATEST
+    current = refuse_newer(ask(REVISION) if made else [], name)
+    return current is None or current < LATEST
+
+
+def refuse_newer(rows: Sequence[Sequence[Any]], name: object) -> str | None:
+    """Give the revision that the rows tell, None where they tell none; raises `DatabaseTooNew`."""
+    current: str | None = rows[0][0] if rows else None
+    if current is not None and current > LATEST:
+        raise DatabaseTooNew(f"{name}: brought forward by a newer Remit (revision {current}, this one knows {LATEST}); upgrade Remit")
+    return current
 
 
 def check_keys(ask: Ask, keys: KeyFile, *, file: object, name: object) -> None:

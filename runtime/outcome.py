@@ -29,7 +29,7 @@ WORDS = {
     "refused": "The provider refused; it was not done.",
     "result_invalid": "It was done, but what the provider answered can't be shown.",
     "read_failed": "It could not be looked up. Try again later.",
-    "overloaded": "Too much is going on right now. Nothing was done; try again shortly.",
+    "overloaded": "Too much is going on right now, so nothing was done.",
     "stopped": "It was not done.",
     "unavailable": "What this goes through can't be reached at the moment, so nothing was done.",
     "nothing_to_undo": "What this would undo has been taken back already, so nothing was done. Do not repeat it.",
@@ -79,6 +79,7 @@ class Outcome:
     repeated: bool = False
     dry_run: bool = False
     reference: str | None = field(default=None, repr=False)
+    retry_after: int | None = None
     until: str | None = None
     settled_by: str | None = None
     taken_back: str | None = None
@@ -131,6 +132,8 @@ class Outcome:
             body["repeated"] = True
         if self.dry_run:
             body["dry_run"] = True
+        if self.retry_after is not None:
+            body["retry_after"] = self.retry_after
         told = {"until": self.until, "settled_by": self.settled_by, "taken_back": self.taken_back}
         return body | {name: value for name, value in told.items() if value is not None}
 

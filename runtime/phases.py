@@ -27,6 +27,7 @@ from ..actions import Context
 from ..audit import State
 from ..errors import StoreError
 from ..policies import Decision, Inputs, Then, decide
+from . import telemetry
 from .approvals import nobody_can
 from .clock import MICROSECOND, SECOND, to_datetime, to_micros, to_text
 from .deadline import within
@@ -105,6 +106,7 @@ async def own(parts: Parts, work: Work) -> Work:
     return deny(work.evolve(facts={}), "not_found")
 
 
+@telemetry.phase(telemetry.DECIDE)
 async def judge(parts: Parts, work: Work) -> Work:
     """Decide by the policies in force, and record what was looked at; raises `Conflict` where they are not those whose facts were loaded."""
     if work.epoch != parts.control.epoch and not work.dry_run:
@@ -112,6 +114,7 @@ async def judge(parts: Parts, work: Work) -> Work:
     policies, given = parts.control.policies, inputs(parts, work)
     counted = await count(parts, policies, work, given)
     decision = decide(policies, counted.inputs, counted.evaluated)
+    telemetry.decided(work.action.name, decision)
     work = await beside(parts, work, given, decision, _facts)  # before `call.decided`: the last event may be the one that moves the call
     body, personal = _decided(work, counted.inputs, decision.to_json(), policies.digest)
     work = work.evolve(decision=decision, takes=counted.takes).note("call.decided", body, personal)

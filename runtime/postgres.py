@@ -14,8 +14,9 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8BinaryDumper
 
 from ..audit import KeyFile
-from ..errors import DatabaseUnavailable, KeysMissing
-from .migrating import upgrade
+from ..errors import DatabaseUnavailable, KeysMissing, StoreError
+from .granting import lacking
+from .migrating import LATEST, upgrade
 from .opening import check_keys, needs_upgrade, remember_keys
 from .postgres_reader import PostgresReader
 from .postgres_writer import PostgresWriter
@@ -39,6 +40,7 @@ _LOOK = (
     "SELECT set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false), "
     "set_config('tcp_user_timeout', '10000', false)"
 )
+GRANTS = "let the owner of the tables grant what docs/postgresql.md lists"
 SEQUENCER = 9
 _LEADS = (
     "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND objsubid = 1 AND database = "
@@ -92,14 +94,18 @@ class PostgresDatabase:
                     await self._beside.close()
                 raise DatabaseUnavailable(f"{self.name} can't be reached: {error}") from error
 
+    async def yield_lead(self) -> None:
+        """Let go of the lock, with the connection that holds it."""
+        if self._beside is not None:
+            await self._beside.close()
+
     def snapshot(self) -> PostgresSnapshot:
         """Keep a moment, on a connection of its own."""
         return PostgresSnapshot(self._url)
 
     async def close(self) -> None:
         """Close the connections that read, and let another process give events their places."""
-        if self._beside is not None:
-            await self._beside.close()
+        await self.yield_lead()
         await self._reader.close()
 
 
@@ -148,6 +154,8 @@ def open_postgres(url: str, tenant: str, keys: Path) -> PostgresDatabase:
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
             _prepare(connection, url, keys, file)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StoreError(f"{_who(url)} lacks rights ({error}); {GRANTS}") from error
     except psycopg.Error as error:
         raise DatabaseUnavailable(f"{name_of(url)} can't be opened: {error}") from error
     return PostgresDatabase(url, tenant, file)
@@ -166,7 +174,23 @@ def _prepare(connection: psycopg.Connection[Any], url: str, place: Path, keys: K
     if there("store_meta"):
         check_keys(ask, keys, file=place, name=name_of(url))
     if needs_upgrade(ask, name_of(url), made=there("alembic_version")):
-        upgrade(url)
+        _upgraded(url)
+    if missing := lacking(ask):
+        raise StoreError(f"{_who(url)} lacks {', '.join(missing)}; {GRANTS}")
     with connection.transaction():
         remember_keys(ask, keys)
     check_keys(ask, keys, file=place, name=name_of(url))
+
+
+def _upgraded(url: str) -> None:
+    try:
+        upgrade(url)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StoreError(
+            f"{_who(url)} may not bring it to revision {LATEST}, which this version needs ({str(error).splitlines()[0]}); "
+            "run `remit db upgrade` as the owner of its tables"
+        ) from error
+
+
+def _who(url: str) -> str:
+    return f"{name_of(url)}: the role {conninfo_to_dict(url).get('user', 'of this user')}"

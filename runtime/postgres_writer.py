@@ -205,10 +205,10 @@ def _refused(error: psycopg.Error) -> StoreError:
         case errors.IntegrityError():
             return Conflict(str(error).partition("\n")[0])
         case errors.SerializationFailure() | errors.DeadlockDetected() | errors.LockNotAvailable():
-            return Overlapped(str(error))
+            return Overlapped(str(error).partition("\n")[0])
         case errors.ReadOnlySqlTransaction():
             return DatabaseReadOnly("the server takes no writes; is it a standby?")
         case errors.OperationalError():
             return DatabaseUnavailable(f"the database refused the change: {error}")
         case _:
-            return StoreError(f"the database refused the change: {error}")
+            return StoreError(f"the database refused the change: {str(error).splitlines()[0]}")  # what follows may repeat values

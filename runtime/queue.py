@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from procrastinate.jobs import DeleteJobCondition
 from procrastinate.worker import Worker
 from psycopg import AsyncConnection
 
+from . import telemetry
 from .call import Call
 from .clock import to_datetime
 
@@ -30,7 +30,7 @@ ENDS_WITHIN = 5.0
 PAUSE = 1.0
 TASK = "remit.advance"
 
-log = logging.getLogger("remit.queue")
+log = telemetry.logger("remit.queue")
 
 
 class Queue:
@@ -57,8 +57,8 @@ class Queue:
             while True:
                 try:
                     await self._work(names)
-                except Exception:
-                    log.exception("the worker of the queue ended; it is begun again")
+                except Exception as error:  # noqa: BLE001 - it goes on
+                    log.error("the worker of the queue ended; it is begun again: %s", telemetry.places(error))  # noqa: TRY400 - not its words
                 await asyncio.sleep(PAUSE)
 
     async def depth(self, now: int) -> int:
@@ -105,7 +105,10 @@ class Queue:
 
     async def _wake(self, call: str) -> None:
         assert self._advance is not None
-        await self._advance(call)
+        try:
+            await self._advance(call)
+        except Exception as error:  # noqa: BLE001 - procrastinate would log its words; the sweep finds the call again
+            log.error("call %s could not be advanced: %s", call, telemetry.places(error))  # noqa: TRY400 - not its words
 
     def _name(self, action: str) -> str:
         return f"remit.{self._tenant}.{action}"

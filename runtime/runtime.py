@@ -14,11 +14,12 @@ from ..actions.dialects import dialect
 from ..audit import Report, State, export, verify
 from ..errors import KeyReused, Overloaded, PolicyError, StoreError
 from ..policies import Check, Results, check, is_test, load, read_tests, run_cases
+from . import telemetry
 from .activation import activate_policies, asked
 from .afterwards import Afterwards
 from .amend import amend
 from .answering import Answer
-from .background import ended
+from .background import begun, ended
 from .breaker import Breakers, Breaking
 from .bundles import SHADOW, Bundles
 from .call import Call
@@ -60,8 +61,8 @@ class Runtime(Afterwards):
     proposed, and put in force by a call of the action `activate_policies`, which is there for people only; `database` a file
     (`remit.db`; its keys are made beside it on the first run) or `postgresql://…`, whose keys are the file `keys`. `resources` are the
     connectors that actions ask for by type; `clock` makes the clock, `step_up` are the ways in which a customer can prove who they are,
-    and `breaking` says when a connector counts as out of reach. Raises `DefinitionError` and `PolicyError` at once; the database is
-    opened by `start`, or at the first call.
+    and `breaking` says when a connector counts as out of reach. `wakeups=False` leaves calls that rest to other processes, such as
+    `remit worker`. Raises `DefinitionError` and `PolicyError` at once; the database is opened by `start`, or at the first call.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Runtime(Afterwards):
         clock: Callable[..., Clock] = Clock,
         step_up: StepUp | None = None,
         breaking: Breaking | None = None,
+        wakeups: bool = True,
     ) -> None:
         self._offered = Catalog(actions)
         self._resources = self._offered.bind(resources)
@@ -91,15 +93,20 @@ class Runtime(Afterwards):
         self._own_folder = None if self.managed else PolicyFolder.read(Path(policies), self._shapes)
         self._activate = "the folder at start" if activate else ""
         self._lease_margin, self._attempts = lease_margin, attempts
-        self._clock, self._step_up, self._breaking = clock, step_up, breaking or Breaking()
+        self._clock, self._step_up, self._breaking, self.wakeups = clock, step_up, breaking or Breaking(), wakeups
         self._started: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> Self:
-        """Open the database, make its keys on the first run, migrate it, and activate the policies. Safe to repeat."""
+        """Open the database, make its keys on the first run, migrate it, and activate the policies. Safe to repeat.
+
+        Raises `DatabaseTooNew`, later as well: when a newer Remit has brought the database forward meanwhile.
+        """
         if self._started is None or _failed(self._started):
             self._started = asyncio.create_task(self._start())
         await asyncio.shield(self._started)
+        if self.parts.control.outdated is not None:
+            raise self.parts.control.outdated
         return self
 
     async def close(self) -> None:
@@ -159,16 +166,17 @@ class Runtime(Afterwards):
         submission = Submission(tool_call=sent, session=session, key=key, repeat_of=repeat_of, dry_run=dry_run)
         read = parse(self.parts, submission)
         try:
-            self._journeys.admit()
-            if isinstance(read, Problem):
-                return await self._rejected(submission, read)
-            return await self._journeys.submit(submission, *read, wait=wait)
+            with self._journeys.admitted():
+                if isinstance(read, Problem):
+                    return await self._rejected(submission, read)
+                return await self._journeys.submit(submission, *read, wait=wait)
         except KeyReused:
             if idempotency_key is not None:
                 raise
             return Outcome(call_id=None, action=sent.name, state=State.DENIED, error=problem("key_reused"))
-        except Overloaded:
-            return Outcome(call_id=None, action=sent.name, state=State.DENIED, error=problem("overloaded", retry="later"))
+        except Overloaded as overloaded:
+            refused = problem("overloaded", overloaded.message, retry="later")
+            return Outcome(call_id=None, action=sent.name, state=State.DENIED, error=refused, retry_after=overloaded.after)
 
     async def wait(self, call_id: str, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109 - it bounds the wait, not the call
         """Wait until a call is final, at most `timeout` seconds, and give it as it then stands."""
@@ -275,25 +283,25 @@ class Runtime(Afterwards):
 
     async def reload_policies(self, *, by: str) -> str:
         """Read the policy folder again and put it in force everywhere; gives the bundle's digest. A broken folder changes nothing."""
-        self._own_folder, self._activate = PolicyFolder.read(self._folder.path, self._shapes), by
+        self._own_folder, self._activate = PolicyFolder.read(self.folder.path, self._shapes), by
         await self.start()
-        await put_in_force(self.parts, self._folder, by=by, activate=True)
-        return self._folder.policies.digest
+        await put_in_force(self.parts, self.folder, by=by, activate=True)
+        return self.folder.policies.digest
 
     def check_policies(self) -> Check:
         """Read the policy folder as it is now: what is wrong, and what is probably not meant. Changes nothing.
 
         Needs no database; where there is one, it also warns of roles that nobody has.
         """
-        return check(self._folder.path, self._shapes, roles_held(self.database, self.tenant))
+        return check(self.folder.path, self._shapes, roles_held(self.database, self.tenant))
 
     def test_policies(self, path: Path | None = None) -> Results:
         """Decide the cases of the test files beside the policies, or of `path`: another folder, or one test file. Needs no database.
 
         Raises `PolicyError` for a policy or a test file that can't be used.
         """
-        place = path or self._folder.path
-        policies = load(self._folder.path if is_test(place) else place, self._shapes)
+        place = path or self.folder.path
+        policies = load(self.folder.path if is_test(place) else place, self._shapes)
         return run_cases(policies, read_tests(place), self._shapes)
 
     async def activate_policies(self, bundle: str, *, person: str, channel: str = "api") -> Outcome:
@@ -329,7 +337,8 @@ class Runtime(Afterwards):
         return await asyncio.to_thread(shadowed, self.parts, (await self.bundles.find(SHADOW)).digest)
 
     @property
-    def _folder(self) -> PolicyFolder:
+    def folder(self) -> PolicyFolder:
+        """Give the policy folder as it was read last; raises `PolicyError` where the policies are managed."""
         if self._own_folder is None:
             raise PolicyError("the policies are managed, not a folder's: `remit policy propose` and `remit policy activate` change them")
         return self._own_folder
@@ -356,8 +365,9 @@ class Runtime(Afterwards):
 
     async def _open(self, store: Store) -> None:
         clock = self._clock(last_recorded=await store.last_recorded())
-        if self._clock is Clock and (now := await store.time()) is not None:
-            clock.follow(now)
+        follows = self._clock is Clock or await store.time() is None  # a clock of one's own is not overruled by a server's
+        if follows:
+            await store.share_time(clock)
         self.parts = Parts(
             store=store,
             vault=Vault(store),
@@ -366,7 +376,7 @@ class Runtime(Afterwards):
             catalog=self.catalog,
             guards=self._guards,
             resources=(resources := dict(self._resources)),
-            control=Control(0, nothing() if self.managed else self._folder.policies),
+            control=Control(0, nothing() if self.managed else self.folder.policies),
             breakers=Breakers(self._breaking, clock),
             lease_margin=self._lease_margin,
             attempts=self._attempts,
@@ -380,16 +390,16 @@ class Runtime(Afterwards):
         if self.managed:
             await put_nothing_in_force(self.parts)
         else:
-            await put_in_force(self.parts, self._folder, by=self._activate or "the folder at start", activate=bool(self._activate))
-        wakeups = Wakeups(self.parts, self._journeys.advance, self._rejections, follow=self._clock is Clock)
-        self._background = [asyncio.create_task(self._sequencer.run()), asyncio.create_task(wakeups.run())]
-        if store.queue is not None:
-            self._background.append(asyncio.create_task(store.queue.run(self._journeys.advance, list(self.catalog))))
+            await put_in_force(self.parts, self.folder, by=self._activate or "the folder at start", activate=bool(self._activate))
+        wakeups = Wakeups(self.parts, self._journeys.advance, self._rejections, follow=follows, wake=self.wakeups)
+        self._background = begun(self.parts, self._journeys, self._sequencer, wakeups)
+        self.breakers.listeners.append(telemetry.breaker)
 
     async def _rejected(self, submission: Submission, found: Problem) -> Outcome:
         error = self._rejections.capped(submission, found)
         call_id = None if submission.dry_run else await self._rejections.record(submission, error)
         name = submission.tool_call.name if isinstance(submission.tool_call.name, str) else ""
+        telemetry.rejected(name if name in self.catalog else None, error.code)
         return Outcome(call_id=call_id, action=name, state=State.REJECTED, error=error, dry_run=submission.dry_run)
 
 

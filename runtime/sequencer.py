@@ -7,10 +7,10 @@ place a row. Rows are taken `WHERE leaf_index IS NULL`, never by `id > last`: id
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 
 from ..audit import RightEdge, sign
+from . import telemetry
 from .journal import Conflict
 from .statements import Write
 from .work import Parts, apart
@@ -18,7 +18,7 @@ from .work import Parts, apart
 BATCH = 2_000
 PAUSE = 0.25
 
-log = logging.getLogger("remit.sequencer")
+log = telemetry.logger("remit.sequencer")
 
 
 class Sequencer:
@@ -42,12 +42,15 @@ class Sequencer:
             await asyncio.sleep(PAUSE)
             try:
                 await self.catch_up()
-            except Exception:
-                log.exception("events wait for their checkpoint; it is tried again")
+            except Exception as error:  # noqa: BLE001 - it goes on
+                log.error("events wait for their checkpoint; it is tried again: %s", telemetry.places(error))  # noqa: TRY400 - not its words
 
     async def catch_up(self) -> int:
         """Place everything that is committed by now; gives how many events that were."""
         placed = 0
+        if self._parts.control.outdated is not None:
+            await self._parts.store.yield_lead()
+            return 0
         if not await self._parts.store.leads():
             return 0
         while count := await self._step():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +9,7 @@ from typing import Any
 
 from ..policies import Decision, Inputs, Policies, decide
 from ..policies.again import differing, way
+from . import telemetry
 from .deadline import within
 from .usage import count
 from .work import Parts, Work
@@ -19,7 +19,7 @@ PATIENCE = timedelta(seconds=1)
 
 Load = Callable[[Parts, Work, Iterable[str]], Coroutine[Any, Any, Mapping[str, Any]]]
 
-log = logging.getLogger("remit.shadow")
+log = telemetry.logger("remit.shadow")
 
 
 async def beside(parts: Parts, work: Work, given: Inputs, decision: Decision, load: Load) -> Work:

@@ -127,6 +127,9 @@ class SqliteDatabase:
         """Let every process try: the head's version decides."""
         return True
 
+    async def yield_lead(self) -> None:
+        """Hold nothing that could be let go."""
+
     queue = None
 
     def snapshot(self) -> SqliteSnapshot:

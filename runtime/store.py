@@ -12,6 +12,7 @@ import orjson
 from ..audit import State
 from ..errors import CallNotFound
 from .call import Call
+from .clock import Clock, started
 from .database import Database, Snapshot
 from .journal import CommitUnknown, Journal
 from .series import Held, Take, held_by, used
@@ -146,9 +147,31 @@ class Store:
         """Give the database's own time in microseconds, if it has one."""
         return await self._database.time()
 
+    async def share_time(self, clock: Clock) -> None:
+        """Begin with the time that there is, and tell the other processes of this machine if this clock is further ahead."""
+        found = await self.take_time(clock)
+        if found is not None and found < clock.offset:
+            await self.commit([Write("meta.ahead", (f"{started()} {clock.offset}",), expect=None)])
+
+    async def take_time(self, clock: Clock) -> int | None:
+        """Let a clock follow the database's; where that has none, be as far ahead as any process of this machine, which is given."""
+        if (now := await self._database.time()) is not None:
+            clock.follow(now)
+            return None
+        found = await self.row("SELECT value FROM store_meta WHERE key = 'clock'")
+        machine, _, offset = found[0].partition(" ") if found else ("", "", "")
+        if machine != started():
+            return None if started() is None else -1
+        clock.at_least(int(offset))
+        return int(offset)
+
     async def leads(self) -> bool:
         """Say whether this process is the one that gives events their places."""
         return await self._database.leads()
+
+    async def yield_lead(self) -> None:
+        """Let another process give events their places."""
+        await self._database.yield_lead()
 
     @property
     def queue(self) -> Queue | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
+from .opening import Ask
 
 _NAMED = {"active": "bundle", "shadow": "shadow"}
 
@@ -47,26 +48,40 @@ def bundle_sources(database: str | Path, tenant: str, named: str) -> Mapping[str
     raise StoreError(f"{named}: {found}")
 
 
-def _rows(database: str | Path, sql: str, values: tuple[Any, ...]) -> list[Any]:
+@contextmanager
+def reading(database: str | Path) -> Iterator[Ask]:
+    """Open a database for reading statements only; raises `StoreError` where there is none, or it can't be read."""
     if not isinstance(database, Path):
-        return _asked(database, sql, values)
+        with _server(database) as ask:
+            yield ask
+        return
     if not database.exists():
         raise StoreError(f"{database}: there is no database here yet")
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            return connection.execute(sql, values).fetchall()
+            yield lambda sql, values=(): connection.execute(sql, values).fetchall()
     except sqlite3.Error as error:
         raise StoreError(f"{database}: {error}") from error
 
 
-def _asked(url: str, sql: str, values: tuple[Any, ...]) -> list[Any]:
-    import psycopg
+@contextmanager
+def _server(url: str) -> Iterator[Ask]:
+    try:
+        import psycopg
+    except ImportError as error:
+        raise StoreError(f"PostgreSQL needs the extra `postgres`: pip install 'remit[postgres]' ({error})") from error
 
     from .postgres import name_of
     from .statements import numbered
 
     try:
-        with psycopg.connect(url, connect_timeout=5) as connection:
-            return psycopg.RawCursor(connection).execute(numbered(sql), values).fetchall()
+        with psycopg.connect(url, connect_timeout=5, autocommit=True) as connection:
+            connection.execute("SET default_transaction_read_only = on")
+            yield lambda sql, values=(): psycopg.RawCursor(connection).execute(numbered(sql), values).fetchall()
     except psycopg.Error as error:
         raise StoreError(f"{name_of(url)}: {error}") from error
+
+
+def _rows(database: str | Path, sql: str, values: tuple[Any, ...]) -> list[Any]:
+    with reading(database) as ask:
+        return ask(sql, values)

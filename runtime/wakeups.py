@@ -7,9 +7,10 @@ is found here: an attempt whose lease ended, and what was on a worker that died.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
+from ..errors import DatabaseTooNew
+from . import telemetry
 from .call import Call
 from .control import refresh
 from .rejection import Rejections
@@ -22,28 +23,37 @@ PAUSE = 1.0
 LEFT_LYING = 2_000_000
 """Microseconds that a queue has before a call that is due counts as left lying."""
 
-log = logging.getLogger("remit.wakeups")
+log = telemetry.logger("remit.wakeups")
 
 
 class Wakeups:
-    """Look every 200 ms for calls that are due, and advance each of them; `follow` takes the time from the database."""
+    """Look every 200 ms for calls that are due, and advance each of them; `follow` takes the time from the database.
 
-    def __init__(self, parts: Parts, advance: Callable[[str], Awaitable[Call]], rejections: Rejections, *, follow: bool) -> None:
-        self._parts, self._advance, self._rejections, self._follow = parts, advance, rejections, follow
+    With `wake` false the calls are left to other processes; policies, time and rejections are looked after all the same.
+    """
+
+    def __init__(
+        self, parts: Parts, advance: Callable[[str], Awaitable[Call]], rejections: Rejections, *, follow: bool, wake: bool
+    ) -> None:
+        self._parts, self._advance, self._rejections, self._follow, self.wakes = parts, advance, rejections, follow, wake
         self._not_before: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Take over new policies and wake what is due, again and again, until cancelled."""
+        """Take over new policies and wake what is due, again and again, until cancelled or the database is too new."""
         while True:
             try:
-                if self._follow and (now := await self._parts.store.time()) is not None:
-                    self._parts.clock.follow(now)
+                if self._follow:
+                    await self._parts.store.take_time(self._parts.clock)
                 await refresh(self._parts)
-                await self._look()
+                if self.wakes:
+                    await self._look()
                 await self._rejections.flush_ended()
-            except Exception:
-                log.exception("due calls could not be looked for; it is tried again")
+            except DatabaseTooNew as error:
+                log.critical("nothing more is begun here: %s", error)
+                return
+            except Exception as error:  # noqa: BLE001 - it goes on
+                log.error("due calls could not be looked for; it is tried again: %s", telemetry.places(error))  # noqa: TRY400 - not its words
                 await asyncio.sleep(PAUSE)
             await asyncio.sleep(POLL)
 
@@ -62,8 +72,9 @@ class Wakeups:
     async def _wake(self, call_id: str, version: int) -> None:
         try:
             call = await self._advance(call_id)
-        except Exception:
-            log.exception("call %s could not be advanced; it is tried again in %d s", call_id, NOT_BEFORE // 1_000_000)
+        except Exception as error:  # noqa: BLE001 - the others go on
+            why = telemetry.places(error)
+            log.error("call %s could not be advanced; it is tried again in %d s: %s", call_id, NOT_BEFORE // 1_000_000, why)  # noqa: TRY400 - not its words
         else:
             if call.version != version:
                 self._not_before.pop(call_id, None)

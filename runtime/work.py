@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,8 +12,9 @@ from typing import Any
 
 from ..actions import Action, Arguments, Catalog, Context
 from ..audit import Event, State, write
-from ..errors import AuditError
+from ..errors import AuditError, DatabaseTooNew
 from ..policies import ActionShape, Decision, Expression, Policies
+from . import telemetry
 from .breaker import Breakers
 from .call import Call, evolved
 from .clock import Clock, to_text
@@ -30,7 +30,7 @@ from .vault import SubjectKey, Vault
 TRIES = 8
 """Each time the call that is undone has moved meanwhile."""
 
-log = logging.getLogger("remit.work")
+log = telemetry.logger("remit.work")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,16 @@ class Guard:
 
 @dataclass(slots=True)
 class Control:
-    """What is in force in this process, and the epoch in which it was read. A switch is `(kind, target)`."""
+    """What is in force in this process, and the epoch in which it was read. A switch is `(kind, target)`.
+
+    `outdated` is there once a newer Remit has brought the database forward: then nothing more is begun here.
+    """
 
     epoch: int
     policies: Policies
     switches: frozenset[tuple[str, str]] = frozenset()
     shadow: Policies | None = None
+    outdated: DatabaseTooNew | None = None
 
     def stopped_by(self, call: Call) -> str | None:
         """Name the switch that stops a call, such as `action:refund_payment`; None where none does."""
@@ -116,7 +120,7 @@ class Work:
     `stored` is the version that the database holds (0: none yet). `asker` is the subject's key; `owner` the key of the person
     whose data it is, and `about` names them where `about=` does. `next_ordinal` is the place that the effect would take, and
     `confirm` the earlier call that the customer must be shown before. `proposed` is the fingerprint (hex) of what was asked for
-    before it was amended. `conflict` says that another subject holds the effect key.
+    before it was amended, `trace` the span (W3C) under which it was submitted. `conflict` says that another subject holds the effect key.
     `granted` names the approvals that the next intent uses, and `takes` what it takes of limits. `found` is what was used of the
     limits that had no room, when the call tried to take from them. `epoch` is the one in which no switch stopped it: whatever was
     decided since counts only while that lasts.
@@ -134,6 +138,7 @@ class Work:
     next_ordinal: int = 1
     confirm: str | None = None
     proposed: str = ""
+    trace: str = ""
     conflict: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     about: str | None = None
@@ -202,6 +207,7 @@ async def commit(parts: Parts, work: Work) -> Work:
     call, writes = record(parts, work.call, work.drafts, work.owner)
     row = add_call(call) if work.stored == 0 else move_call(call, seen=work.stored)
     await _write(parts, call, [row, *work.writes, *writes])
+    telemetry.committed(call.action, [draft.kind for draft in work.drafts])
     return work.evolve(call=call, stored=call.version, drafts=(), writes=())
 
 
@@ -220,6 +226,7 @@ def request(work: Work) -> dict[str, Any]:
         "turn": session.turn,
         "after": work.confirm,
         "proposed": work.proposed,
+        "trace": work.trace or telemetry.traceparent(),
     }
 
 
@@ -237,6 +244,7 @@ async def move(parts: Parts, call: Call, drafts: tuple[Draft, ...], writes: Iter
         call_then = _without_secrets(parts, call_then, owner)
     after, events = record(parts, call_then, drafts, owner)
     await _write(parts, after, [move_call(after, seen=call.version), *writes, *events])
+    telemetry.committed(after.action, [draft.kind for draft in drafts])
     return after
 
 
@@ -247,6 +255,7 @@ async def _owner(parts: Parts, call: Call) -> SubjectKey:
         return SubjectKey(call.subject, os.urandom(32))
 
 
+@telemetry.phase(telemetry.COMMIT)
 async def _write(parts: Parts, call: Call, writes: list[Write]) -> None:
     """Commit a move of a call; where it has undone another, what that comes to goes into the same transaction."""
     writes = [*writes, *parts.store.waking(call, here=call.action in parts.catalog)]

@@ -69,7 +69,7 @@ async def submit_call(
     session = sent.session.as_session(runtime.tenant)
     outcome = await runtime.submit(call, session, idempotency_key=idempotency_key, wait=query.wait, dry_run=query.dry_run)
     if outcome.call_id is None and outcome.error is not None and outcome.error.code == Overloaded.code:
-        raise Overloaded
+        raise Overloaded(after=outcome.retry_after or 1)
     return answered(outcome)
 
 

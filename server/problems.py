@@ -22,7 +22,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from ..errors import CallError, CodeNotSent, RemitError
+from ..errors import CallError, CodeNotSent, Overloaded, RemitError
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
@@ -154,11 +154,11 @@ def unexpected(request: Request, error: Exception) -> Response:
 async def _of_remit(request: Request, error: Exception) -> Response:
     assert isinstance(error, RemitError)
     kind = type(error)
-    if kind.status >= 500:
+    if kind.status >= 500 and kind is not Overloaded:  # in a flood the request's own line is enough
         log.error("request %s: %s: %s", request.state.id, kind.code, error)
     # What the store says names files and commands of this machine; to a caller its class says enough.
-    told = isinstance(error, CallError | RequestRefused) and kind.status not in {404, 503}
-    headers = {"Retry-After": "1"} if kind.status == 503 else HEADERS.get(kind)
+    told = isinstance(error, CallError | RequestRefused) and (kind.status not in {404, 503} or kind is Overloaded)
+    headers = {"Retry-After": str(getattr(error, "after", 1))} if kind.status == 503 else HEADERS.get(kind)
     return _answer(request, members(kind, error.message if told else text(kind), _instance(request)), headers)
 
 

@@ -6,11 +6,13 @@ import logging
 import time
 import uuid
 
+import structlog
 from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..runtime.telemetry import REQUEST
 from .problems import unexpected
 
 CLIENT_LEFT = 499
@@ -34,6 +36,7 @@ class Record:
             return
         request, began, status = Request(scope, receive), time.perf_counter(), CLIENT_LEFT
         request.state.id, request.state.code, request.state.key = uuid.uuid4(), "-", None
+        structlog.contextvars.bind_contextvars(**{REQUEST: str(request.state.id)})
 
         async def answer(message: Message) -> None:
             nonlocal status

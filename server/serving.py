@@ -28,10 +28,8 @@ class CannotListen(RemitError):
 def serve(runtime: Runtime, host: str = "127.0.0.1", port: int = 8000, *, stripe_secret: str | None = None) -> None:
     """Serve until SIGINT or SIGTERM, then let what runs come to rest; `stripe_secret` as for `create_app`.
 
-    Raises `CannotListen` for a busy port, and what `Runtime.start` raises, before anything is served.
+    Where log lines go is for whoever calls this to say. Raises `CannotListen` for a busy port, and what `Runtime.start` raises, before anything is served.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    log.setLevel(logging.INFO)  # not the root: an HTTP client's log line has ids in its address
     with listen(host, port) as listening, suppress(KeyboardInterrupt):
         asyncio.run(_serve(runtime, listening, stripe_secret))
 

@@ -38,7 +38,7 @@ def store(request, monkeypatch):
     """Keep calls in files, or on a server: each world in a database of its own, which is dropped when the test ends."""
     kind = getattr(request, "param", "sqlite")
     monkeypatch.setattr(Store, "server", kind == "postgresql")
-    # The queue goes by the server's clock, and these tests by their own: what it wakes too early does no harm, and the sweep is prompt.
+    # The queue goes by the server's clock, and these tests by their own, far ahead of it: the sweep wakes calls, promptly.
     monkeypatch.setattr("remit.runtime.wakeups.LEFT_LYING", 0)
     yield kind
     Store.made.close()

@@ -67,7 +67,7 @@ async def comes_to_be(runtime, call_id):
 
 
 async def test_one_call_too_many_is_told_to_come_back(runtime, world, monkeypatch):
-    monkeypatch.setattr("remit.runtime.journeys.LONGEST_LINE", 3)
+    monkeypatch.setattr("remit.runtime.admission.LONGEST_LINE", 3)
     gate = asyncio.Event()
     world.bank.plan.extend([gated(gate)] * 3)
     inside = [await runtime.submit(says(f"note {number}"), session(), wait=0.01) for number in range(3)]
@@ -86,8 +86,7 @@ async def test_a_full_journal_is_told_before_the_effect_and_never_after_it(runti
     world.bank.plan.append(gated(gate, entered))
     under_way = asyncio.create_task(runtime.submit(asks(), session()))
     await entered.wait()
-    monkeypatch.setattr("remit.runtime.journeys.LONGEST_QUEUE", 0)
-    monkeypatch.setattr("remit.runtime.journal.LONGEST_QUEUE", 0, raising=False)
+    monkeypatch.setattr("remit.runtime.admission.LONGEST_QUEUE", 0)
 
     refused = await runtime.submit(asks(payment="pay_2"), session())
     assert refused.error.code == "overloaded"

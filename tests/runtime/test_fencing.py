@@ -85,6 +85,40 @@ async def test_control_who_saw_the_newest_one_does(runtime, world, settle):
     assert len(kinds(await runtime.view(work.call.id))) > len(before)
 
 
+@pytest.mark.parametrize("name", ["refund", "transfer", "cheque"])
+async def test_who_has_slept_from_its_intent_past_its_lease_sends_nothing(runtime, world, name):
+    assert await _intends_and_sleeps(runtime, world, name, seconds=16) == 1, "it is sent once, by whoever takes it up again"
+
+
+@pytest.mark.parametrize("name", ["refund", "transfer", "cheque"])
+async def test_control_who_has_slept_a_moment_sends_at_once(runtime, world, name):
+    assert await _intends_and_sleeps(runtime, world, name, seconds=4) == 1 and world.bank.attempts[0][1] == 1
+
+
+async def _intends_and_sleeps(runtime, world, name, *, seconds):
+    """Let time pass between the commit of an intent and its sending; gives how often it then came to an effect."""
+    commit_, slept = runtime.parts.store.commit, False
+
+    async def commit(writes, **more):
+        nonlocal slept
+        await commit_(writes, **more)
+        if not slept and more.get("call") and more["call"].state is State.EXECUTING:
+            slept = True
+            world.time.pass_(seconds=seconds)
+            assert not world.bank.attempts
+
+    runtime.parts.store.commit = commit
+    outcome = await runtime.submit(asks(name), session())
+    if seconds > 15:
+        assert not world.bank.attempts and outcome.state in {State.READY, State.UNKNOWN}
+    for _ in range(3):
+        if (await runtime.get(outcome.call_id)).state is State.SUCCEEDED:
+            break
+        world.time.pass_(seconds=60)
+        await runtime._journeys.advance(outcome.call_id)
+    return len(world.bank.effects)
+
+
 async def test_a_reversal_holds_the_version_too(runtime, world):
     call_id = (await runtime.submit(asks(), session())).call_id
     call = await runtime.parts.store.get(call_id)

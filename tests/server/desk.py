@@ -136,6 +136,8 @@ def open_desk(folder: Path, desk: Desk, name: str = "remit.db") -> Runtime:
 
 
 if __name__ == "__main__":
+    from remit.cli.log_lines import write_lines
     from remit.server import serve
 
+    write_lines("console")
     serve(open_desk(Path(sys.argv[1]), Desk(pause=1.5)), "127.0.0.1", int(sys.argv[2]))

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from remit.runtime import journeys
+from remit.runtime import admission
 from tests.server.conftest import credit, order
 
 
@@ -174,11 +174,34 @@ async def test_an_unknown_call_is_404_and_tells_nothing_of_the_machine(door):
 
 
 async def test_overload_is_503_with_a_pause(door, monkeypatch):
-    monkeypatch.setattr(journeys, "LONGEST_LINE", 0)
+    monkeypatch.setattr(admission, "LONGEST_LINE", 0)
     async with door.client() as client:
         for headers in ({}, {"Idempotency-Key": "k"}):
             response = await client.post("/v1/calls", json=order(), headers=headers)
             assert (response.status_code, response.json()["code"], response.headers["retry-after"]) == (503, "overloaded", "1")
+            assert response.headers["content-type"] == "application/problem+json"
+            assert "Come back in 1 seconds" in response.json()["detail"]
+
+
+async def test_overload_stops_neither_what_was_let_in_nor_looking_at_it(door, monkeypatch):
+    async with door.client() as client:
+        done = (await client.post("/v1/calls", json=order())).json()["call"]
+        waiting = (await client.post("/v1/calls", json=credit("500.00"))).json()["call"]
+        monkeypatch.setattr(admission, "LONGEST_LINE", 0)
+        assert (await client.post("/v1/calls", json=order())).status_code == 503, "the control"
+        assert (await client.get(f"/v1/calls/{done}")).status_code == 200
+        assert (await client.post(f"/v1/calls/{waiting}/cancel")).json()["state"] == "cancelled"
+
+
+async def test_a_flood_is_one_line_a_request_and_each_is_told_its_own_pause(door, monkeypatch, caplog):
+    caplog.set_level("INFO", "remit.server")
+    monkeypatch.setattr(admission, "LONGEST_LINE", 0)
+    monkeypatch.setattr(admission.Admission, "pause", lambda self, line: 7)
+    async with door.client() as client:
+        answers = [await client.post("/v1/calls", json=order()) for _ in range(5)]
+    assert {(one.headers["retry-after"], "in 7 seconds" in one.json()["detail"]) for one in answers} == {("7", True)}
+    lines = [record for record in caplog.records if record.name == "remit.server"]
+    assert len(lines) == 5 and {line.levelname for line in lines} == {"INFO"}
 
 
 async def test_tools_come_in_the_dialect_that_was_asked_for(door):

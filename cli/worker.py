@@ -1,0 +1,80 @@
+"""`remit worker`: take up calls that rest, and serve nothing."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import typer
+
+from .application import load, settings
+from .log_lines import write_lines
+from .options import App, example
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from ..runtime import Runtime
+
+commands = typer.Typer()
+
+GRACE = 20.0
+"""Seconds that calls on their way have to come to rest in; what then still runs is taken up elsewhere when its lease ends."""
+LOOK = 1.0
+
+
+@commands.command("worker", epilog=example("remit worker --app app:runtime"))
+def worker(app: App = None) -> None:
+    """Take up calls that rest, until it is stopped; serve nothing.
+
+    Calls rest while somebody is asked, while they cool off, before another try, and until an effect is looked up. SIGTERM or
+    SIGINT stops it when what is on its way has come to rest; a second one stops it at once, and another process takes over.
+    """
+    import asyncio
+
+    write_lines(settings().logs)
+    runtime = load(app)
+    runtime.wakeups = True  # whatever the app says of its processes that serve
+    raise typer.Exit(asyncio.run(_work(runtime)))
+
+
+async def _work(runtime: Runtime) -> int:
+    """Work until a signal; gives the exit code. Raises what `Runtime.start` raises, also when the database is brought forward meanwhile."""
+    import asyncio
+    import logging
+
+    log = logging.getLogger("remit.worker")
+    stop = _signalled()
+    await runtime.start()
+    log.info("taking up calls of %s in %s", ", ".join(sorted(runtime.catalog)) or "no action", runtime.parts.store.name)
+    try:
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK)
+            await runtime.start()
+    finally:
+        try:
+            await asyncio.wait_for(runtime.close(), GRACE)
+        except TimeoutError:
+            log.warning("what still ran after %d s was left; another process takes it up when its lease ends", GRACE)
+            os._exit(1)  # a handler in a thread would hold the process
+    log.info("stopped")
+    return 0
+
+
+def _signalled() -> asyncio.Event:
+    """Give what the first SIGTERM or SIGINT sets; the second ends the process."""
+    import asyncio
+    import signal
+
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def told() -> None:
+        if stop.is_set():
+            os._exit(1)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told)
+    return stop

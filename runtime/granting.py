@@ -1,0 +1,36 @@
+"""What the role of a process must be allowed to do on PostgreSQL: read and write rows, and nothing else."""
+
+from __future__ import annotations
+
+import re
+
+from .opening import Ask
+from .statements import STATEMENTS
+
+_WRITES = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM) (?!SET\b)(\w+)")
+_QUEUE = ("procrastinate_jobs", "procrastinate_events", "procrastinate_workers")
+_LACKING = (
+    "SELECT needed.right_to || ' on ' || needed.place FROM unnest(?::text[], ?::text[]) AS needed(place, right_to)"
+    " WHERE NOT has_table_privilege(needed.place, needed.right_to)"
+)
+_SEQUENCES = (
+    "SELECT 'USAGE on ' || needed.name FROM unnest(?::text[], ?::text[]) AS of(place, col),"
+    " pg_get_serial_sequence(of.place, of.col) AS needed(name) WHERE NOT has_sequence_privilege(needed.name, 'USAGE')"
+)
+_NUMBERED = {"event": "position", "procrastinate_jobs": "id", "procrastinate_events": "id"}
+
+
+def needed() -> set[tuple[str, str]]:
+    """List (table, right) of all that is written, and that it may be read."""
+    written = {(table, kind.split()[0]) for text in STATEMENTS.values() for kind, table in _WRITES.findall(text)}
+    updated = {(_WRITES.findall(text)[0][1], "UPDATE") for text in STATEMENTS.values() if "DO UPDATE" in text}
+    queued = {(table, right) for table in _QUEUE for right in ("INSERT", "UPDATE", "DELETE")}
+    everything = written | updated | queued
+    return everything | {(table, "SELECT") for table, _ in everything} | {("alembic_version", "SELECT")}
+
+
+def lacking(ask: Ask) -> list[str]:
+    """Name what the current role may not do with a database of this version, such as `INSERT on call`."""
+    places, rights = zip(*sorted(needed()), strict=True)
+    found = ask(_LACKING, (list(places), list(rights))) + ask(_SEQUENCES, (list(_NUMBERED), list(_NUMBERED.values())))
+    return [one for (one,) in found]

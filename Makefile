@@ -29,7 +29,7 @@ types: .venv/test ## mypy, strict
 
 tests: .venv/test ## all tests
 	@echo '== tests'
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal
 
 bench: .venv/test ## measure, beside others, in one run; a table, and JSON in bench/results/
 	@$(BIN)/python -m bench

@@ -18,6 +18,8 @@ LONGEST_LINE = 2_000
 STANDING = 0.4
 """Seconds that a change may stand in the queue, at the least, within `WHILE` seconds."""
 WHILE = 0.2
+FEW = 8
+"""Calls on their way that are no line, however slow the disk is: what each waits for is then its own transaction."""
 STALE = 1.0
 """Seconds after which what was seen says nothing any more."""
 LONGEST_PAUSE = 60
@@ -53,7 +55,7 @@ class Admission:
         """Raise `Overloaded` where one more call would be too many; `line` are on their way, and `queue` changes wait."""
         if not line:  # how fast calls come to rest is measured while there are some: a quiet hour is not slowness
             self._rested, self._rate_since = 0, self._now()
-        stands = self._standing and self._now() - self._seen <= STALE
+        stands = self._standing and line >= FEW and self._now() - self._seen <= STALE
         if stands or line >= LONGEST_LINE or queue >= LONGEST_QUEUE:
             raise Overloaded(after=self.pause(line))
 

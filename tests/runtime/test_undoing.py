@@ -156,7 +156,6 @@ async def take_back_again(ctx: Context, payment_id: str, receipt: str, memo: str
     return await bank.pay(ctx, f"back {receipt}", None)
 
 
-@pytest.mark.on_files("it takes two that look at the same moment, which only there is certain")
 @pytest.mark.parametrize("index", [True, False])
 async def test_control_without_the_index_whoever_looks_at_once_would_undo_it_twice(world, monkeypatch, index):
     unseen = [None, None]
@@ -167,7 +166,7 @@ async def test_control_without_the_index_whoever_looks_at_once_would_undo_it_twi
     again = [take_back_again, *(one for one in LENDING if one.name != "take_back")]
     async with lending(world).running(again) as runtime:
         if not index:
-            world.change("DROP INDEX call_undoes")
+            world.sql("DROP INDEX call_undoes")
         first = await lent(runtime)
         monkeypatch.setattr("remit.runtime.journeys.undo_of", late)
         both = await asyncio.gather(*(runtime.undo(first, by=session()) for _ in range(2)))

@@ -85,14 +85,19 @@ class PostgresDatabase:
         """Try to take the lock that one process holds while its connection lives."""
         async with self._leading:  # who asks at the same time must not make a second connection, which would never get the lock
             try:
-                if self._beside is None or self._beside.closed:
-                    self._beside = await self.connected()
-                cursor = await psycopg.AsyncRawCursor(self._beside).execute(_LEADS, (self._lease,))
-                return await cursor.fetchone() == (True,)
+                return await self._lead()
+            except psycopg.Error:
+                await self.yield_lead()  # it broke while nothing was asked of it: a new one
+            try:
+                return await self._lead()
             except psycopg.Error as error:
-                if self._beside is not None:
-                    await self._beside.close()
                 raise DatabaseUnavailable(f"{self.name} can't be reached: {error}") from error
+
+    async def _lead(self) -> bool:
+        if self._beside is None or self._beside.closed:
+            self._beside = await self.connected()
+        cursor = await psycopg.AsyncRawCursor(self._beside).execute(_LEADS, (self._lease,))
+        return await cursor.fetchone() == (True,)
 
     async def yield_lead(self) -> None:
         """Let go of the lock, with the connection that holds it."""

@@ -17,9 +17,7 @@ from tests.runtime.bank import LARGE, World, asks, comes_to, says, session
 from tests.torture.figures import keep
 from tests.torture.sizes import size
 
-import os
-
-RESTARTS = size(int(os.environ.get("RR", "3")), 50)
+RESTARTS = size(3, 50)
 CALLERS = 16
 
 
@@ -99,5 +97,4 @@ async def test_a_server_that_crashes_under_load_loses_nothing_that_was_acknowled
         assert report.ok, report.findings
         health = await runtime.health()
         assert health.queued == 0 and not any(task.done() for task in runtime._background)
-        print(callers.refused, states, len(done), runtime.parts.store.journal.depth)
         keep("a server that crashes under load", began, kills=RESTARTS, refunds=len(done), doubles=0, lost=0, unknown=states[State.UNKNOWN])

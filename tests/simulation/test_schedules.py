@@ -56,6 +56,7 @@ def test_nothing_is_wrong_whatever_happens_when(first, tmp_path):
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what a broken runtime leaves behind
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_control_a_broken_runtime_is_found(broken, tmp_path):
     begin = LIKELY.get(broken.__name__, 0)

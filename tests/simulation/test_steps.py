@@ -19,6 +19,11 @@ from tests.simulation.checking import Checked
 from tests.simulation.schedule import NAMES, Driver, quiesce
 from tests.simulation.world import Process, World
 
+pytestmark = [
+    # A process that dies leaves coroutines behind that never began.
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 EXAMPLES = max(60, int(os.environ.get("REMIT_SCHEDULES", "2000")) // 30)
 SETTINGS = settings(
     max_examples=EXAMPLES,

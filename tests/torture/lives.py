@@ -78,7 +78,7 @@ async def naive(desk: Desk, customer: str, payments: Mapping[str, Sequence[str]]
     headers = {"authorization": "Bearer sk_test_kill"}
     async with httpx.AsyncClient(base_url=desk.url, headers=headers, timeout=0.5, trust_env=False, verify=False) as api:
         begun()
-        await asyncio.gather(*(refund(payment) for some in payments.values() for payment in some))
+        await asyncio.gather(*(refund(payment) for kind, some in payments.items() if kind != "read" for payment in some))
 
 
 async def to_a_point(

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from remit.audit import Entry, Event, verify
 from remit.errors import PolicyError
-from tests.audit.building import NEEDS_ONE, Call, MadeLog, allowed, approved, confirmed, decide, log_of, read, uncertain
+from tests.audit.building import NEEDS_ONE, Call, MadeLog, allowed, approved, confirmed, decide, log_of, lost, read, uncertain
 
 FORGER = Ed25519PrivateKey.from_private_bytes(b"f" * 32)
 
@@ -28,8 +28,8 @@ def test_a_whole_log_verifies_and_says_what_it_checked():
     assert report.ok, report.findings
     assert report.first is None
     assert (report.entries, report.calls, report.open_calls, report.checkpoints, report.uncovered) == (len(log.rows), 4, 0, 2, 0)
-    assert (report.reproduced, report.attested, report.sealed, report.mismatched) == (4, 0, 0, 0)
-    assert report.opened == 4 * 5 + 3 + 1  # received and decided of each; three results; one reason
+    assert (report.reproduced, report.attested, report.sealed, report.mismatched) == (5, 0, 0, 0)
+    assert report.opened == 4 * 2 + 5 * 3 + 3 + 1  # received of each; five decisions; three results; one reason
     assert orjson.loads(orjson.dumps(report.to_json()))["ok"] is True
 
 
@@ -42,7 +42,7 @@ def test_progress_is_told(monkeypatch):
     monkeypatch.setattr(sys.modules["remit.audit.verify"], "_PROGRESS_EVERY", 8)
     seen = []
     verify(whole(), progress=seen.append)
-    assert seen == [8, 16, 20]
+    assert seen == [8, 16, 21]
 
 
 # --- the leaves and the tree -------------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ def _append_unsigned_then_claim(log):
         (_drop_and_close_the_gap, "root_differs", "one of the leaves 0 to 9"),
         (_swap, "root_differs", "one of the leaves 0 to 9"),
         (_double, "leaf_doubled", "leaf 5: there is more than one"),
-        (_append_unsigned_then_claim, "root_differs", "one of the leaves 10 to 19"),
+        (_append_unsigned_then_claim, "root_differs", "one of the leaves 10 to 20"),
         (lambda log: log.rows.pop(), "log_truncated", "the log ends after"),
         (lambda log: log.rows.__delitem__(slice(3, None)), "log_truncated", "the log ends after 3"),
         (lambda log: log.notes.clear(), "no_checkpoint", "nothing shows that it is whole"),
@@ -161,11 +161,11 @@ def test_a_sealed_opening_is_counted_and_its_decision_attested():
     log = whole()
     log.rows = [replace(row, opening=None) for row in log.rows]
     report = verify(log, decide=decide)
-    assert (report.ok, report.opened, report.sealed, report.reproduced, report.attested) == (True, 0, 24, 0, 4)
+    assert (report.ok, report.opened, report.sealed, report.reproduced, report.attested) == (True, 0, 27, 0, 5)
 
 
 def test_without_decide_decisions_are_attested():
-    assert (verify(whole()).reproduced, verify(whole()).attested) == (0, 4)
+    assert (verify(whole()).reproduced, verify(whole()).attested) == (0, 5)
 
 
 def test_a_decision_that_does_not_follow_from_its_inputs_is_found():
@@ -200,7 +200,7 @@ def test_calls_still_open_are_fine():
 def test_what_the_customer_confirmed_runs():
     assert verify(log_of(confirmed()), decide=decide).ok
     by_policy = {"allowed": True, "requirements": [{"kind": "confirmation", "rule": "again"}]}
-    assert verify(log_of(confirmed().with_("call.decided", body={"decision": by_policy}))).ok
+    assert verify(log_of(confirmed().with_("call.decided", every=True, body={"decision": by_policy}))).ok
 
 
 def test_a_read_may_fail_before_it_is_decided():
@@ -221,7 +221,7 @@ def test_a_first_event_that_names_one_before_it_is_found():
 
 def test_a_vote_for_each_of_two_approvals_suffices():
     two = [{"kind": "approval", "by": role, "votes": 1} for role in ("finance", "legal")]
-    call = approved().with_("call.decided", body={"decision": {"allowed": True, "requirements": two}})
+    call = approved().with_("call.decided", every=True, body={"decision": {"allowed": True, "requirements": two}})
     assert codes(log_of(call)) == {"votes_missing"}
     requested, voted = call.events[3:5]
     call.events[3:4] = [requested, replace(requested, body={**requested.body, "approval": "a2", "by": "legal"})]
@@ -258,7 +258,7 @@ MEANING = {
     ),
     "read though denied": (lambda: read().with_("call.decided", body={"decision": {"allowed": False, "requirements": []}}), "not_allowed"),
     "no vote": (
-        lambda: approved().without("approval.voted").with_("approval.requested", change=("waiting", "ready")),
+        lambda: approved().without("approval.voted"),
         "votes_missing",
     ),
     "a vote by another role": (lambda: approved().with_("approval.voted", body={"role": "support"}), "votes_missing"),
@@ -282,12 +282,54 @@ MEANING = {
         "provider_key_differs",
     ),
     "an effect without a key sent again while it is unknown": (
-        lambda: uncertain().with_("call.received", body={"effect": "once"}),
+        lambda: uncertain().with_("call.intended", body={"kind": "once"}),
         "effect_repeated",
     ),
     "a retry without a decision of its own": (
         lambda: allowed().without("call.succeeded").tell("call.reconciled", ("executing", "ready"), attempt=1).intended(2).succeeded(),
         "not_decided",
+    ),
+    "a retry of what nothing says was not applied": (
+        lambda: allowed().without("call.succeeded").tell("call.reconciled", ("executing", "ready"), attempt=1).decided(None).intended(2),
+        "retry_unfounded",
+    ),
+    "a retry on the word of a decision": (
+        lambda: allowed().without("call.succeeded").decided(("executing", "ready")).intended(2).succeeded(),
+        "retry_unfounded",
+    ),
+    "run on what was decided before it was held": (
+        lambda: Call("c1").received().decided(None, minor=90_000).held().voted(("waiting", "ready")).intended().succeeded(),
+        "not_decided",
+    ),
+    "run on what was decided before the last vote": (
+        lambda: (
+            Call("c2")
+            .received()
+            .decided(None, minor=90_000)
+            .held()
+            .decided(("waiting", "ready"), minor=90_000)
+            .voted()
+            .intended()
+            .succeeded()
+        ),
+        "not_decided",
+    ),
+    "an approval that nobody was asked for": (lambda: allowed().with_("call.intended", body={"approvals": ["a9"]}), "approval_unasked"),
+    "received once more, as a read": (
+        lambda: Call("c1").received().decided().tell("call.received", digest="d1", effect="read").succeeded("ready"),
+        "received_twice",
+    ),
+    "an intent of another action": (lambda: allowed().with_("call.intended", action={"name": "pay_out"}), "call_differs"),
+    "an intent by somebody else": (
+        lambda: allowed().with_("call.intended", principal={"id": "agent-2", "kind": "agent"}),
+        "call_differs",
+    ),
+    "an effect on somebody else": (lambda: allowed().with_("call.intended", subject="s2"), "call_differs"),
+    "decided after its end": (lambda: allowed().decided(None), "after_the_end"),
+    "voted after its end": (lambda: approved().voted(person="max"), "after_the_end"),
+    "an attempt after somebody asked to cancel it": (
+        lambda: lost().tell("call.cancel_asked", by="olga").intended(2, "unknown").succeeded(),
+        "attempt_forbidden",
     ),
     "a body of another shape": (lambda: approved().with_("call.held", body={"requirements": 7}), "event_malformed"),
     "a state that does not exist": (lambda: allowed().with_("call.intended", change=("ready", "flying")), "event_malformed"),
@@ -306,7 +348,7 @@ def test_one_person_counts_once():
     two = {"allowed": True, "requirements": [{"kind": "approval", "by": "finance", "votes": 2}]}
 
     def call(person):
-        made = approved().with_("call.decided", body={"decision": two})
+        made = approved().with_("call.decided", every=True, body={"decision": two})
         first = made.events[4]
         made.events.insert(4, replace(first, change=None, body={**first.body, "person": person}))
         return made

@@ -135,11 +135,13 @@ class Agreement:
         """Take in the customer's answer, to all that it was asked about this digest."""
         if body["answer"] != "approve":
             self._refused.add(body["digest"])
-        for one in self._confirmations.values():
-            if one.digest == body["digest"]:
-                one.met = body["answer"] == "approve"
-                if one.shown and body.get("shown") not in (None, one.shown):
-                    yield "shown_differs", "the customer confirmed something else than was shown"
+        asked = [one for one in self._confirmations.values() if one.digest == body["digest"]]
+        if all(one.met for one in asked):
+            yield "confirmation_unasked", "the customer answered what it was not asked, or had answered before"
+        for one in asked:
+            one.met = body["answer"] == "approve"
+            if one.shown and body.get("shown") not in (None, one.shown):
+                yield "shown_differs", "the customer confirmed something else than was shown"
 
     def _requested(self, body: Mapping[str, Json]) -> None:
         """Take in an approval that is asked for; who has voted before it went beyond a limit has not seen how far."""

@@ -8,7 +8,7 @@ Nothing here is shared with the code that makes attempts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .event import Event, Json, State
 
@@ -26,7 +26,20 @@ _WHILE_UNKNOWN = {
 class Attempts:
     """The attempts of a call so far, what is known of the last one, and under which effect key and ordinal (`place`) they are made."""
 
-    __slots__ = ("_digest", "_forbidden", "_kind", "_proof", "_provider_key", "_resolved", "_unsure", "count", "place", "since", "until")
+    __slots__ = (
+        "_dead",
+        "_digest",
+        "_forbidden",
+        "_kind",
+        "_proof",
+        "_provider_key",
+        "_resolved",
+        "_unsure",
+        "count",
+        "place",
+        "since",
+        "until",
+    )
 
     def __init__(self) -> None:
         self.count = 0
@@ -40,6 +53,7 @@ class Attempts:
         self._resolved: bool | None = None  # the same, said by a person by the event before
         self._unsure = False
         self._forbidden = False
+        self._dead = 0  # the attempt after which it was given up on
 
     def take(self, event: Event, state: State) -> Faults:
         """Take in an event, if it is about an attempt; `state` is the call's before it."""
@@ -60,7 +74,7 @@ class Attempts:
             case "call.resolved":
                 self._proof = self._resolved = bool(body["applied"])
             case "call.dead_lettered":
-                yield from self._counted(body["attempts"], "it was given up on after")
+                yield from self._given_up(body)
             case _:
                 return
         if event.kind in _WHILE_UNKNOWN and state is not State.UNKNOWN:
@@ -115,6 +129,12 @@ class Attempts:
         if place != self.place:
             self.place, self.since = place, event.at
         self._digest, self._provider_key, self._kind, self._proof = body["digest"], body["provider_key"], body["kind"], None
+
+    def _given_up(self, body: Mapping[str, Json]) -> Faults:
+        yield from self._counted(body["attempts"], "it was given up on after")
+        if self._dead == self.count:
+            yield "dead_letter_doubled", "it was given up on before, and not sent since"
+        self._dead = self.count
 
     def _resolution_ends(self, kind: str) -> Faults:
         said, self._resolved = _ENDS[bool(self._resolved)], None

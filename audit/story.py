@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 
 from .aftermath import Aftermath
 from .agreement import Agreement
@@ -19,6 +18,9 @@ from .report import Finding
 _OUTCOMES = frozenset(["call.succeeded", "call.failed", "call.became_unknown"])
 _RESTS = frozenset(["call.held", "call.delayed", "call.stepped_up", "call.confirmed", "approval.voted", "approval.escalated"])
 """After these a call has rested, or what it waited for has come: it is decided anew before it runs."""
+_ASKS = frozenset(["call.held", "call.delayed"])
+_BY_POLICY = frozenset(["denied", "prerequisite_missing"])
+"""The codes of a denial that the last decision gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ class Story:
 
     def _told(self, told: Told, agreement: Agreement) -> Iterator[tuple[str, str]]:
         event, body = told.event, told.event.body
+        if event.kind in _ASKS:
+            yield from self._asked(event)
         if event.kind in _RESTS:
             self._decided = False
         match event.kind:
@@ -153,15 +157,31 @@ class Story:
                 agreement.belongs_to(told.proved.get("/subject"))
             case "call.decided":
                 self._decision, self._decided = body["decision"], True
+            case "call.denied":
+                yield from self._denied(body)
             case "call.amended":
-                return self._amended(body, agreement)
+                yield from self._amended(body, agreement)
             case "call.intended":
-                return chain(self.aftermath.early(event) if self._effect != "read" else (), self._intended(event, agreement))
+                yield from self.aftermath.early(event) if self._effect != "read" else ()
+                yield from self._intended(event, agreement)
             case kind if kind in _OUTCOMES:
-                return self._settled(event, agreement)
+                yield from self._settled(event, agreement)
             case kind:
-                return agreement.take(kind, body)
-        return iter(())
+                yield from agreement.take(kind, body)
+
+    def _asked(self, event: Event) -> Iterator[tuple[str, str]]:
+        """Hold what a call waits for against the decision that asks for it, and what people are asked about against what it is."""
+        if self._decision is None or not self._decided:
+            yield "not_decided", f"it is {event.kind} without a decision that asks for it"
+        elif self._decision["allowed"] is not True:
+            yield "not_allowed", f"it is {event.kind} though the last decision denied it"
+        if event.kind != "call.delayed" and event.body["digest"] != self._digest:
+            yield "digest_differs", "what people are asked about is not what was received: the digests differ"
+
+    def _denied(self, body: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+        """Hold a denial by policies against their decision; there are others, by ownership or by a key, without one."""
+        if body["code"] in _BY_POLICY and (self._decision is None or not self._decided or self._decision["allowed"] is not False):
+            yield "denial_unfounded", "it says that policies denied it, and the last decision does not"
 
     def _amended(self, body: Mapping[str, Json], agreement: Agreement) -> Iterator[tuple[str, str]]:
         if body["digest_before"] != self._digest:

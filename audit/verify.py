@@ -50,6 +50,8 @@ class _Verification:
         self._integrity = Integrity(log, self.report)
         self._stories: dict[str, Story] = {}
         self._usage = Usage()
+        self._decided: dict[str, tuple[int | None, str | None]] = {}  # by policies, the first call that they decided
+        self._activated: set[str] = set()
 
     def add(self, entry: Entry) -> None:
         self.report.entries += 1
@@ -68,6 +70,9 @@ class _Verification:
         proved = check_opening(entry.index, record, entry.opening, self.report)
         if event.kind == "call.decided":
             check_decision(entry.index, record, proved, self._decide, self.report)
+            self._decided.setdefault(str(event.body.get("policy")), (entry.index, event.call))
+        elif event.kind == "policy.activated":
+            self._activated.add(str(event.body.get("policy")))
         for finding in self._usage.add(entry.index, event):
             self.report.add(finding)
         if event.call is not None:
@@ -86,3 +91,8 @@ class _Verification:
             self.report.add(finding)
         for finding in hold_together(self._stories):
             self.report.add(finding)
+        for policies in sorted(self._decided.keys() - self._activated) if self._activated else ():
+            leaf, call = self._decided[policies]
+            self.report.add(
+                Finding("policy_inactive", f"it was decided by the policies {policies}, which were never put in force", leaf, call)
+            )

@@ -187,6 +187,10 @@ BAD = {
     "resolved by who asked for it": (lambda: resolved(by="agent-1"), "self_resolved"),
     "resolved by whom it is done for": (lambda: resolved(by="customer-1"), "self_resolved"),
     "given up on though it was done": (lambda: allowed().tell("call.dead_lettered", why="x", attempts=1), "dead_letter_unfounded"),
+    "given up on twice": (
+        lambda: lost().tell("call.dead_lettered", why="no_look_up", attempts=1).tell("call.dead_lettered", why="look_ups_fail", attempts=1),
+        "dead_letter_doubled",
+    ),
     "given up on after attempts that were never made": (
         lambda: lost().tell("call.dead_lettered", why="no_look_up", attempts=3),
         "attempt_differs",

@@ -203,6 +203,13 @@ def test_what_the_customer_confirmed_runs():
     assert verify(log_of(confirmed().with_("call.decided", every=True, body={"decision": by_policy}))).ok
 
 
+def test_a_call_may_be_denied_by_its_policies_or_before_they_are_asked():
+    denied = Call("c1").received().decided(None)
+    denied.events[-1].body["decision"]["allowed"] = False
+    assert verify(log_of(denied.tell("call.denied", ("new", "denied"), code="denied"))).ok
+    assert verify(log_of(Call("c1").received().tell("call.denied", ("new", "denied"), code="switched_off"))).ok
+
+
 def test_a_read_may_fail_before_it_is_decided():
     call = Call("c1", effect="read").received().tell("call.failed", ("new", "failed"), code="facts_unavailable")
     assert verify(log_of(call)).ok
@@ -314,6 +321,39 @@ MEANING = {
         ),
         "not_decided",
     ),
+    "held without a decision": (lambda: approved().without("call.decided"), "not_decided"),
+    "held before the decision": (
+        lambda: Call("c1").received().held().decided(("waiting", "ready"), minor=90_000),
+        "not_decided",
+    ),
+    "held though denied": (
+        lambda: approved().with_("call.decided", body={"decision": {"allowed": False, "requirements": []}}),
+        "not_allowed",
+    ),
+    "people asked about something else": (lambda: approved().with_("call.held", body={"digest": "d2"}), "digest_differs"),
+    "denied by policies that allow it": (
+        lambda: Call("c1").received().decided(None).tell("call.denied", ("new", "denied"), code="denied"),
+        "denial_unfounded",
+    ),
+    "denied by policies that nobody asked": (
+        lambda: Call("c1").received().tell("call.denied", ("new", "denied"), code="denied"),
+        "denial_unfounded",
+    ),
+    "confirmed twice": (
+        lambda: (
+            Call("c1")
+            .received()
+            .decided(None)
+            .tell("call.held", ("new", "waiting"), requirements=[{"kind": "confirmation", "rule": "again"}], digest="d1")
+            .tell("call.confirmed", digest="d1", answer="approve")
+            .tell("call.confirmed", digest="d1", answer="approve")
+        ),
+        "confirmation_unasked",
+    ),
+    "a confirmation that nobody asked for": (
+        lambda: Call("c1").received().decided(None).tell("call.confirmed", digest="d1", answer="approve"),
+        "confirmation_unasked",
+    ),
     "an approval that nobody was asked for": (lambda: allowed().with_("call.intended", body={"approvals": ["a9"]}), "approval_unasked"),
     "received once more, as a read": (
         lambda: Call("c1").received().decided().tell("call.received", digest="d1", effect="read").succeeded("ready"),
@@ -342,6 +382,15 @@ def test_what_makes_no_sense_is_found_even_when_rightly_signed(make, code):
     assert code in {finding.code for finding in report.findings}, report.findings
     assert report.checkpoints == 2
     assert {finding.code for finding in report.findings}.isdisjoint({"root_differs", "checkpoint_invalid", "leaf_changed"})
+
+
+def test_a_decision_by_policies_that_were_never_in_force_is_found_whatever_the_order_of_leaves():
+    def log(policy: str) -> MadeLog:
+        activated = Event("policy.activated", "2026-03-01T11:00:00.000000Z", "s1", "default", body={"policy": policy})
+        return log_of(allowed()).place(activated).resign()
+
+    assert verify(log("p" * 64)).ok
+    assert codes(log("q" * 64)) == {"policy_inactive"}
 
 
 def test_one_person_counts_once():

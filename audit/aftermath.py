@@ -13,6 +13,9 @@ from .event import Event, Json, State
 Faults = Iterator[tuple[str, str]]
 """Codes of findings, and what they mean here."""
 
+KINDS = frozenset(["call.received", "call.decided", "call.delayed", "call.undone", "effect.reversed"])
+"""The events that are about a cooling-off, or about taking back."""
+
 
 class Aftermath:
     """Until when a call cools off, what it undoes, and what has taken its own effect back."""

@@ -15,6 +15,11 @@ from .event import Event, Json, State
 Faults = Iterator[tuple[str, str]]
 """Codes of findings, and what they mean here."""
 
+KINDS = frozenset(
+    ["call.amended", "call.intended", "call.became_unknown", "call.cancel_asked", "call.reconciled", "call.resolved", "call.dead_lettered"]
+)
+"""The events that are about an attempt."""
+
 _ENDS = {True: "call.succeeded", False: "call.failed"}
 """What follows a person's word on whether it was applied, in the same transaction."""
 _WHILE_UNKNOWN = {
@@ -33,10 +38,10 @@ class Attempts:
         "_kind",
         "_proof",
         "_provider_key",
-        "_resolved",
         "_unsure",
         "count",
         "place",
+        "resolved",
         "since",
         "until",
     )
@@ -50,7 +55,7 @@ class Attempts:
         self._kind: Json = None
         self._provider_key: Json = None
         self._proof: Json = None  # whether something says that the last one was applied
-        self._resolved: bool | None = None  # the same, said by a person by the event before
+        self.resolved: bool | None = None  # the same, said by a person by the event before
         self._unsure = False
         self._forbidden = False
         self._dead = 0  # the attempt after which it was given up on
@@ -58,7 +63,7 @@ class Attempts:
     def take(self, event: Event, state: State) -> Faults:
         """Take in an event, if it is about an attempt; `state` is the call's before it."""
         body = event.body
-        if self._resolved is not None:
+        if self.resolved is not None:
             yield from self._resolution_ends(event.kind)
         match event.kind:
             case "call.amended":
@@ -72,7 +77,7 @@ class Attempts:
             case "call.reconciled":
                 self._proof = body.get("found") if state is State.UNKNOWN else body.get("applied")
             case "call.resolved":
-                self._proof = self._resolved = bool(body["applied"])
+                self._proof = self.resolved = bool(body["applied"])
             case "call.dead_lettered":
                 yield from self._given_up(body)
             case _:
@@ -95,7 +100,7 @@ class Attempts:
 
     def finish(self) -> Faults:
         """Report a person's word on which nothing followed."""
-        if self._resolved is not None:
+        if self.resolved is not None:
             yield from self._resolution_ends("nothing")
 
     def end(self, at: str | None) -> None:
@@ -137,7 +142,7 @@ class Attempts:
         self._dead = self.count
 
     def _resolution_ends(self, kind: str) -> Faults:
-        said, self._resolved = _ENDS[bool(self._resolved)], None
+        said, self.resolved = _ENDS[bool(self.resolved)], None
         if kind != said:
             yield "resolution_unfinished", f"a person said what became of it, so {said} should follow at once, not {kind}"
 

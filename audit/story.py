@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from .aftermath import KINDS as _AFTERMATH
 from .aftermath import Aftermath
 from .agreement import Agreement
+from .attempts import KINDS as _ATTEMPTS
 from .attempts import Attempts
 from .event import FINAL, REACHED, READ_TRANSITIONS, TAKEN_BACK, TRANSITIONS, Event, Json, State
 from .report import Finding
@@ -111,8 +113,10 @@ class Story:
         event = told.event
         if self._agreement is None and event.kind not in TAKEN_BACK:
             yield "after_the_end", f"it is {event.kind}, though the call had ended: it was {self.state}"
-        yield from self.aftermath.take(event, self.state)
-        yield from self.attempts.take(event, self.state)
+        if event.kind in _AFTERMATH:
+            yield from self.aftermath.take(event, self.state)
+        if event.kind in _ATTEMPTS or self.attempts.resolved is not None:
+            yield from self.attempts.take(event, self.state)
         if event.kind in TAKEN_BACK:
             self.attempts.end(event.at)
 

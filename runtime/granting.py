@@ -8,7 +8,8 @@ from .opening import Ask
 from .statements import STATEMENTS
 
 _WRITES = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM) (?!SET\b)(\w+)")
-_QUEUE = ("procrastinate_jobs", "procrastinate_events", "procrastinate_workers")
+_BESIDE = ("commit_mark", "procrastinate_jobs", "procrastinate_events", "procrastinate_workers")
+"""What is written on a server alone."""
 _LACKING = (
     "SELECT needed.right_to || ' on ' || needed.place FROM unnest(?::text[], ?::text[]) AS needed(place, right_to)"
     " WHERE NOT has_table_privilege(needed.place, needed.right_to)"
@@ -24,7 +25,7 @@ def needed() -> set[tuple[str, str]]:
     """List (table, right) of all that is written, and that it may be read."""
     written = {(table, kind.split()[0]) for text in STATEMENTS.values() for kind, table in _WRITES.findall(text)}
     updated = {(_WRITES.findall(text)[0][1], "UPDATE") for text in STATEMENTS.values() if "DO UPDATE" in text}
-    queued = {(table, right) for table in _QUEUE for right in ("INSERT", "UPDATE", "DELETE")}
+    queued = {(table, right) for table in _BESIDE for right in ("INSERT", "UPDATE", "DELETE")}
     everything = written | updated | queued
     return everything | {(table, "SELECT") for table, _ in everything} | {("alembic_version", "SELECT")}
 

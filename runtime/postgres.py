@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -58,6 +59,7 @@ class PostgresDatabase:
         self.writer = PostgresWriter(self.connected, self.queue.defer)
         self._reader = PostgresReader(self.connected, self.name)
         self._beside: Connection | None = None
+        self._leading = asyncio.Lock()
         self._lease = SEQUENCER << 32 | crc32(tenant.encode())
 
     async def connected(self) -> Connection:
@@ -81,15 +83,21 @@ class PostgresDatabase:
 
     async def leads(self) -> bool:
         """Try to take the lock that one process holds while its connection lives."""
-        try:
-            if self._beside is None or self._beside.closed:
-                self._beside = await self.connected()
-            cursor = await psycopg.AsyncRawCursor(self._beside).execute(_LEADS, (self._lease,))
-            return await cursor.fetchone() == (True,)
-        except psycopg.Error as error:
-            if self._beside is not None:
-                await self._beside.close()
-            raise DatabaseUnavailable(f"{self.name} can't be reached: {error}") from error
+        async with self._leading:  # who asks at the same time must not make a second connection, which would never get the lock
+            try:
+                return await self._lead()
+            except psycopg.Error:
+                await self.yield_lead()  # it broke while nothing was asked of it: a new one
+            try:
+                return await self._lead()
+            except psycopg.Error as error:
+                raise DatabaseUnavailable(f"{self.name} can't be reached: {error}") from error
+
+    async def _lead(self) -> bool:
+        if self._beside is None or self._beside.closed:
+            self._beside = await self.connected()
+        cursor = await psycopg.AsyncRawCursor(self._beside).execute(_LEADS, (self._lease,))
+        return await cursor.fetchone() == (True,)
 
     async def yield_lead(self) -> None:
         """Let go of the lock, with the connection that holds it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
@@ -30,10 +31,18 @@ RECONNECT_WITHIN = 10.0
 
 _CONTROL, _CALL, _EFFECT, _SERIES = (number << 32 for number in range(1, 5))
 _RAISES_EPOCH = frozenset({"control.activate", "control.shadow", "control.raise", "control.raise_all", "control.open"})
-_LOCK = "SELECT pg_advisory_xact_lock_shared($1), pg_current_xact_id()::text"
-_LOCK_ALONE = "SELECT pg_advisory_xact_lock($1), pg_current_xact_id()::text"
+_LOCK = "SELECT pg_advisory_xact_lock_shared($1)"
+_LOCK_ALONE = "SELECT pg_advisory_xact_lock($1)"
 _LOCKS = "SELECT pg_advisory_xact_lock(name) FROM unnest($1::bigint[]) AS name"
 _PLACES = "SELECT DISTINCT series, key FROM reservation WHERE tenant = $1 AND call = ANY($2) AND released = 0"
+
+
+_FORGET = "DELETE FROM commit_mark WHERE at < now() - interval '1 day'"
+_MARK = (
+    "INSERT INTO commit_mark (writer, number) VALUES ($1, $2) ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = excluded.at"
+)
+_MARKED = "SELECT number FROM commit_mark WHERE writer = $1 FOR UPDATE"
+"""What was committed last: it waits for a transaction of this writer whose end the server has not noticed yet."""
 
 
 class PostgresWriter:
@@ -48,7 +57,8 @@ class PostgresWriter:
     def __init__(self, connect: Callable[[], Awaitable[Connection]], defer: Defer) -> None:
         self._connect, self._defer = connect, defer
         self._connection: Connection | None = None
-        self._transaction = ""
+        self._name, self._number = secrets.token_hex(16), 0
+        self._known = False
 
     async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Read within the transaction."""
@@ -74,12 +84,11 @@ class PostgresWriter:
     async def _begin(self, alone: bool, names: list[int]) -> None:
         async with self._answering(connecting=True) as connection, connection.pipeline():
             await connection.execute("BEGIN")
-            told = await psycopg.AsyncRawCursor(connection).execute(_LOCK_ALONE if alone else _LOCK, (_CONTROL,))
+            await psycopg.AsyncRawCursor(connection).execute(_LOCK_ALONE if alone else _LOCK, (_CONTROL,))
             if names:
                 await psycopg.AsyncRawCursor(connection).execute(_LOCKS, (names,))
-            found = await told.fetchone()
-        assert found is not None
-        self._transaction = found[1]
+            await psycopg.AsyncRawCursor(connection).execute(_MARK, (self._name, self._number + 1))
+        self._number += 1
 
     async def run(self, batches: Sequence[Batch]) -> list[int]:
         """Run statement after statement in one round trip."""
@@ -92,7 +101,7 @@ class PostgresWriter:
         return [cursor.rowcount for cursor in cursors]
 
     async def commit(self) -> None:
-        """Commit; where the connection is lost meanwhile, ask what became of the transaction."""
+        """Commit; where the connection is lost meanwhile, find out what became of the transaction."""
         try:
             async with self._answering() as connection:
                 await connection.execute("COMMIT")
@@ -101,24 +110,22 @@ class PostgresWriter:
                 raise Overlapped("the connection was lost before the commit") from lost
 
     async def _was_committed(self) -> bool:
-        """Say what became of the transaction whose commit was cut off; raises `CommitUnknown` where the server can't tell."""
+        """Say whether the transaction whose commit was cut off has left its mark; raises `CommitUnknown` where that can't be seen.
+
+        The server's own word (`pg_xact_status`) would not do: after a crash it gives the number of a transaction that left no trace to
+        another one.
+        """
         give_up = time.monotonic() + ANSWER_WITHIN
         while time.monotonic() < give_up:
             try:
                 async with self._answering(connecting=True) as connection:
-                    cursor = await connection.execute("SELECT pg_xact_status(%s::xid8)", (self._transaction,))
+                    cursor = await psycopg.AsyncRawCursor(connection).execute(_MARKED, (self._name,))
                     found = await cursor.fetchone()
             except StoreError:
                 continue
-            match found:
-                case ("committed",):
-                    return True
-                case ("aborted",):
-                    return False
-                case ("in progress",):
-                    await asyncio.sleep(0.05)
-                case _:
-                    break
+            if found is None:
+                break
+            return bool(found[0] == self._number)
         raise CommitUnknown("the commit was cut off")
 
     async def rollback(self) -> None:
@@ -160,12 +167,20 @@ class PostgresWriter:
         while self._connection is None or self._connection.closed:
             try:
                 self._connection = await self._connect()
+                await self._introduce(self._connection)
             except psycopg.Error as error:
                 if time.monotonic() >= give_up:
                     raise DatabaseUnavailable(f"the database can't be reached: {error}") from error
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 1.0)
         return self._connection
+
+    async def _introduce(self, connection: Connection) -> None:
+        """Have a mark before the first transaction: only what is there can be waited for."""
+        if not self._known:
+            await connection.execute(_FORGET)
+            await psycopg.AsyncRawCursor(connection).execute(_MARK, (self._name, self._number))
+            self._known = True
 
 
 async def _executed(connection: Connection, statement: str, values: Sequence[tuple[Any, ...]]) -> psycopg.AsyncRawCursor[Any]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.worker import Worker
 from psycopg import AsyncConnection
@@ -19,6 +20,7 @@ from psycopg import AsyncConnection
 from . import telemetry
 from .call import Call
 from .clock import to_datetime
+from .queue_names import queue_name
 
 Advance = Callable[[str], Awaitable[Call]]
 
@@ -28,7 +30,6 @@ DEAD_AFTER = 15.0
 AT_ONCE = 16
 ENDS_WITHIN = 5.0
 PAUSE = 1.0
-TASK = "remit.advance"
 
 log = telemetry.logger("remit.queue")
 
@@ -37,52 +38,44 @@ class Queue:
     """The queues of one tenant: one for each action, so that a worker takes up only what it has."""
 
     def __init__(self, url: str, tenant: str) -> None:
-        connector = PsycopgConnector(conninfo=url, min_size=1, max_size=4)
+        connector = PsycopgConnector(conninfo=url, min_size=1, max_size=2, timeout=ENDS_WITHIN, kwargs={"connect_timeout": 5})
         self._app, self._tenant = App(connector=connector), tenant
         self._advance: Advance | None = None
-        self._task = self._app.task(name=TASK)(self._wake)
+        self._task = self._app.task(name="remit.advance")(self._wake)
 
     async def defer(self, connection: AsyncConnection[Any], rows: Iterable[Sequence[Any]]) -> None:
         """Let calls be taken up, each `(action, call, due)` in microseconds, if the transaction on this connection commits."""
         jobs = [
-            self._task.configure(queue=self._name(action), schedule_at=to_datetime(due), task_kwargs={"call": call}).job
+            self._task.configure(queue=queue_name(self._tenant, action), schedule_at=to_datetime(due), task_kwargs={"call": call}).job
             for action, call, due in rows
         ]
         await self._app.job_manager.batch_defer_jobs_async(jobs, connection=connection)
 
     async def run(self, advance: Advance, actions: Iterable[str]) -> None:
-        """Advance what is due among these actions, until cancelled; a worker that ends by itself is begun again."""
-        self._advance, names = advance, [self._name(action) for action in actions]
-        async with self._opened():
-            while True:
-                try:
-                    await self._work(names)
-                except Exception as error:  # noqa: BLE001 - it goes on
-                    log.error("the worker of the queue ended; it is begun again: %s", telemetry.places(error))  # noqa: TRY400 - not its words
-                await asyncio.sleep(PAUSE)
-
-    async def depth(self, now: int) -> int:
-        """Count the jobs that are due and that nobody has taken yet."""
-        async with self._opened():
-            waiting = await self._app.job_manager.list_jobs_async(status="todo", task=TASK)
-        due = to_datetime(now)
-        return sum(job.queue.startswith(self._name("")) and (job.scheduled_at is None or job.scheduled_at <= due) for job in waiting)
-
-    @contextlib.asynccontextmanager
-    async def _opened(self) -> AsyncIterator[None]:
-        """Open the connections; to be cancelled in the middle of that would leave some of them behind."""
-        opening = asyncio.ensure_future(self._app.open_async())
+        """Advance what is due among these actions, until cancelled; a worker that ends by itself is told of, and begun again."""
+        self._advance, stop = advance, asyncio.Event()
+        working = asyncio.create_task(self._work_on([queue_name(self._tenant, action) for action in actions], stop))
         try:
-            await asyncio.shield(opening)
-            yield
+            await asyncio.shield(working)
         finally:
-            await opening
-            await self._app.close_async()
+            stop.set()
+            while not working.done():  # however often we are cancelled: its jobs may come to rest
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({working})
 
-    async def _work(self, names: list[str]) -> None:
-        """Run a worker until it ends, or until we are cancelled: then it is told to stop, and its jobs may come to rest."""
-        for job in await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER):
-            await self._app.job_manager.retry_job(job)  # of a worker that died
+    async def _work_on(self, names: list[str], stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                async with self._app.open_async():
+                    await self._work(names, stop)
+            except Exception as error:  # noqa: BLE001 - it goes on
+                log.error("the worker of the queue ended; it is begun again: %s", telemetry.places(error))  # noqa: TRY400 - not its words
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PAUSE):
+                    await stop.wait()
+
+    async def _work(self, names: list[str], stop: asyncio.Event) -> None:
+        """Run a worker until it is to stop; raises what ends it before."""
         worker = Worker(
             self._app,
             queues=names,
@@ -94,21 +87,33 @@ class Queue:
             install_signal_handlers=False,
             shutdown_graceful_timeout=ENDS_WITHIN,
         )
-        running = asyncio.ensure_future(worker.run())  # type: ignore[no-untyped-call]
+        running, recovering = asyncio.create_task(worker.run()), asyncio.create_task(self._recover())  # type: ignore[no-untyped-call]
+        stopped = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({running})
+            await asyncio.wait({running, recovering, stopped}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             worker.stop()  # type: ignore[no-untyped-call]
-            await asyncio.wait({running}, timeout=2 * ENDS_WITHIN)
+            for task in (recovering, stopped):
+                task.cancel()
+            await asyncio.wait({running, recovering}, timeout=2 * ENDS_WITHIN)
             running.cancel()
-        running.result()
+            ended = await asyncio.gather(running, recovering, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
+
+    async def _recover(self) -> None:
+        """Give the jobs of dead workers to the living, again and again."""
+        while True:
+            for job in await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER):
+                with contextlib.suppress(ConnectorException):  # another process was quicker
+                    await self._app.job_manager.retry_job(job)
+            await asyncio.sleep(DEAD_AFTER)
 
     async def _wake(self, call: str) -> None:
+        """Advance a call; where that fails, the sweep finds it again."""
         assert self._advance is not None
         try:
             await self._advance(call)
-        except Exception as error:  # noqa: BLE001 - procrastinate would log its words; the sweep finds the call again
-            log.error("call %s could not be advanced: %s", call, telemetry.places(error))  # noqa: TRY400 - not its words
-
-    def _name(self, action: str) -> str:
-        return f"remit.{self._tenant}.{action}"
+        except Exception as error:  # noqa: BLE001 - its words may be about the customer
+            log.error("call %s could not be advanced: %s", call, telemetry.places(error))  # noqa: TRY400

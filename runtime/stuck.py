@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .finding import Finding, Look, Verdict, seconds
+from .queue_names import queue_prefix
 
 LATE = 10_000_000
 TOO_LATE = 60_000_000
@@ -90,7 +91,7 @@ def queue(look: Look) -> Iterator[Finding]:
     """Find wake-ups that nobody works at, on PostgreSQL; elsewhere the calls themselves say when."""
     if not look.server:
         return
-    due, oldest, orphaned, failed = look.ask(_JOBS, (f"remit.{look.tenant}.%",))[0]
+    due, oldest, orphaned, failed = look.ask(_JOBS, (f"{queue_prefix(look.tenant)}%",))[0]
     ((workers,),) = look.ask(_WORKERS)
     if not workers:
         yield Finding(

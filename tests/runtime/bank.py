@@ -287,11 +287,21 @@ class World:
         world = cls(folder)
         if Store.server:
             world.time.nanos = 2_500_000_000 * 10**9  # what the queue holds is never due by the server's clock: the sweep alone wakes calls
-        (folder / "policies").mkdir()
-        world.policies(**(policies or {"payments": ALLOW, "notes": NOTES}))
-        for number in range(1, 60):
-            world.bank.payments[f"pay_{number}"] = Payment(customer="kay")
-        return world
+        return world.filled(**policies)
+
+    @classmethod
+    def on(cls, folder: Path, url: str) -> World:
+        """Make a world in a database that is there already, and empty."""
+        (folder / "server").write_text(url)
+        KeyFile.create(folder / "remit.keys")
+        return cls(folder).filled()
+
+    def filled(self, **policies: str) -> World:
+        """Write policies, and make payments."""
+        (self.folder / "policies").mkdir()
+        self.policies(**(policies or {"payments": ALLOW, "notes": NOTES}))
+        self.bank.payments |= {f"pay_{number}": Payment(customer="kay") for number in range(1, 60)}
+        return self
 
     @functools.cached_property
     def database(self) -> Path | str:

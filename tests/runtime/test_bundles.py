@@ -164,7 +164,10 @@ async def test_proposing_checks_and_keeps_the_first_author(world):
         with pytest.raises(PolicyError, match="no action"):
             await runtime.bundles.propose({**STRICT, "x.yaml": NOTES.replace("jot", "jut").replace("notes", "x")}, author="fay")
         digests = await asyncio.gather(*(runtime.bundles.propose(STRICT, author=who) for who in ("fay", "sam")))
-        assert digests[0] == digests[1] and (await runtime.bundles.find(digests[0])).author == "fay"
+        first = (await runtime.bundles.find(digests[0])).author
+        assert digests[0] == digests[1] and first in {"fay", "sam"}
+        assert await runtime.bundles.propose(STRICT, author="finn") == digests[0]
+        assert (await runtime.bundles.find(digests[0])).author == first
         assert len(await recorded(runtime, "policy.proposed")) == 2, "one for each bundle"
         for named in ("", "zz", "shadow"):
             with pytest.raises(UnknownBundle):

@@ -20,6 +20,8 @@ BEGIN
 END $$;
 CREATE TRIGGER vote_excluded BEFORE INSERT ON vote FOR EACH ROW EXECUTE FUNCTION remit_vote_excluded();
 """
+_MARK = "CREATE TABLE commit_mark (writer TEXT PRIMARY KEY, number BIGINT NOT NULL, at TIMESTAMPTZ NOT NULL DEFAULT now());"
+"""One row for each process that writes, changed by each of its transactions: after a commit that was cut off it says whether it happened."""
 
 
 def upgrade() -> None:
@@ -29,6 +31,6 @@ def upgrade() -> None:
     from procrastinate.schema import SchemaManager
 
     cursor = op.get_bind().connection.cursor()
-    for script in (_EXCLUDED, SchemaManager.get_schema()):
+    for script in (_EXCLUDED, _MARK, SchemaManager.get_schema()):
         cursor.execute(script)  # as it is: several statements, percent signs
     cursor.close()

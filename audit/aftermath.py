@@ -1,26 +1,33 @@
-"""Follow what became of one call's effect where that was not said at once: found out, resolved, cooled off, undone, reversed.
+"""Follow until when one call cools off before its effect, and whether its effect was taken back afterwards: undone, or reversed.
 
-Nothing here is shared with the code that settles calls.
+Nothing here is shared with the code that lets calls wait and takes effects back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 
 from .event import Event, Json, State
 
 Faults = Iterator[tuple[str, str]]
 """Codes of findings, and what they mean here."""
 
+KINDS = frozenset(["call.received", "call.decided", "call.delayed", "call.undone", "effect.reversed"])
+"""The events that are about a cooling-off, or about taking back."""
+
 
 class Aftermath:
-    """What is known of an effect of unknown outcome, until when a call cools off, and whether its effect was taken back."""
+    """Until when a call cools off, what it undoes, and what has taken its own effect back."""
+
+    __slots__ = ("_begun", "_delay", "_until", "taken_back", "undoes", "undone_by")
 
     def __init__(self) -> None:
         self.taken_back: str | None = None  # the kind of event that says so
         self.undoes: str | None = None
         self.undone_by: str | None = None
-        self._proof: bool | None = None  # whether a look-up or a person says that it was applied
+        self._begun: str | None = None  # no later than when it had all that it needed, from which it cools off
+        self._delay: int = 0  # the seconds that the last decision lets it cool off
         self._until: str | None = None
 
     def take(self, event: Event, state: State) -> Faults:
@@ -28,34 +35,38 @@ class Aftermath:
         body = event.body
         match event.kind:
             case "call.received":
-                self.undoes = body.get("undoes")
-            case "call.became_unknown" | "call.intended":
-                self._proof = None
-            case "call.reconciled":
-                self._proof = body.get("found", body.get("applied"))
-            case "call.resolved":
-                self._proof = body["applied"]
-                if state is not State.UNKNOWN:
-                    yield "resolution_unasked", f"a person said what became of its effect, though the call was {state}"
-            case "call.dead_lettered":
-                if state is not State.UNKNOWN:
-                    yield "dead_letter_unfounded", f"it was given up on, though it was {state}"
+                self.undoes = _name(body.get("undoes"))
+            case "call.decided":
+                self._delay = body["decision"].get("delay", 0)
+                now = body["inputs"].get("now")
+                self._begun = now if self._begun is None else min(self._begun, now)
             case "call.delayed":
-                self._until = body["until"]
+                yield from self._delayed(body)
             case "call.undone" | "effect.reversed":
                 yield from self._took_back(event.kind, body, state)
 
-    def moved(self, before: State, after: State) -> Faults:
-        """Hold the end of an unknown outcome against what was found out about it."""
-        if before is not State.UNKNOWN or after is State.EXECUTING:
-            return
-        if self._proof is not (after is State.SUCCEEDED):
-            yield "outcome_unfounded", f"nobody knew what became of it, and it is {after} without anything having shown that"
+    def end(self) -> None:
+        """Forget what only an intent is held against."""
+        self._begun = self._until = None
 
     def early(self, event: Event) -> Faults:
-        """Hold an intent against the time until which its call was to cool off: both are in the form that sorts by time."""
+        """Hold an intent against the time until which its call was to cool off; times are in the form that sorts."""
         if self._until is not None and event.at < self._until:
             yield "delay_passed", f"it was to wait until {self._until}, and is sent at {event.at}"
+        elif self._delay and self._since_begun(event.at) < timedelta(seconds=self._delay):
+            yield "delay_passed", f"its decision lets it cool off for {self._delay} s, and it is sent without that, at {event.at}"
+
+    def _delayed(self, body: Mapping[str, Json]) -> Faults:
+        """Take in a cooling-off: as long as the decision says, or longer."""
+        self._until = body["until"]
+        if body["seconds"] < self._delay or self._since_begun(body["until"]) < timedelta(seconds=body["seconds"]):
+            yield (
+                "delay_short",
+                f"it is to wait {body['seconds']} s, until {body['until']}: less than its decision asks for, or than it says",
+            )
+
+    def _since_begun(self, at: str) -> timedelta:
+        return datetime.fromisoformat(at) - datetime.fromisoformat(self._begun or at)
 
     def _took_back(self, kind: str, body: Mapping[str, Json], state: State) -> Faults:
         if state is not State.SUCCEEDED:
@@ -64,4 +75,11 @@ class Aftermath:
             yield "taken_back_twice", f"it is {kind} after {self.taken_back}"
         self.taken_back = kind
         if kind == "call.undone":
-            self.undone_by = body["undo"]
+            self.undone_by = _name(body["undo"])
+
+
+def _name(value: Json) -> str | None:
+    """Give the id of a call; raises TypeError for anything else."""
+    if not isinstance(value, str | None):
+        raise TypeError(f"{value!r} names no call")
+    return value

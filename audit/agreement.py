@@ -5,7 +5,7 @@ Nothing here is shared with the code that counted the votes in the first place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -51,19 +51,29 @@ class _Vote:
 class Agreement:
     """What people were asked, and what they answered."""
 
+    __slots__ = ("_approvals", "_asked", "_confirmations", "_elsewhere", "_own", "_parties", "_refused", "_steps", "_votes")
+
     def __init__(self) -> None:
+        self._asked: set[str] | None = set()  # the ids of all that was asked for; none where a log of old doesn't tell them
         self._steps: dict[str | None, _Asked] = {}  # by rule, as are confirmations
         self._confirmations: dict[str | None, _Asked] = {}
         self._approvals: dict[str, _Asked] = {}
         self._votes: tuple[_Vote, ...] = ()
         self._refused: set[str] = set()  # digests to which the customer said no
         self._elsewhere = False  # whether there were votes on another digest, or on another sight of this one
-        self._own: set[str] = set()  # who asked, who is served, who amended
+        self._parties: set[str] = set()  # who asked, and who is served
+        self._own: set[str] = set()  # the same, and who amended
 
     def belongs_to(self, person: str | None) -> None:
         """Know somebody whose own call it is."""
         if person is not None:
             self._own.add(person)
+            self._parties.add(person)
+
+    def _resolved(self, body: Mapping[str, Json]) -> Faults:
+        """Take in that a person says what became of the effect."""
+        if body["by"] in self._parties:
+            yield "self_resolved", f"{body['by']} said what became of a call that is their own"
 
     def take(self, kind: str, body: Mapping[str, Json]) -> Faults:
         """Take in an event, if it is one of asking or answering."""
@@ -80,6 +90,8 @@ class Agreement:
                 return self._stepped_up(body)
             case "call.confirmed":
                 return self._confirmed(body)
+            case "call.resolved":
+                return self._resolved(body)
         return iter(())
 
     def _held(self, body: Mapping[str, Json]) -> None:
@@ -87,11 +99,24 @@ class Agreement:
         if body.get("why"):
             self._vote_anew()
         for each in body["requirements"]:
+            self._named(each.get("requirement"))
             asked = _Asked(each.get("rule"), body["digest"], body.get("shown"), each.get("assurance", 0), each.get("covers"))
             if each["kind"] == "step_up":
                 self._steps[asked.rule] = asked
             elif each["kind"] == "confirmation":
                 self._confirmations[asked.rule] = asked
+
+    def _named(self, asked: str | None) -> None:
+        if asked is None:
+            self._asked = None
+        elif self._asked is not None:
+            self._asked.add(asked)
+
+    def granted(self, named: Iterable[str]) -> Faults:
+        """Hold what an intent says that it uses against what was asked for."""
+        for each in named:
+            if self._asked is not None and each not in self._asked and each not in self._approvals:
+                yield "approval_unasked", f"it says that it uses {each}, which nobody was asked for"
 
     def _vote_anew(self) -> None:
         """Let votes on what was shown before count no more; a reject stays one."""
@@ -110,11 +135,13 @@ class Agreement:
         """Take in the customer's answer, to all that it was asked about this digest."""
         if body["answer"] != "approve":
             self._refused.add(body["digest"])
-        for one in self._confirmations.values():
-            if one.digest == body["digest"]:
-                one.met = body["answer"] == "approve"
-                if one.shown and body.get("shown") not in (None, one.shown):
-                    yield "shown_differs", "the customer confirmed something else than was shown"
+        asked = [one for one in self._confirmations.values() if one.digest == body["digest"]]
+        if all(one.met for one in asked):
+            yield "confirmation_unasked", "the customer answered what it was not asked, or had answered before"
+        for one in asked:
+            one.met = body["answer"] == "approve"
+            if one.shown and body.get("shown") not in (None, one.shown):
+                yield "shown_differs", "the customer confirmed something else than was shown"
 
     def _requested(self, body: Mapping[str, Json]) -> None:
         """Take in an approval that is asked for; who has voted before it went beyond a limit has not seen how far."""

@@ -1,63 +1,110 @@
 """Hold the calls of a log against each other: one effect for each effect key and ordinal, and an undo for whatever was undone.
 
-Leaves are not in the order of time, so only what holds in every order is reported: two calls that both have, or may have, an effect
-under one key and ordinal, neither of which was taken back.
+Leaves are not in the order of time, so what is told from them holds in every order: who holds an effect key at the end, and what a call
+and its undo say of each other. The times that events carry are believed only where they are far apart.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from .aftermath import Aftermath
-from .event import Event, State
+from .attempts import Attempts
+from .event import State
 from .report import Finding
 
-_HAS_EFFECT = frozenset([State.EXECUTING, State.UNKNOWN, State.SUCCEEDED])
+APART = timedelta(minutes=10)
+"""Events of two calls that are not as far apart may be in either order: processes have clocks of their own, and commits may wait."""
+
+_END = "9999-12-31T23:59:59.999999Z"
 
 
 class Ended(Protocol):
     """What there is to know of a call once its events are read."""
 
-    state: State
-    aftermath: Aftermath
+    @property
+    def state(self) -> State:
+        """How it stands."""
+
+    @property
+    def attempts(self) -> Attempts:
+        """Under which effect key and ordinal it was sent, and when."""
+
+    @property
+    def aftermath(self) -> Aftermath:
+        """What it undoes, and what has undone it."""
 
 
-class Effects:
-    """The effect keys that calls were intended under, fed with the events of a log in any order."""
-
-    def __init__(self) -> None:
-        self._first: dict[bytes, str] = {}
-        self._further: dict[bytes, set[str]] = defaultdict(set)
-
-    def add(self, event: Event) -> None:
-        """Take in an event; only intents say anything here."""
-        key, ordinal = event.body.get("effect_key"), event.body.get("ordinal")
-        if event.kind != "call.intended" or event.call is None or not isinstance(key, str) or not isinstance(ordinal, int):
-            return
-        place = f"{key[:32]}/{ordinal}".encode()  # half of a hash is as good, and a log may have millions
-        if self._first.setdefault(place, event.call) != event.call:
-            self._further[place].add(event.call)
-
-    def finish(self, calls: Mapping[str, Ended]) -> Iterator[Finding]:
-        """Report effects that are there twice, and undoings that no undo has done."""
-        for place, others in self._further.items():
-            alive = sorted(call for call in {self._first[place], *others} if _lasts(calls.get(call)))
-            if len(alive) > 1:
-                message = f"{alive[0]} has an effect under the same key and ordinal, and neither was taken back"
-                yield Finding("effect_doubled", message, call=alive[1])
-        for call, ended in calls.items():
-            if (undo := ended.aftermath.undone_by) is not None:
-                yield from _undone(call, undo, calls.get(undo))
+def hold_together(calls: Mapping[str, Ended]) -> Iterator[Finding]:
+    """Report effects that are there twice, ordinals that follow on nothing, and undoings that do not fit what was undone."""
+    places: dict[str, str | list[str]] = {}
+    for call, ended in calls.items():
+        if (place := ended.attempts.place) is not None:
+            held = places.setdefault(place, call)
+            if held is not call:
+                places[place] = [held, call] if isinstance(held, str) else [*held, call]
+        if (undo := ended.aftermath.undone_by) is not None:
+            yield from _undone(call, undo, calls.get(undo))
+        if (first := ended.aftermath.undoes) is not None and ended.state is State.SUCCEEDED:
+            yield from _undid(call, first, calls.get(first))
+    for place, holders in places.items():
+        if isinstance(holders, list):
+            yield from _doubled({call: calls[call].attempts for call in holders})
+        yield from _followed(place, holders, places, calls)
 
 
-def _lasts(ended: Ended | None) -> bool:
-    return ended is not None and ended.state in _HAS_EFFECT and ended.aftermath.taken_back is None
+def _doubled(holders: Mapping[str, Attempts]) -> Iterator[Finding]:
+    """Report whoever holds what another holds: still, or was sent long before that one let go of it."""
+    spans = sorted((one.until or _END, one.since or "", call) for call, one in holders.items())
+    lasting = [call for until, _, call in spans if until == _END]
+    for call in lasting[1:]:
+        message = f"{lasting[0]} has an effect under the same key and ordinal, and neither was taken back"
+        yield Finding("effect_doubled", message, call=call)
+    spans.sort(key=lambda span: span[1])
+    last, holder = "", ""
+    for until, since, call in spans:
+        if last and not until == last == _END and _well_before(since, min(last, until)):
+            message = f"{holder} held the same effect key and ordinal when it was sent, and let go of them only long after"
+            yield Finding("effect_doubled", message, call=call)
+        last, holder = max((last, holder), (until, call))
+
+
+def _well_before(one: str, other: str) -> bool:
+    try:
+        return datetime.fromisoformat(one) + APART < datetime.fromisoformat(other)
+    except (ValueError, TypeError, OverflowError):  # no time at all, or one without its zone
+        return False
+
+
+def _followed(place: str, holders: str | list[str], places: Mapping[str, str | list[str]], calls: Mapping[str, Ended]) -> Iterator[Finding]:
+    """Report a further ordinal whose former has no effect: it would let the same be done again beside the first."""
+    key, _, ordinal = place.rpartition("/")
+    if ordinal == "1":
+        return
+    former = places.get(f"{key}/{int(ordinal) - 1}", ())
+    if not any(calls[call].state is State.SUCCEEDED for call in _several(former)):
+        for call in _several(holders):
+            yield Finding(
+                "ordinal_unfounded", f"it is number {ordinal} under its effect key, and no effect is number {int(ordinal) - 1}", call=call
+            )
+
+
+def _several(calls: str | Sequence[str]) -> Sequence[str]:
+    return (calls,) if isinstance(calls, str) else calls
 
 
 def _undone(call: str, undo: str, ended: Ended | None) -> Iterator[Finding]:
     if ended is None:
         yield Finding("undo_missing", f"it was undone by {undo}, which this log does not have", call=call)
-    elif ended.aftermath.undoes != call or ended.state is not State.SUCCEEDED:
+    elif undo == call or ended.aftermath.undoes != call or ended.state is not State.SUCCEEDED:
         yield Finding("undo_unfounded", f"it was undone by {undo}, which undoes {ended.aftermath.undoes} and is {ended.state}", call=call)
+
+
+def _undid(call: str, first: str, ended: Ended | None) -> Iterator[Finding]:
+    """Hold an undo that succeeded against the call that it undoes; that one may have been reversed meanwhile."""
+    if ended is None or ended.aftermath.taken_back is None:
+        yield Finding("undo_unrecorded", f"it has undone {first}, which does not say so", call=call)
+    elif ended.aftermath.undone_by not in (None, call):
+        yield Finding("undo_doubled", f"it has undone {first}, which {ended.aftermath.undone_by} has undone as well", call=call)

@@ -58,6 +58,7 @@ REACHED: Mapping[str, State] = MappingProxyType(
         "call.rejected": State.REJECTED,
         "call.denied": State.DENIED,
         "call.held": State.WAITING,
+        "call.delayed": State.READY,
         "call.declined": State.DECLINED,
         "call.intended": State.EXECUTING,
         "call.succeeded": State.SUCCEEDED,
@@ -67,12 +68,15 @@ REACHED: Mapping[str, State] = MappingProxyType(
         "call.cancelled": State.CANCELLED,
     }
 )
-"""The kinds that name a state: an event of such a kind moves its call there or, if it carries no change, nowhere."""
+"""The kinds that name a state: an event of such a kind moves its call there or, if it carries no change, finds it there."""
+
+TAKEN_BACK = frozenset(["call.undone", "effect.reversed"])
+"""The kinds of what may follow the end of a call that succeeded: its effect was taken back, and it holds nothing any more."""
 
 KINDS = frozenset(
     [
         *REACHED,
-        *("call.received", "call.decided", "call.confirmed", "call.reconciled", "call.resolved", "call.dead_lettered", "call.delayed"),
+        *("call.received", "call.decided", "call.confirmed", "call.reconciled", "call.resolved", "call.dead_lettered"),
         *("call.cancel_asked", "call.undone", "call.amended", "call.stepped_up", "effect.reversed"),
         *("approval.requested", "approval.voted", "approval.escalated"),
         *("limit.reserved", "limit.released", "limit.exceeded"),

@@ -12,13 +12,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .event import FINAL, Event, Json, State
+from .event import FINAL, TAKEN_BACK, Event, Json, State
 from .report import Finding
 
 SLICES = 60
 KINDS = frozenset(["limit.reserved", "limit.released"])
-TAKEN_BACK = frozenset(["effect.reversed", "call.undone"])
-"""The events after which a call that succeeded holds nothing any more."""
 
 _Taken = tuple[str, str, str, str, int, str]
 """What a call took: the call, the limit, its series and key, how much, and which value of a distinct count."""

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 
+from .aftermath import KINDS as _AFTERMATH
 from .aftermath import Aftermath
 from .agreement import Agreement
-from .event import REACHED, READ_TRANSITIONS, TRANSITIONS, Event, Json, State
+from .attempts import KINDS as _ATTEMPTS
+from .attempts import Attempts
+from .event import FINAL, REACHED, READ_TRANSITIONS, TAKEN_BACK, TRANSITIONS, Event, Json, State
 from .report import Finding
 
 _OUTCOMES = frozenset(["call.succeeded", "call.failed", "call.became_unknown"])
+_RESTS = frozenset(["call.held", "call.delayed", "call.stepped_up", "call.confirmed", "approval.voted", "approval.escalated"])
+"""After these a call has rested, or what it waited for has come: it is decided anew before it runs."""
+_ASKS = frozenset(["call.held", "call.delayed"])
+_BY_POLICY = frozenset(["denied", "prerequisite_missing"])
+"""The codes of a denial that the last decision gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +38,26 @@ class Told:
 class Story:
     """One call, followed from event to event. What is wrong comes out as findings; nothing is raised."""
 
+    __slots__ = (
+        *("_agreement", "_ahead", "_call", "_decision", "_decided", "_digest", "_effect", "_last", "_of", "_reserved", "_sequence"),
+        *("aftermath", "attempts", "state"),
+    )
+
     def __init__(self, call: str) -> None:
         self.state = State.NEW
         self.aftermath = Aftermath()
+        self.attempts = Attempts()
         self._call = call
         self._sequence = 0
         self._last: tuple[int | None, str] | None = None  # leaf and hash of the last event told
         self._ahead: dict[int, Told] = {}  # events whose predecessors have not come yet
+        self._of = 0  # whose call it is, and of what
         self._effect: str | None = None
         self._digest: str | None = None
         self._decision: Mapping[str, Json] | None = None
-        self._agreement = Agreement()
+        self._decided = False  # since it last rested, or was answered, or amended
+        self._agreement: Agreement | None = Agreement()  # none once it has ended: then nothing is asked any more
         self._reserved: dict[str, int] = {}  # by limit what its intents took
-        self._attempt = 0
-        self._provider_key: str | None = None
 
     def add(self, told: Told) -> Iterator[Finding]:
         """Take an event in; tell it, and what waited for it, once all before it are there."""
@@ -62,33 +75,54 @@ class Story:
 
     def finish(self) -> Iterator[Finding]:
         """Report what never came."""
+        for code, message in self.attempts.finish():
+            yield Finding(code, message, self._last[0] if self._last else None, self._call)
         if self._ahead:
             following = min(self._ahead)
             message = f"event {self._sequence + 1} of this call is missing, though event {following} is there"
             yield self._found("event_missing", message, self._ahead[following])
 
     def _tell(self, told: Told) -> Iterator[Finding]:
-        yield from (self._found(code, message, told) for code, message in self.aftermath.take(told.event, self.state))
-        for check in (self._chained, self._moved, self._meant):
+        for check in (self._chained, self._followed, self._moved, self._meant):
             for code, message in check(told):
                 yield self._found(code, message, told)
 
     def _chained(self, told: Told) -> Iterator[tuple[str, str]]:
         before, self._last = self._last, (told.leaf, told.hash)
-        named = told.event.previous
-        if before is None and named is not None:
-            yield "chain_broken", f"it is the first event of its call, but names {named} as the one before"
-        elif before is not None and named != before[1]:
+        event, named = told.event, told.event.previous
+        of = hash((event.tenant, event.subject, *(event.principal or {}).items(), *(event.action or {}).items()))
+        if before is None:
+            self._of = of
+            if named is not None:
+                yield "chain_broken", f"it is the first event of its call, but names {named} as the one before"
+            if event.kind not in ("call.received", "call.rejected"):
+                yield "not_received", f"its call begins with {event.kind}"
+            return
+        if named != before[1]:
             yield (
                 "chain_broken",
                 f"it names {named} as the event before it, but leaf {before[0]} hashes to {before[1]}: one of the two was changed",
             )
-        if before is None and told.event.kind not in ("call.received", "call.rejected"):
-            yield "not_received", f"its call begins with {told.event.kind}"
+        if of != self._of:
+            yield "call_differs", "it has another principal, subject or action than the first event of its call"
+        if event.kind == "call.received":
+            yield "received_twice", "its call was received before: what it asks for can't be another meanwhile"
+
+    def _followed(self, told: Told) -> Iterator[tuple[str, str]]:
+        """Follow what the call is by now, before the event moves it."""
+        event = told.event
+        if self._agreement is None and event.kind not in TAKEN_BACK:
+            yield "after_the_end", f"it is {event.kind}, though the call had ended: it was {self.state}"
+        if event.kind in _AFTERMATH:
+            yield from self.aftermath.take(event, self.state)
+        if event.kind in _ATTEMPTS or self.attempts.resolved is not None:
+            yield from self.attempts.take(event, self.state)
+        if event.kind in TAKEN_BACK:
+            self.attempts.end(event.at)
 
     def _moved(self, told: Told) -> Iterator[tuple[str, str]]:
         event = told.event
-        if event.kind == "call.received":
+        if event.kind == "call.received" and self._effect is None:
             self._effect = event.body["effect"]
         if event.change is not None:
             before, after = (State(each) for each in event.change)
@@ -98,72 +132,93 @@ class Story:
                 yield "transition_illegal", f"a call that is {before} can't become {after}"
             if after is State.EXECUTING and event.kind != "call.intended":
                 yield "intent_missing", "the call is executing without an intent"
-            if (before, after) == (State.UNKNOWN, State.EXECUTING) and self._effect != "keyed":
-                yield "effect_repeated", "it is sent again while nobody knows what became of it, to a provider that honours no key"
-            yield from self.aftermath.moved(before, after)
+            yield from self.attempts.moved(before, after, event)
             if after is State.READY and before in (State.EXECUTING, State.UNKNOWN):
-                self._decision = None  # it has rested: it must be decided anew
+                self._decided = False
             self.state = after
         if REACHED.get(event.kind, self.state) is not self.state:
             yield "state_differs", f"it is {event.kind}, but leaves the call {self.state}"
 
     def _meant(self, told: Told) -> Iterator[tuple[str, str]]:
+        if self._agreement is not None:
+            yield from self._told(told, self._agreement)
+        if self.state in FINAL and self._agreement is not None:
+            self._agreement = self._decision = self._digest = None
+            self._reserved, self._ahead = {}, self._ahead or {}  # a dict that was filled once stays as large
+            self.aftermath.end()
+            self.attempts.end(None if self.state is State.SUCCEEDED else told.event.at)
+
+    def _told(self, told: Told, agreement: Agreement) -> Iterator[tuple[str, str]]:
         event, body = told.event, told.event.body
+        if event.kind in _ASKS:
+            yield from self._asked(event)
+        if event.kind in _RESTS:
+            self._decided = False
         match event.kind:
             case "call.received":
                 self._digest = body["digest"]
-                self._agreement.belongs_to((event.principal or {}).get("id"))
-                self._agreement.belongs_to(told.proved.get("/subject"))
+                agreement.belongs_to((event.principal or {}).get("id"))
+                agreement.belongs_to(told.proved.get("/subject"))
             case "call.decided":
-                self._decision = body["decision"]
-            case "call.delayed":
-                self._decision = None  # it is decided anew when it has cooled off
+                self._decision, self._decided = body["decision"], True
+            case "call.denied":
+                yield from self._denied(body)
             case "call.amended":
-                return self._amended(body)
+                yield from self._amended(body, agreement)
             case "call.intended":
-                return chain(self.aftermath.early(event), self._intended(body))
+                yield from self.aftermath.early(event) if self._effect != "read" else ()
+                yield from self._intended(event, agreement)
             case kind if kind in _OUTCOMES:
-                return self._settled(event)
+                yield from self._settled(event, agreement)
             case kind:
-                return self._agreement.take(kind, body)
-        return iter(())
+                yield from agreement.take(kind, body)
 
-    def _amended(self, body: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    def _asked(self, event: Event) -> Iterator[tuple[str, str]]:
+        """Hold what a call waits for against the decision that asks for it, and what people are asked about against what it is."""
+        if self._decision is None or not self._decided:
+            yield "not_decided", f"it is {event.kind} without a decision that asks for it"
+        elif self._decision["allowed"] is not True:
+            yield "not_allowed", f"it is {event.kind} though the last decision denied it"
+        if event.kind != "call.delayed" and event.body["digest"] != self._digest:
+            yield "digest_differs", "what people are asked about is not what was received: the digests differ"
+
+    def _denied(self, body: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+        """Hold a denial by policies against their decision; there are others, by ownership or by a key, without one."""
+        if body["code"] in _BY_POLICY and (self._decision is None or not self._decided or self._decision["allowed"] is not False):
+            yield "denial_unfounded", "it says that policies denied it, and the last decision does not"
+
+    def _amended(self, body: Mapping[str, Json], agreement: Agreement) -> Iterator[tuple[str, str]]:
         if body["digest_before"] != self._digest:
             yield "digest_differs", "what was amended is not what was received: the digests differ"
-        self._digest, self._decision = body["digest"], None  # it must be decided anew
-        self._agreement.amended(body)
+        self._digest, self._decided = body["digest"], False
+        agreement.amended(body)
 
-    def _intended(self, body: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
-        self._attempt += 1
-        if body["attempt"] != self._attempt:
-            yield "attempt_differs", f"it is intent {self._attempt} of the call, but says attempt {body['attempt']}"
+    def _intended(self, event: Event, agreement: Agreement) -> Iterator[tuple[str, str]]:
+        body = event.body
         if body["digest"] != self._digest:
             yield "digest_differs", "what is to run is not what was received: the digests differ"
-        if self._provider_key not in (None, body["provider_key"]):
-            yield "provider_key_differs", "a further attempt goes out under another provider key: the effect could happen twice"
-        self._provider_key = body["provider_key"]
+        if event.change is None or event.change[0] != State.UNKNOWN:
+            self._reserved = {}  # what is sent again at once keeps what it took; anything else takes anew
         self._reserved |= {each["limit"]: each["takes"] for each in body.get("reservations", ())}
-        yield from self._agreed(body["digest"])
+        yield from agreement.granted(body["approvals"])
+        yield from self._agreed(body["digest"], agreement)
 
-    def _settled(self, event: Event) -> Iterator[tuple[str, str]]:
-        if self._effect == "read":
-            if event.kind == "call.succeeded" and not self._attempt:
-                yield from self._agreed(self._digest)
-        elif not self._attempt:
-            yield "intent_missing", f"it is {event.kind} without an intent before"
-        elif event.body.get("attempt", self._attempt) != self._attempt:
-            yield "attempt_differs", f"it is of attempt {event.body['attempt']}, but the last intent was {self._attempt}"
+    def _settled(self, event: Event, agreement: Agreement) -> Iterator[tuple[str, str]]:
+        if self._effect != "read" or self.attempts.count:
+            yield from self.attempts.outcome(event)
+        elif event.kind == "call.succeeded":
+            yield from self._agreed(self._digest, agreement)
 
-    def _agreed(self, digest: str | None) -> Iterator[tuple[str, str]]:
+    def _agreed(self, digest: str | None, agreement: Agreement) -> Iterator[tuple[str, str]]:
         """Hold what runs against the last decision, the votes and the customer's answer."""
+        if self._decision is None or not self._decided:
+            yield "not_decided", "it runs without a decision, or without one since it last rested or was answered"
         if self._decision is None:
-            yield "not_decided", "it runs without a decision"
             return
         if self._decision["allowed"] is not True:
             yield "not_allowed", "it runs though the last decision denied it"
         yield from self._counted(self._decision)
-        yield from self._agreement.missing(self._decision, digest)
+        yield from agreement.missing(self._decision, digest)
 
     def _counted(self, decision: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
         for limit in decision.get("limits", ()):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ..errors import AuditError
 from .disclosure import Decide, check_decision, check_opening
-from .effects import Effects
+from .effects import hold_together
 from .event import FINAL, KINDS
 from .integrity import Integrity
 from .leaf import read
@@ -50,7 +50,8 @@ class _Verification:
         self._integrity = Integrity(log, self.report)
         self._stories: dict[str, Story] = {}
         self._usage = Usage()
-        self._effects = Effects()
+        self._decided: dict[str, tuple[int | None, str | None]] = {}  # by policies, the first call that they decided
+        self._activated: set[str] = set()
 
     def add(self, entry: Entry) -> None:
         self.report.entries += 1
@@ -69,7 +70,9 @@ class _Verification:
         proved = check_opening(entry.index, record, entry.opening, self.report)
         if event.kind == "call.decided":
             check_decision(entry.index, record, proved, self._decide, self.report)
-        self._effects.add(event)
+            self._decided.setdefault(str(event.body.get("policy")), (entry.index, event.call))
+        elif event.kind == "policy.activated":
+            self._activated.add(str(event.body.get("policy")))
         for finding in self._usage.add(entry.index, event):
             self.report.add(finding)
         if event.call is not None:
@@ -86,5 +89,10 @@ class _Verification:
                 self.report.add(finding)
         for finding in self._usage.finish({call: story.state for call, story in self._stories.items()}):
             self.report.add(finding)
-        for finding in self._effects.finish(self._stories):
+        for finding in hold_together(self._stories):
             self.report.add(finding)
+        for policies in sorted(self._decided.keys() - self._activated) if self._activated else ():
+            leaf, call = self._decided[policies]
+            self.report.add(
+                Finding("policy_inactive", f"it was decided by the policies {policies}, which were never put in force", leaf, call)
+            )

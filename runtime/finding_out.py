@@ -49,6 +49,8 @@ async def find_out(parts: Parts, work: Work) -> Call:
     if replayed and parts.control.stopped_by(call) is None:
         if call.attempt > 1 and work.action.effect.find and (found := await _found(parts, work)) is not None:
             return (await commit(parts, found)).call
+        if not replay_allowed(work, parts.clock.now()):  # the look-up took long, or this process slept: the key may be dead by now
+            return (await commit(parts, work.on_call(wake_at=parts.clock.now()))).call
         again = start_attempt(parts, work).also(Write("control.hold", (call.tenant, epoch)), *changes(await anew(parts, work)))
         try:
             sent = await commit(parts, again)

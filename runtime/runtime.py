@@ -21,13 +21,13 @@ from .amend import amend
 from .answering import Answer
 from .background import begun, ended
 from .breaker import Breakers, Breaking
-from .bundles import SHADOW, Bundles
+from .bundles import Bundles
 from .call import Call
 from .clock import Clock
 from .confirmation import Confirmation, confirm, confirmation
 from .control import PolicyFolder, guard, nothing, put_in_force, put_nothing_in_force, shapes
 from .database import open_database
-from .decided import Explained, explain_call
+from .hindsight import Hindsight
 from .identity import StepUp
 from .inbox import most_urgent
 from .journeys import Journeys
@@ -37,7 +37,6 @@ from .outcome import Outcome, problem
 from .people import People
 from .receive import Submission, parse
 from .rejection import Rejections
-from .replay import Progress, Replay, replay, shadowed
 from .review import Review, review
 from .sequencer import Sequencer
 from .session import Session
@@ -54,7 +53,7 @@ from .work import Control, Parts
 MANAGED = "managed"
 
 
-class Runtime(Afterwards):
+class Runtime(Afterwards, Hindsight):
     """Run actions for an agent: validated, decided, approved, done at most once, and recorded.
 
     `actions` are actions, modules, catalogs, or names of entry-point groups; `policies` a folder or file, or "managed": then they are
@@ -313,28 +312,6 @@ class Runtime(Afterwards):
         if not self.managed:
             raise PolicyError("the policies are those of a folder; `remit policy reload` puts it in force")
         return await self.submit(*asked((await self.bundles.find(bundle)).digest, person, self.tenant, channel))
-
-    async def explain(self, call_id: str) -> Explained:
-        """Say why a call was decided as it was last: each rule with what it saw, by the bundle of then.
-
-        Raises `CallNotFound`, `CallError` for a call that was never decided, and `AuditError` where its inputs are sealed for good.
-        """
-        await self.start()
-        return await explain_call(self.parts, self.bundles, call_id)
-
-    async def replay(self, candidate: Mapping[str, str] | str | Path, *, since: timedelta, progress: Progress | None = None) -> Replay:
-        """Decide what was decided since then again, by a bundle that need not be in force: a folder, sources, or a kept one by digest.
-
-        Raises `PolicyError` and `UnknownBundle`.
-        """
-        await self.start()
-        policies, begun = await self.bundles.read(candidate), self.parts.clock.now() - since // timedelta(microseconds=1)
-        return await asyncio.to_thread(replay, self.parts, self.bundles, policies, since=begun, progress=progress)
-
-    async def shadowed(self) -> Replay:
-        """Say what the bundle that is decided beside the one in force would have done so far; raises `UnknownBundle` where there is none."""
-        await self.start()
-        return await asyncio.to_thread(shadowed, self.parts, (await self.bundles.find(SHADOW)).digest)
 
     @property
     def folder(self) -> PolicyFolder:

@@ -62,13 +62,14 @@ class _Line:
 
 
 class Proxy:
-    """Stand before the server at `url` while the `with` block lasts."""
+    """Stand before the server at `url` while the `with` block lasts; `heard` is how each piece from a client began."""
 
     def __init__(self, url: str) -> None:
         at = urlsplit(url)
         self._server_at = at.hostname or HOST, at.port or 80
         self._orders: list[NetworkFault] = []
         self.met: list[NetworkFault] = []
+        self.heard: list[bytes] = []
         self._port = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -78,6 +79,11 @@ class Proxy:
     def url(self) -> str:
         """Give the address to go to instead of the server's."""
         return f"http://{HOST}:{self._port}"
+
+    @property
+    def outstanding(self) -> int:
+        """Count the faults that were ordered and have not been met."""
+        return len(self._orders)
 
     def order(self, fault: NetworkFault, *, times: int = 1) -> None:
         """Let the next `times` exchanges that begin as it says meet this fault: the last of their connection, or the first slow one."""
@@ -151,6 +157,8 @@ class Proxy:
         """Carry what comes toward one end, until there is no more, or the fault is met."""
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK):
+                if toward == "server":
+                    self.heard.append(data[:64])
                 if toward == "server" and (line.fault is None or line.fault.kind is Kind.LATENCY):
                     line.fault = self._take(data) or line.fault
                 fault = line.fault if line.fault and line.fault.toward == toward else None

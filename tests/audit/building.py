@@ -37,9 +37,15 @@ class Call:
     id: str
     effect: str = "keyed"
     events: list[Event] = field(default_factory=list)
+    minute: str = "2026-03-01T10:00"
+
+    def later(self, minute: str) -> "Call":
+        """Let what follows happen in this minute of the day."""
+        self.minute = f"2026-03-01T{minute}"
+        return self
 
     def tell(self, kind: str, change: tuple[str, str] | None = None, personal: dict[str, Any] | None = None, /, **body: Any) -> "Call":
-        at = f"2026-03-01T10:00:{len(self.events):02}.000000Z"
+        at = f"{self.minute}:{len(self.events):02}.000000Z"
         self.events.append(
             Event(
                 kind=kind,
@@ -79,7 +85,7 @@ class Call:
         self.tell("call.held", ("new", "waiting"), requirements=NEEDS_ONE["requirements"], digest="d1")
         return self.tell("approval.requested", approval="a1", by="finance", votes=1, digest="d1", shown="0" * 64)
 
-    def voted(self, change: tuple[str, str] | None = ("waiting", "ready"), **body: Any) -> "Call":
+    def voted(self, change: tuple[str, str] | None = None, **body: Any) -> "Call":
         vote = {"approval": "a1", "person": "ada", "answer": "approve", "digest": "d1", "role": "finance", **body}
         return self.tell("approval.voted", change, {"/reason": "looks right"}, **vote)
 
@@ -98,12 +104,13 @@ class Call:
     def succeeded(self, before: str = "executing") -> "Call":
         return self.tell("call.succeeded", (before, "succeeded"), {"/result/id": "re_1"}, reference="re_1", result={})
 
-    def with_(self, kind: str, **changes: Any) -> "Call":
-        """Rewrite the first event of a kind: its fields, or by `body` some members of its body."""
-        number = next(number for number, event in enumerate(self.events) if event.kind == kind)
-        if "body" in changes:
-            changes["body"] = {**self.events[number].body, **changes["body"]}
-        self.events[number] = replace(self.events[number], **changes)
+    def with_(self, kind: str, *, every: bool = False, **changes: Any) -> "Call":
+        """Rewrite the first event of a kind, or every one: its fields, or by `body` some members of its body."""
+        numbers = [number for number, event in enumerate(self.events) if event.kind == kind]
+        for number in numbers if every else numbers[:1]:
+            event = self.events[number]
+            more = {"body": {**event.body, **changes["body"]}} if "body" in changes else {}
+            self.events[number] = replace(event, **{**changes, **more})
         return self
 
     def without(self, kind: str) -> "Call":
@@ -116,19 +123,28 @@ def allowed(call: str = "c1") -> Call:
 
 
 def approved(call: str = "c2") -> Call:
-    return Call(call).received().decided(None, minor=90_000).held().voted().intended(approvals=["a1"]).succeeded()
+    story = Call(call).received().decided(None, minor=90_000).held().voted()
+    return story.decided(("waiting", "ready"), minor=90_000).intended(approvals=["a1"]).succeeded()
 
 
 def confirmed(call: str = "c5") -> Call:
     story = Call(call).received().decided(None)
     story.tell("call.held", ("new", "waiting"), requirements=[{"kind": "confirmation", "rule": "again"}], digest="d1")
-    return story.tell("call.confirmed", ("waiting", "ready"), digest="d1", answer="approve").intended().succeeded()
+    story.tell("call.confirmed", digest="d1", answer="approve").decided(("waiting", "ready"))
+    return story.intended().succeeded()
+
+
+def lost(call: str = "c3", effect: str = "keyed", **intent: Any) -> Call:
+    """Lose the answer to the first attempt."""
+    return lose(Call(call, effect=effect).received().decided().intended(**intent), 1)
+
+
+def lose(story: Call, attempt: int) -> Call:
+    return story.tell("call.became_unknown", ("executing", "unknown"), attempt=attempt, why="timeout")
 
 
 def uncertain(call: str = "c3") -> Call:
-    story = Call(call).received().decided().intended()
-    story.tell("call.became_unknown", ("executing", "unknown"), attempt=1, why="timeout")
-    return story.intended(2, "unknown").succeeded()
+    return lost(call).intended(2, "unknown").succeeded()
 
 
 def read(call: str = "c4") -> Call:

@@ -145,7 +145,7 @@ def test_votes_on_what_was_shown_before_do_not_count_and_the_same_person_may_vot
     call = whole()
     number = next(number for number, event in enumerate(call.events) if event.kind == "approval.voted") + 1
     rest, call.events = call.events[number:], call.events[:number]
-    requested(held(call, FINANCE, why="what was shown has changed"), "a2")
+    requested(held(decided(call, STEP, SURE, FINANCE), FINANCE, why="what was shown has changed"), "a2")
     without = Call("c1", events=[*call.events, *rest])
     assert "votes_missing" in codes(without)
     again = voted(Call("c1", events=list(call.events)), approval="a2")

@@ -49,4 +49,4 @@ def test_the_states_and_their_table_are_the_designed_ones():
 
 def test_every_kind_that_names_a_state_is_a_kind():
     assert REACHED.keys() <= KINDS
-    assert set(REACHED.values()) == set(State) - {State.NEW, State.READY}
+    assert set(REACHED.values()) == set(State) - {State.NEW}

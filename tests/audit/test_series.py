@@ -101,6 +101,40 @@ def test_a_series_that_was_changed_is_found(what):
     assert set(kept.codes()) == codes
 
 
+def taken_back(kind: str = "call.undone", *, released: bool = True) -> Kept:
+    """One call whose effect was taken back, and one that needs what it gave back."""
+    kept = Kept().take("a", 5 * MINUTE, 6_000, 0).take("b", 6 * MINUTE, 3_000, 6_000)
+    kept.tell(kind, "a", undo="z", by="olga", code="x")
+    if released:
+        kept.give("a", 5 * MINUTE, 6_000, 9_000)
+        kept.states["a"] = State.SUCCEEDED
+    return kept
+
+
+@pytest.mark.parametrize("kind", ["call.undone", "effect.reversed"])
+def test_what_was_taken_back_gives_back_what_it_took(kind):
+    kept = taken_back(kind).take("c", 7 * MINUTE, 7_000, 3_000)
+    for seed in range(20):
+        assert kept.codes(random.Random(seed).sample(kept.events, len(kept.events))) == []
+
+
+@pytest.mark.parametrize("kind", ["call.undone", "effect.reversed"])
+def test_what_was_taken_back_and_gives_nothing_back_is_found(kind):
+    assert taken_back(kind, released=False).codes() == ["release_missing"]
+
+
+def test_control_a_release_of_what_was_neither_undone_nor_reversed_is_found():
+    kept = taken_back()
+    kept.events = [event for event in kept.events if event.kind != "call.undone"]
+    assert kept.codes() == ["release_unfounded"]
+
+
+def test_the_release_of_another_call_is_none_of_what_was_taken_back():
+    kept = taken_back(released=False).give("b", 6 * MINUTE, 3_000, 9_000)
+    kept.states["b"] = State.SUCCEEDED
+    assert kept.codes() == ["release_missing", "release_unfounded"]
+
+
 def test_a_window_of_another_width_counts_what_is_held():
     kept = Kept().take("a", 5 * MINUTE, 4_000, 0).take("b", 50 * MINUTE, 3_000, 4_000)
     half = MINUTE // 2

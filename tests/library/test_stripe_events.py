@@ -66,6 +66,7 @@ def test_anything_else_is_nothing_to_us(body):
         signature(event(), SECRET, int(time.time())).replace("v1=", "v0="),
         signature(event(), SECRET, int(time.time()) - 3600),  # one that somebody kept
     ],
+    ids=["none", "empty", "no signature", "nonsense", "another secret", "another body", "another scheme", "one that was kept"],
 )
 def test_what_stripe_did_not_sign_just_now_is_refused(header):
     with pytest.raises(ValueError, match="no event that Stripe has signed") as refused:

@@ -19,7 +19,7 @@ ON_FILES = {
     "test_old_database": "databases of before there was a server",
     "test_processes": "`test_postgres_processes` has the same on a server",
     "test_series": "a model of the sums, against the smallest database there is",
-    "test_storage": "the file itself; `test_postgres` looks at the server",
+    "test_storage": "the file itself; `test_postgres_commits` looks at the server",
     "test_stored": "has both itself",
     "test_tables": "has both itself",
 }

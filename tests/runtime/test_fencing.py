@@ -8,7 +8,7 @@ from remit.runtime.advance import restore
 from remit.runtime.journal import Conflict
 from remit.runtime.phases import context, start_attempt
 from remit.runtime.work import Draft, commit, move, releasing
-from tests.runtime.bank import asks, kinds, lost, session
+from tests.runtime.bank import asks, dropped, kinds, lost, session
 
 SAID = Draft("call.resolved", {"applied": True, "by": "olga", "via": "x"})
 
@@ -117,6 +117,23 @@ async def _intends_and_sleeps(runtime, world, name, *, seconds):
         world.time.pass_(seconds=60)
         await runtime._journeys.advance(outcome.call_id)
     return len(world.bank.effects)
+
+
+@pytest.mark.parametrize(("hours", "sent"), [(20, 2), (1, 3)], ids=["dead", "control_alive"])
+async def test_a_key_that_dies_while_its_effect_is_looked_up_is_not_used(runtime, world, hours, sent):
+    world.bank.plan += [dropped, dropped]
+    call_id = (await runtime.submit(asks("traced_refund"), session())).call_id
+    world.time.pass_(seconds=2)
+    await runtime._journeys.advance(call_id)
+    assert len(world.bank.attempts) == 2
+
+    def looks_long(ctx, key=None):
+        world.time.pass_(hours=hours)
+
+    world.bank.find = looks_long
+    world.time.pass_(seconds=10)
+    await runtime._journeys.advance(call_id)
+    assert len(world.bank.attempts) == sent
 
 
 async def test_a_reversal_holds_the_version_too(runtime, world):

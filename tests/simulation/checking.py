@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from remit.audit import verify
+from remit.audit import State, verify
 from remit.runtime import Runtime
 from remit.runtime.logs import DatabaseLog, Reproduction
 from remit.runtime.receive import Submission, idempotency
@@ -29,6 +29,7 @@ class Checked:
         connection = world.disk.connect()
         try:
             self._rows = {sql: connection.execute(sql).fetchall() for sql in (TAKEN, HELD, CALLS, EFFECTS, RESERVED)}
+            self.kinds = frozenset(kind for (kind,) in connection.execute("SELECT DISTINCT kind FROM event"))
         finally:
             connection.close()
         names = ("id", "action", "state", "effect_key", "ordinal", "taken_back", "undoes", "dead_at", "kind", "idempotency")
@@ -69,6 +70,8 @@ class Checked:
                 continue
             if outcome.call_id is None:
                 yield from self._nothing_done(said)
+            elif outcome.state is State.NEW:
+                continue  # `wait` was over before anything was written: until then a call dies with its process
             elif outcome.call_id not in self.calls:
                 yield f"{outcome.call_id} is lost: {said.what}"
             elif outcome.final and outcome.state != self.calls[outcome.call_id]["state"]:
@@ -110,8 +113,8 @@ class Checked:
         for place, all_ in taken.items():
             for at, *_ in all_:
                 used = sum(amount for when, amount, _ in all_ if at - WINDOW * 1_000_000 < when <= at)
-                if used > AT_MOST:
-                    yield f"{place[0]}: {used} in a window of at most {AT_MOST}"
+                if used > (most := AT_MOST[place[0].rpartition(":")[0]]):
+                    yield f"{place[0]}: {used} in a window of at most {most}"
 
     def _undone(self) -> Iterable[str]:
         """What was undone is known as taken back, by one call."""
@@ -121,8 +124,8 @@ class Checked:
                 yield f"{call_id} was undone {count} times and is taken back: {self.calls[call_id]['taken_back']}"
 
     def _log(self) -> Iterable[str]:
-        log = DatabaseLog(self.runtime.parts)
-        report = verify(log, decide=Reproduction(log.bundles(), self.runtime._shapes))
+        with DatabaseLog(self.runtime.parts) as log:
+            report = verify(log, decide=Reproduction(log.bundles(), self.runtime._shapes))
         for finding in report.findings:
             yield f"{finding}"
 

@@ -61,8 +61,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         for task in self._made:
             if not task.done():
                 task._log_destroy_pending = False
-                with contextlib.suppress(BaseException):
-                    task.get_coro().close()
+                for _ in range(20):  # some wait again in their `finally`
+                    with contextlib.suppress(Exception):
+                        task.get_coro().close()
+                        break
         self._made.clear()
         self._ready.clear()
         self._scheduled.clear()

@@ -21,7 +21,7 @@ from remit.errors import Refused, Retryable, Unsure
 from tests.simulation.loop import OWNER
 
 TTL, SETTLE, LATEST = 600.0, 30.0, 28.0
-FATES = ("good", "lost_answer", "lost_request", "late", "refused", "busy", "unsent", "unsure", "broken", "broken_applied", "hangs")
+FATES = ("good", "lost_answer", "lost_request", "late", "refused", "vague", "busy", "unsent", "unsure", "broken", "broken_applied", "hangs")
 
 
 class Receipt(BaseModel):
@@ -101,6 +101,10 @@ class Provider:
     def _answer(self, ctx: Context, minor: int, fate: str, writes: bool, who: str) -> tuple[str, Any]:
         if fate == "refused":
             return "error", Refused("no", definite=True)
+        # Without a key a handler says by a refusal that nothing was done; after it used its key it may say that only of what it knows.
+        vague = ServerError("500") if ctx.provider_key is None or not ctx.key_used else Refused("something is wrong with this")
+        if fate == "vague" and self.dice.random() < 0.5:
+            return "error", vague
         if fate == "broken":
             return "error", ServerError("500")
         receipt = Receipt(id=f"re_{len(self.effects)}")
@@ -109,6 +113,8 @@ class Provider:
             now = asyncio.get_running_loop().time()
             self.effects.append(Effect(now, ctx.action, ctx.call_id, int(ordinal), ctx.effect_key, minor, who))
             self.note("effect", ctx.action, ctx.call_id, ordinal)
+        if fate == "vague":
+            return "error", vague
         return ("error", ServerError("500")) if fate == "broken_applied" else ("ok", receipt)
 
     @staticmethod
@@ -137,25 +143,44 @@ async def find(ctx: Context, provider: Injected[Provider]) -> Receipt | None:
 ANYBODY: dict[str, Any] = {"deadline": "5s", "owns": None, "owns_reason": "it is about nobody"}
 
 
-@action(effect=keyed("600s"), key="charge:{thing}", again="confirmed", **ANYBODY)
+class Thing(BaseModel):
+    owner: str
+
+
+async def load_thing(thing: str, provider: Injected[Provider]) -> Thing | None:
+    await asyncio.sleep(provider.dice.random() * 0.1)
+    if provider.dice.random() < provider.faults * 0.1:
+        raise ConnectionResetError("no answer")
+    return Thing(owner="ada" if thing == "t3" else "kay")
+
+
+OWNED: dict[str, Any] = {"deadline": "5s", "facts": {"thing": load_thing}, "owns": "facts.thing.owner == subject.id"}
+
+
+@action(effect=keyed(f"{TTL:g}s"), key="charge:{thing}", again="confirmed", **OWNED)
 async def charge(ctx: Context, thing: str, amount: Money, provider: Injected[Provider]) -> Receipt:
     """Charge at a provider that honours keys."""
     return await provider.request(ctx, amount.minor, ctx.idempotency_key)
 
 
-@action(effect=keyed("600s", lookup=find, settle="30s"), key="pay:{thing}", **ANYBODY)
+@action(effect=keyed(f"{TTL:g}s", lookup=find, settle=f"{SETTLE:g}s"), key="pay:{thing}", **ANYBODY)
 async def pay(ctx: Context, thing: str, amount: Money, provider: Injected[Provider]) -> Receipt:
     """Pay at a provider that honours keys and can be asked."""
     return await provider.request(ctx, amount.minor, ctx.idempotency_key)
 
 
-@action(effect=lookup(find, settle="30s"), key="send:{thing}", undo=undo("fetch", thing="arguments.thing", receipt="result.id"), **ANYBODY)
+@action(
+    effect=lookup(find, settle=f"{SETTLE:g}s"),
+    key="send:{thing}",
+    undo=undo("fetch", thing="arguments.thing", receipt="result.id"),
+    **ANYBODY,
+)
 async def send(ctx: Context, thing: str, amount: Money, provider: Injected[Provider]) -> Receipt:
     """Send at a provider that honours no keys and can be asked."""
     return await provider.request(ctx, amount.minor, None)
 
 
-@action(effect=lookup(find, settle="30s"), key="fetch:{receipt}", **ANYBODY)
+@action(effect=lookup(find, settle=f"{SETTLE:g}s"), key="fetch:{receipt}", **ANYBODY)
 async def fetch(ctx: Context, thing: str, receipt: str, provider: Injected[Provider]) -> Receipt:
     """Fetch what was sent."""
     return await provider.request(ctx, 0, None)
@@ -167,7 +192,7 @@ async def post(ctx: Context, thing: str, amount: Money, provider: Injected[Provi
     return await provider.request(ctx, amount.minor, None)
 
 
-@action(effect=lookup(find, settle="30s"), key="lend:{thing}", delay="2m", **ANYBODY)
+@action(effect=lookup(find, settle=f"{SETTLE:g}s"), key="lend:{thing}", delay="2m", **ANYBODY)
 async def lend(ctx: Context, thing: str, amount: Money, provider: Injected[Provider]) -> Receipt:
     """Lend, after a while in which it can be stopped."""
     return await provider.request(ctx, amount.minor, None)

@@ -17,6 +17,7 @@ from typing import Any
 from remit.audit import KeyFile
 from remit.errors import DatabaseLocked, DatabaseUnavailable, StoreError
 from remit.runtime.journal import CommitUnknown, Conflict, Overlapped
+from remit.runtime.sqlite import SqliteSnapshot
 from remit.runtime.statements import STATEMENTS, Batch, Change
 from tests.simulation.loop import Owner
 
@@ -31,6 +32,7 @@ class Disk:
     keys: KeyFile
     dice: random.Random
     note: Callable[..., None]
+    committed: Callable[[Owner, list[str]], None]
     faults: float = 0.0
     slow: float = 0.0
     holder: Owner | None = None
@@ -100,7 +102,7 @@ class SimulatedWriter:
 
     async def commit(self) -> None:
         disk = self._disk
-        await disk.pause(1.0, 0.05 if disk.dice.random() < 0.9 else 3.0)
+        await disk.pause(1.0, disk.dice.choices([0.05, 3.0, 30.0], [90, 9, 1])[0])
         fate = disk.dice.choice(["applied", "lost"]) if disk.fails() else "good"
         if fate == "lost":
             await self.rollback()
@@ -108,6 +110,10 @@ class SimulatedWriter:
             self._connection.commit()
             disk.unlock(self._owner)
         disk.note("commit", self._owner.name, fate, *self._names)
+        if fate != "lost":
+            disk.committed(self._owner, self._names)
+            if self._owner.dead:
+                await asyncio.get_running_loop().create_future()  # it does nothing more
         await disk.pause(0.5, 0.05)
         if fate != "good":
             raise CommitUnknown("injected")
@@ -157,6 +163,9 @@ class SimulatedDatabase:
             yield from connection.execute(sql, values)
         finally:
             connection.close()
+
+    def snapshot(self) -> SqliteSnapshot:
+        return SqliteSnapshot(self._disk.connect())
 
     async def close(self) -> None:
         self._reader.close()

@@ -21,7 +21,9 @@ from tests.simulation.storage import Disk, SimulatedDatabase
 
 BEGIN = 1_780_000_000
 SKEW = 4.0
-"""Seconds that the clocks of two processes may differ: less than the margin of a lease."""
+"""Seconds by which the clock of the machine is ahead, at most, when a process begins: less than the margin of a lease."""
+BEHIND = 150.0
+"""Seconds by which it may be behind: whoever begins then is as far ahead as the others are."""
 PEOPLE = {"fay": ["finance"], "finn": ["finance"], "olga": ["operator"], "boss": ["finance"]}
 
 
@@ -62,11 +64,12 @@ class World:
     said: list[Said] = field(default_factory=list)
     asked: list[Any] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)
+    ambushed: dict[Owner, Callable[[], None]] = field(default_factory=dict)
     variant: int = 0
     made: int = 0
 
     def __post_init__(self) -> None:
-        self.disk = Disk(self.path, KEYS, self.dice, self.note)
+        self.disk = Disk(self.path, KEYS, self.dice, self.note, self.committed)
         self.provider = Provider(self.dice, self.note)
 
     @classmethod
@@ -94,6 +97,11 @@ class World:
     def note(self, *words: Any) -> None:
         self.trace.append(f"{self.loop.moment:.6f} {' '.join(map(str, words))}")
 
+    def committed(self, owner: Owner, names: list[str]) -> None:
+        """Strike a process at the worst moment: its intent is durable, and nothing is sent."""
+        if "control.hold" in names and (strike := self.ambushed.pop(owner, None)) is not None:
+            strike()
+
     def run(self, what: Awaitable[Any]) -> Any:
         return self.loop.run_until_complete(what)
 
@@ -116,15 +124,18 @@ class World:
         return process
 
     async def _boot(self, process: Process) -> None:
-        def nanos() -> int:
-            return int((BEGIN + self.loop.moment + process.skew) * 1e9)
+        def steady() -> int:
+            return int((BEGIN + self.loop.moment) * 1e9)
+
+        def wall() -> int:
+            return steady() + int(process.skew * 1e9)
 
         process.runtime = Runtime(
             ACTIONS,
             policies=Path(str(self.variant)),
             resources=[self.provider],
             activate=True,
-            clock=lambda *, last_recorded: Clock(last_recorded=last_recorded, wall=nanos, steady=nanos),
+            clock=lambda *, last_recorded: Clock(last_recorded=last_recorded, wall=wall, steady=steady),
         )
         while not process.up:
             with contextlib.suppress(StoreError):
@@ -140,6 +151,18 @@ class World:
         for database in process.databases:
             database.cut()
         self.processes.remove(process)
+
+    def stop(self, process: Process) -> None:
+        """Let a process end what it has begun, and go."""
+        self.note("stops", process.name)
+        process.up = False
+
+        async def stopped() -> None:
+            with contextlib.suppress(StoreError):
+                await process.runtime.close()  # type: ignore[union-attr]
+            self.loop.call_soon(self.crash, process)
+
+        self.loop.create_task(stopped(), context=process.context())
 
     def sleep(self, process: Process, seconds: float) -> None:
         """Let a process stand still, as a machine does that is out of memory."""
@@ -184,14 +207,25 @@ class World:
 
         self.loop.create_task(asked(), context=process.context())
 
-    def submit(self, process: Process, name: str, thing: str, minor: int, *, key: str, conversation: str, subject: str = "kay") -> None:
+    def submit(
+        self,
+        process: Process,
+        name: str,
+        thing: str,
+        minor: int,
+        *,
+        key: str,
+        conversation: str,
+        subject: str = "kay",
+        wait: float | None = None,
+    ) -> None:
         arguments: dict[str, Any] = {"thing": thing}
         if name != "look":
             arguments["amount"] = {"value": f"{minor / 100:.2f}", "currency": "EUR"}
         session = Session(principal="bot", subject=subject, conversation=conversation)
         call = {"id": None, "name": name, "arguments": arguments}
         what = f"submit {name} {thing} {minor} {key} {conversation} {subject}"
-        self.ask(process, what, lambda runtime: runtime.submit(call, session, idempotency_key=key), (key, session))
+        self.ask(process, what, lambda runtime: runtime.submit(call, session, idempotency_key=key, wait=wait), (key, session))
 
     def reload(self, process: Process, variant: int) -> None:
         self.variant = variant % len(VARIANTS)

@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "bench" / "torture.md"
-WHAT = ("tests/torture", "tests/test_proxy.py")
+WHAT = ("tests/torture", "tests/test_proxy.py", "tests/simulation")
 COLUMNS = {
     "kills": "kills, stops or runs",
     "refunds": "refunds made",
@@ -79,7 +79,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "figures"
         kept.touch()
-        os.environ |= {"REMIT_TORTURE": "full", "REMIT_FIGURES": str(kept)}
+        os.environ |= {"REMIT_TORTURE": "full", "REMIT_SCHEDULES": os.environ.get("REMIT_SCHEDULES", "100000"), "REMIT_FIGURES": str(kept)}
         status = pytest.main(["-q", "-p", "no:cacheprovider", *WHAT, *sys.argv[1:]], plugins=[counted])
         lines = [json.loads(line) for line in kept.read_text().splitlines()]
         REPORT.write_text(report(summed(lines), counted.ends, facts(Path(folder)), datetime.now(UTC)))

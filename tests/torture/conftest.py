@@ -1,15 +1,18 @@
 """What the tests of this folder share: a worker and a provider for a module, and a place for each test."""
 
 import asyncio
+import contextlib
 import functools
 import ssl
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from remit.sandbox.payments import PaymentSandbox
+from tests.postgres import hasten
 from tests.torture.killing import worker
-from tests.torture.place import Place, make_template
-from tests.torture.sizes import FULL
+from tests.torture.place import TEMPLATE, Place, PostgresPlace, make_template
+from tests.torture.sizes import FULL, POSTGRES
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +32,17 @@ def _certificates_read_once():
 @pytest.fixture(scope="session")
 def template(tmp_path_factory):
     folder = tmp_path_factory.mktemp("template")
-    asyncio.run(make_template(folder))
+    asyncio.run(make_template(folder, str(folder / TEMPLATE)))
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_template(tmp_path_factory):
+    hasten()  # a process that is killed takes no disk with it
+    folder = tmp_path_factory.mktemp("postgres-template")
+    with POSTGRES.made(folder) as url:
+        asyncio.run(make_template(folder, url))
+        yield conninfo_to_dict(url)["dbname"], folder / "remit.keys"
 
 
 @pytest.fixture(scope="module")
@@ -45,5 +57,11 @@ def place(tmp_path, monkeypatch, sandbox, template):
     return Place(tmp_path, sandbox, template)
 
 
-collect_ignore = [] if FULL else ["test_machine.py"]
+@pytest.fixture
+def postgres_place(tmp_path, sandbox, postgres_template):
+    with contextlib.ExitStack() as made:
+        yield PostgresPlace(tmp_path, sandbox, *postgres_template, made)
+
+
+collect_ignore = [] if FULL else ["test_machine.py", "test_kill_points_postgres.py"]
 """Left out, and not skipped: a test that could not run must not look as if it had passed."""

@@ -69,7 +69,7 @@ def kill_at_random(pid: int, *, written: Written | None = None) -> None:
     """Kill a child at random 2 to 60 ms from now, or from its next writing request, where there is one soon."""
     if written is not None:
         before = written()
-        for _ in range(30):
+        for _ in range(200):
             if written() > before:
                 break
             time.sleep(0.005)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import shutil
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from remit import Runtime
 from remit.sandbox.payments import PaymentSandbox
+from tests import postgres
 from tests.torture.books import Books, Refunded, compare
 from tests.torture.killing import Worker
 from tests.torture.paying import Desk, actions
@@ -20,9 +23,9 @@ HOUR = 3_600.0
 TEMPLATE = "template.db"
 
 
-async def make_template(folder: Path) -> None:
+async def make_template(folder: Path, database: str) -> None:
     """Make the database that is copied: with its policies in force, and with its people."""
-    async with Desk(folder, str(folder / TEMPLATE), "http://127.0.0.1:1").open() as runtime:
+    async with Desk(folder, database, "http://127.0.0.1:1").open() as runtime:
         await runtime.people.add(APPROVER, roles=["finance"])
         await runtime.people.add(OPERATOR, roles=["operator"])
         await runtime.people.add("boss", roles=["support"])
@@ -75,20 +78,42 @@ class Place:
         """Start again, an hour later, let the customer ask for these effects again, and compare the books when nothing more happens."""
         time = Steered(HOUR)
         async with desk.open(clock=time.clock, actions=actions(variant)) as runtime:
-            cases = [Case(runtime, kind, self.customer, payment, self.sandbox.url, time) for kind, payment in asked]
-            for case in cases:
-                await case.ask()
-            kinds = {case.action: case for case in cases}
-            for call in await runtime.calls(most=1_000):  # a read that is asked for again is another call
-                await kinds[call.action].approve(call.id)
-                await kinds[call.action].end(call.id, after=60)
+            await self._settle(runtime, time, asked, after=60)
             time.pass_(60)
             return await compare(runtime, self.refunds(*(payment for _, payment in asked)), settled=True)
+
+    async def _settle(self, runtime: Runtime, time: Steered, asked: Sequence[tuple[str, str]], *, after: float) -> None:
+        cases = [Case(runtime, kind, self.customer, payment, self.sandbox.url, time) for kind, payment in asked]
+        for case in cases:
+            await case.ask()
+        kinds = {case.action: case for case in cases}
+        for call in await runtime.calls(most=1_000):  # a read that is asked for again is another call
+            await kinds[call.action].approve(call.id)
+            await kinds[call.action].end(call.id, after=after)
 
     async def look(self, desk: Desk, payment: str) -> Books:
         """Compare the books as they are, two hours later: nothing but a call that is still under way would move now."""
         async with desk.open(clock=Steered(2 * HOUR).clock) as runtime:
             return await compare(runtime, self.refunds(payment))
+
+
+class PostgresPlace(Place):
+    """The same over PostgreSQL, whose time can't be steered: what is left is taken up when its lease is really over."""
+
+    def __init__(self, folder: Path, sandbox: PaymentSandbox, template: str, keys: Path, made: contextlib.ExitStack) -> None:
+        super().__init__(folder, sandbox, folder)
+        self._copied, self._made = template, made
+        shutil.copy(keys, folder / "remit.keys")
+
+    def desk(self, *, url: str | None = None, folder: Path | None = None) -> Desk:
+        """Copy the database; it is dropped in the end."""
+        return Desk(folder or self.folder, self._made.enter_context(postgres.database(self._copied)), url or self.sandbox.url)
+
+    async def take_up(self, desk: Desk, *asked: tuple[str, str], variant: str = "") -> Books:
+        """Start again, let the customer ask for these effects again, and compare the books when nothing more happens."""
+        async with desk.open(actions=actions(variant)) as runtime:
+            await self._settle(runtime, Steered(), asked, after=0)
+            return await compare(runtime, self.refunds(*(payment for _, payment in asked)))
 
 
 def wrong(books: Iterable[Books], passed: Iterable[str]) -> dict[str, Books]:

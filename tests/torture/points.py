@@ -1,6 +1,7 @@
 """Number the points between transactions and socket operations of this process as they pass, and die or stop at one of them.
 
-Everything that reaches a disk through `sqlite3`, or a provider through a Python socket, passes here, whatever lies above it.
+Everything that reaches a disk through `sqlite3`, a server through psycopg's asynchronous connection, or a provider through a Python
+socket passes here, whatever lies above it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+import psycopg
 
 NAMES = (
     *("before begin", "after begin", "before commit", "after commit"),
@@ -45,10 +48,29 @@ class Points:
             time.sleep(0.05)  # a stop that was sent by a helper thread may take effect a moment later
 
     def watch(self) -> None:
-        """Let every SQLite connection and every internet socket that is used from now on pass here."""
+        """Let every connection to a database and every internet socket that is used from now on pass here."""
+        psycopg.AsyncConnection.execute = _execute(self, psycopg.AsyncConnection.execute)  # type: ignore[method-assign]
         sqlite3.connect = partial(sqlite3.connect, factory=_connection(self))  # type: ignore[assignment]
         for name, before, after in (("connect", True, True), ("send", True, True), ("recv", False, True)):
             setattr(socket.socket, name, _method(self, name, before=before, after=after))
+
+
+def _verb(sql: object) -> str | None:
+    """Name what begins or ends a transaction."""
+    verb = str(sql).split(None, 1)[0].lower()
+    return verb if verb in {"begin", "commit"} else None
+
+
+def _execute(points: Points, real: Callable[..., Any]) -> Callable[..., Any]:
+    async def execute(self: psycopg.AsyncConnection[Any], sql: Any, *values: Any, **settings: Any) -> Any:
+        if (verb := _verb(sql)) is None:
+            return await real(self, sql, *values, **settings)
+        points.reach(f"before {verb}")
+        done = await real(self, sql, *values, **settings)
+        points.reach(f"after {verb}")
+        return done
+
+    return execute
 
 
 def _connection(points: Points) -> type[sqlite3.Connection]:
@@ -58,7 +80,7 @@ def _connection(points: Points) -> type[sqlite3.Connection]:
             points.connections.append(self)
 
         def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
-            if (verb := sql.split(None, 1)[0].lower()) not in {"begin", "commit"}:
+            if (verb := _verb(sql)) is None:
                 return super().execute(sql, *values)
             return _around(points, verb, partial(super().execute, sql, *values))
 

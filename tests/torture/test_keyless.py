@@ -16,9 +16,10 @@ from tests.torture.paying import SMALL, Desk
 from tests.torture.sizes import FULL, size
 
 EACH = 2
-KILLS = size(25, 200)
+REFUND = b"POST /v1/refunds"
+KILLS = size(25, 100)
 FAULTS = [
-    NetworkFault(kind, toward, after, on=b"POST /v1/refunds")
+    NetworkFault(kind, toward, after, on=REFUND)
     for kind in (Kind.RESET, Kind.TRUNCATED, Kind.HALF_OPEN)
     for toward, after in (("client", 0), ("client", 60), ("server", 40))
 ]
@@ -47,14 +48,16 @@ async def refunds(provider, payments):
 
 
 def live_and_die(desk, proxy, kills, customer, payments):
+    written = lambda: sum(one.startswith(REFUND) for one in proxy.heard)
     with worker() as lives:
         for number in range(kills):
-            if number % 3 == 0:
+            if number % 3 == 0 and proxy.outstanding < 3:
                 proxy.order(random.choice(FAULTS))
             some = {kind: its[number * EACH : (number + 1) * EACH] for kind, its in payments.items()}
-            kill_at_random(lives.begin(desk, "governed", customer=customer, payments=some))
+            pid = lives.begin(desk, "governed", customer=customer, payments=some)
+            kill_at_random(pid, written=written if number % 2 else None)
             lives.ended()
-        lives.live(desk, "governed", customer=customer, payments=payments, last=True)
+        lives.live(desk, "governed", customer=customer, payments=payments, last=True, at_once=5)
 
 
 async def tortured(tmp_path, url, kinds, kills):

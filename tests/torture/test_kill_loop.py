@@ -46,11 +46,13 @@ def payments_of(sandbox: PaymentSandbox, kills: int) -> tuple[str, Asking]:
 
 
 def live_and_die(sandbox, desk, life: str, kills: int, customer: str, asking: Asking) -> None:
-    written = lambda: len(sandbox.written())
+    written, ordered = lambda: len(sandbox.written()), 0
     with worker() as lives:
         for number in range(kills):
-            if number % 3 == 0:
-                sandbox.order(random.choice(FAULTS), times=random.choice((1, 3)), seconds=0.3)
+            # Few at a time: at a provider that fails more often than not, the connector's breaker would stand in the way of the kills.
+            if number % 3 == 0 and ordered - sum(one.fault is not None for one in sandbox.written()) < 4:
+                ordered += (times := random.choice((1, 3)))
+                sandbox.order(random.choice(FAULTS), times=times, seconds=0.3)
             pid = lives.begin(desk, life, customer=customer, payments=asking.in_life(number))
             kill_at_random(pid, written=written if number % 2 else None)
             lives.ended()

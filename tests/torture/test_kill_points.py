@@ -13,7 +13,7 @@ from tests.torture.points import NAMES
 from tests.torture.starts import STARTS
 
 CASES = [(kind, name) for name, start in STARTS.items() for kind in start.kinds]
-AT_ONCE = 6
+AT_ONCE = 8
 
 
 def die_everywhere(place, lives, kind, start, variant):
@@ -45,7 +45,9 @@ async def test_killed_at_any_point_it_is_done_once_or_said_to_be_unknown(place, 
     began = time.monotonic()
     books, passed = await tortured(place, lives, kind, start)
     found = wrong(books, passed)
-    figures.keep("killed at every point", began, kills=len(books) - 1, doubles=sum(len(one.doubles) for one in books), wrong=len(found))
+    figures.keep(
+        "killed at every point, sqlite", began, kills=len(books) - 1, doubles=sum(len(one.doubles) for one in books), wrong=len(found)
+    )
     assert not found, found
     assert len(books) > 1, "it was killed nowhere"
     if (kind, start) == ("lookup", "fresh"):

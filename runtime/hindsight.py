@@ -1,0 +1,47 @@
+"""What can be asked about decisions once they were made: why, and what another bundle would have done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+from .bundles import SHADOW, Bundles
+from .decided import Explained, explain_call
+from .replay import Progress, Replay, replay, shadowed
+from .work import Parts
+
+
+class Hindsight:
+    """The methods of a runtime that look back at decisions."""
+
+    parts: Parts
+    bundles: Bundles
+
+    async def start(self) -> Self:
+        """See Runtime."""
+        raise NotImplementedError
+
+    async def explain(self, call_id: str) -> Explained:
+        """Say why a call was decided as it was last: each rule with what it saw, by the bundle of then.
+
+        Raises `CallNotFound`, `CallError` for a call that was never decided, and `AuditError` where its inputs are sealed for good.
+        """
+        await self.start()
+        return await explain_call(self.parts, self.bundles, call_id)
+
+    async def replay(self, candidate: Mapping[str, str] | str | Path, *, since: timedelta, progress: Progress | None = None) -> Replay:
+        """Decide what was decided since then again, by a bundle that need not be in force: a folder, sources, or a kept one by digest.
+
+        Raises `PolicyError` and `UnknownBundle`.
+        """
+        await self.start()
+        policies, begun = await self.bundles.read(candidate), self.parts.clock.now() - since // timedelta(microseconds=1)
+        return await asyncio.to_thread(replay, self.parts, self.bundles, policies, since=begun, progress=progress)
+
+    async def shadowed(self) -> Replay:
+        """Say what the bundle that is decided beside the one in force would have done so far; raises `UnknownBundle` where there is none."""
+        await self.start()
+        return await asyncio.to_thread(shadowed, self.parts, (await self.bundles.find(SHADOW)).digest)

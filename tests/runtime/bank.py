@@ -27,6 +27,7 @@ from remit.actions import after, once, per_call, read
 from remit.audit import KeyFile, State
 from remit.runtime.clock import Clock
 from remit.runtime.database import open_database
+from remit.runtime.postgres_arrays import SQL
 from remit.runtime.sqlite import keys_path
 from remit.runtime.statements import POSTGRES, STATEMENTS, numbered
 from tests import postgres
@@ -368,6 +369,7 @@ def altered(monkeypatch: Any, statement: str, text: str) -> None:
     """Break a statement on both databases, for a control."""
     monkeypatch.setitem(STATEMENTS, statement, text)
     monkeypatch.setitem(POSTGRES, statement, numbered(text))
+    monkeypatch.delitem(SQL, statement, raising=False)
 
 
 async def hire(runtime: Runtime) -> None:

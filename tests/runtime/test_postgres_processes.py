@@ -150,7 +150,9 @@ async def test_a_group_that_meets_a_deadlock_is_run_again_one_by_one(runtime, wo
 
 
 async def test_control_taken_for_a_refusal_it_would_be_lost(runtime, world, monkeypatch):
-    monkeypatch.setattr(postgres_writer, "_refused", lambda error: StoreError(str(error)))
+    honest = postgres_writer._refused
+    deadlock = psycopg.errors.DeadlockDetected
+    monkeypatch.setattr(postgres_writer, "_refused", lambda error: StoreError() if isinstance(error, deadlock) else honest(error))
     monkeypatch.setattr(journal.Journal, "_commit_group", alone)
     assert [type(outcome) for outcome in await crossed(runtime, world)] == [StoreError] * 2
 

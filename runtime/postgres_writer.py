@@ -166,8 +166,9 @@ class PostgresWriter:
         give_up, pause = time.monotonic() + RECONNECT_WITHIN, 0.02
         while self._connection is None or self._connection.closed:
             try:
-                self._connection = await self._connect()
-                await self._introduce(self._connection)
+                self._connection = await self._introduced()
+            except (errors.ReadOnlySqlTransaction, errors.InsufficientPrivilege) as error:
+                raise _refused(error) from error
             except psycopg.Error as error:
                 if time.monotonic() >= give_up:
                     raise DatabaseUnavailable(f"the database can't be reached: {error}") from error
@@ -175,12 +176,18 @@ class PostgresWriter:
                 pause = min(2 * pause, 1.0)
         return self._connection
 
-    async def _introduce(self, connection: Connection) -> None:
-        """Have a mark before the first transaction: only what is there can be waited for."""
-        if not self._known:
-            await connection.execute(_FORGET)
-            await psycopg.AsyncRawCursor(connection).execute(_MARK, (self._name, self._number))
-            self._known = True
+    async def _introduced(self) -> Connection:
+        """Connect, and have a mark before the first transaction: only what is there can be waited for."""
+        connection = await self._connect()
+        try:
+            if not self._known:
+                await connection.execute(_FORGET)
+                await psycopg.AsyncRawCursor(connection).execute(_MARK, (self._name, self._number))
+                self._known = True
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
 
 
 async def _pipelined(connection: Connection, batches: Sequence[Batch]) -> list[psycopg.AsyncRawCursor[Any]]:

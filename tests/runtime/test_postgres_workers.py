@@ -215,6 +215,34 @@ async def test_what_a_job_raises_ends_no_worker_and_no_word_of_it_is_logged(worl
     assert "Ada" not in caplog.text and "ValueError" in caplog.text
 
 
+# who leads
+
+
+async def test_one_process_gives_events_their_places_and_another_takes_over(world):
+    async with world.running(clock=Clock) as one, world.running(people=False, clock=Clock) as two:
+        lead = [await each.parts.store.leads() for each in (one, two)]
+        assert sorted(lead) == [False, True]
+        leading, other = (one, two) if lead[0] else (two, one)
+        await asyncio.gather(*(each.submit(says(f"note {number}"), session()) for number in range(10) for each in (one, two)))
+        await leading.parts.store.yield_lead()
+        async with asyncio.timeout(20):
+            while not await other.parts.store.leads():
+                await asyncio.sleep(0.05)
+        await asyncio.gather(*(each.submit(says(f"more {number}"), session()) for number in range(10) for each in (one, two)))
+        assert (await other.verify()).ok
+        (places,) = world.sql("SELECT count(*), count(DISTINCT leaf_index), max(leaf_index) + 1 FROM event")
+        assert len(set(places)) == 1, "each event has its place, without gaps"
+
+
+async def test_whoever_asks_for_the_lead_at_the_same_time_holds_one_lock(world):
+    async with world.running(clock=Clock) as runtime:
+        await runtime.parts.store.yield_lead()
+        assert await asyncio.gather(*(runtime.parts.store.leads() for _ in range(8))) == [True] * 8
+        lease = runtime.parts.store._database._lease
+        sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid::bigint << 32 | objid::bigint = ?"
+        assert world.sql(sql, (lease,))[0][0] == 1
+
+
 # names
 
 

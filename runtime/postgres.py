@@ -18,6 +18,7 @@ from ..errors import DatabaseUnavailable, KeysMissing, StoreError
 from .granting import lacking
 from .migrating import LATEST, upgrade
 from .opening import check_keys, needs_upgrade, remember_keys
+from .postgres_arrays import adapt_arrays
 from .postgres_reader import PostgresReader
 from .postgres_writer import PostgresWriter
 from .queue import Queue
@@ -137,6 +138,7 @@ class PostgresSnapshot:
 async def adapt(connection: Connection) -> None:
     """Send every integer as bigint: one prepared statement serves all."""
     connection.adapters.register_dumper(int, Int8BinaryDumper)
+    adapt_arrays(connection)
     # A process that is gone must not keep its locks for hours: the server, too, looks whether anybody is there.
     await connection.execute(_LOOK)
 

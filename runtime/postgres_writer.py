@@ -16,6 +16,7 @@ from psycopg.pq import TransactionStatus
 
 from ..errors import DatabaseReadOnly, DatabaseUnavailable, StoreError
 from .journal import CommitUnknown, Conflict, Overlapped
+from .postgres_arrays import SQL, arrays
 from .series import Release, Take
 from .statements import POSTGRES, WAKE, Batch, Change, Write, numbered
 
@@ -93,8 +94,7 @@ class PostgresWriter:
     async def run(self, batches: Sequence[Batch]) -> list[int]:
         """Run statement after statement in one round trip."""
         async with self._answering() as connection:
-            async with connection.pipeline():
-                cursors = [await _executed(connection, *batch) for batch in batches]
+            cursors = await _pipelined(connection, batches)
             for statement, values in batches:
                 if statement == WAKE:
                     await self._defer(connection, values)
@@ -183,11 +183,28 @@ class PostgresWriter:
             self._known = True
 
 
-async def _executed(connection: Connection, statement: str, values: Sequence[tuple[Any, ...]]) -> psycopg.AsyncRawCursor[Any]:
-    cursor = psycopg.AsyncRawCursor(connection)
-    if statement != WAKE:
+async def _pipelined(connection: Connection, batches: Sequence[Batch]) -> list[psycopg.AsyncRawCursor[Any]]:
+    cursors, refused = list[psycopg.AsyncRawCursor[Any]](), list[psycopg.Error]()
+    try:
+        async with connection.pipeline():
+            try:
+                for statement, values in batches:
+                    cursors.append(cursor := psycopg.AsyncRawCursor(connection))
+                    await _executed(cursor, statement, values)
+            except psycopg.Error as error:
+                refused.append(error)  # psycopg would put into the log that the pipeline ends in disorder
+    except psycopg.Error as error:
+        refused.append(error)
+    if refused:
+        raise refused[0]
+    return cursors
+
+
+async def _executed(cursor: psycopg.AsyncRawCursor[Any], statement: str, values: Sequence[tuple[Any, ...]]) -> None:
+    if statement in SQL:
+        await cursor.execute(SQL[statement], arrays(statement, values))
+    elif statement != WAKE:
         await cursor.executemany(POSTGRES[statement], sorted(values) if statement in _SORTED else values)
-    return cursor
 
 
 class _Lost(Overlapped):

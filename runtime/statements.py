@@ -145,6 +145,11 @@ def numbered(sql: str) -> str:
     return re.sub(r"\?", lambda _: f"${next(numbers)}", sql)
 
 
+def inserted_columns(statement: str) -> str:
+    """Give the beginning of a statement that inserts, up to its values."""
+    return STATEMENTS[statement].partition(" VALUES ")[0]
+
+
 POSTGRES = {name: numbered(text) for name, text in STATEMENTS.items()} | {
     # The lock that whoever raises the epoch holds alone is shared by all others: to look is enough.
     "control.hold": "SELECT 1 FROM tenant_control WHERE tenant = $1 AND epoch = $2",

@@ -52,6 +52,9 @@ class Clock:
     ran is taken at its word (see docs/limitations.md).
     """
 
+    shared = True
+    """Whether the steady clock is the machine's, which all its processes have in common: a test's own may not be."""
+
     def __init__(
         self, *, last_recorded: int = 0, wall: Callable[[], int] = time.time_ns, steady: Callable[[], int] = time.monotonic_ns
     ) -> None:

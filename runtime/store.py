@@ -158,6 +158,8 @@ class Store:
         if (now := await self._database.time()) is not None:
             clock.follow(now)
             return None
+        if not clock.shared:
+            return None
         found = await self.row("SELECT value FROM store_meta WHERE key = 'clock'")
         machine, _, offset = found[0].partition(" ") if found else ("", "", "")
         if machine != started():

@@ -16,7 +16,7 @@ from bench.server import database
 
 
 async def test_whoever_comes_to_a_full_line_is_refused_and_told_to_come_back(tmp_path, monkeypatch):
-    monkeypatch.setattr("remit.runtime.journeys.LONGEST_LINE", 4)
+    monkeypatch.setattr("remit.runtime.admission.LONGEST_LINE", 4)
     monkeypatch.setattr(overload, "CALLERS", 4)
     measured = await overload.measure(SMALLEST, tmp_path)
     figures = {figure.name: figure.value for figure in measured.figures}

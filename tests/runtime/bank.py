@@ -206,6 +206,12 @@ rules:
 """
 
 
+class Own(Clock):
+    """A clock that no other process of this machine has."""
+
+    shared = False
+
+
 class FakeTime:
     """Wall and steady clock in nanoseconds that move only when told to."""
 
@@ -216,7 +222,7 @@ class FakeTime:
         self.nanos += int(timedelta(**how_long).total_seconds() * 10**9)
 
     def clock(self, *, last_recorded: int) -> Clock:
-        return Clock(last_recorded=last_recorded, wall=lambda: self.nanos, steady=lambda: self.nanos)
+        return Own(last_recorded=last_recorded, wall=lambda: self.nanos, steady=lambda: self.nanos)
 
 
 def at_once(waiting: Coroutine[Any, Any, Any]) -> Any:

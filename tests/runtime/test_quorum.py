@@ -100,6 +100,7 @@ async def test_one_approval_taken_up_by_two_processes_at_once_runs_once(world):
         assert (await one.verify()).ok
 
 
+@pytest.mark.on_files("two that look at once must meet, and over a wire they seldom do")
 async def test_control_an_approval_that_is_not_used_up_is_taken_twice(world, monkeypatch):
     """The broken variant: neither the call's version nor the approval's state is compared when the intent is written."""
     from remit.runtime.advance import _decide_again

@@ -33,6 +33,7 @@ from tests.runtime.bank import (
     kinds,
     lost,
     raising,
+    says,
     session,
     transfer,
 )
@@ -224,6 +225,8 @@ async def test_one_process_gives_events_their_places_and_another_takes_over(worl
         assert sorted(lead) == [False, True]
         leading, other = (one, two) if lead[0] else (two, one)
         await asyncio.gather(*(each.submit(says(f"note {number}"), session()) for number in range(10) for each in (one, two)))
+        for task in leading._background:
+            task.cancel()  # it would take the lead again
         await leading.parts.store.yield_lead()
         async with asyncio.timeout(20):
             while not await other.parts.store.leads():

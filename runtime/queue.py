@@ -70,9 +70,7 @@ class Queue:
                     await self._work(names, stop)
             except Exception as error:  # noqa: BLE001 - it goes on
                 log.error("the worker of the queue ended; it is begun again: %s", telemetry.places(error))  # noqa: TRY400 - not its words
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PAUSE):
-                    await stop.wait()
+            await _passed(stop, PAUSE)
 
     async def _work(self, names: list[str], stop: asyncio.Event) -> None:
         """Run a worker until it is to stop; raises what ends it before."""
@@ -87,28 +85,30 @@ class Queue:
             install_signal_handlers=False,
             shutdown_graceful_timeout=ENDS_WITHIN,
         )
-        running, recovering = asyncio.create_task(worker.run()), asyncio.create_task(self._recover())  # type: ignore[no-untyped-call]
+        over = asyncio.Event()
+        running, recovering = asyncio.create_task(worker.run()), asyncio.create_task(self._recover(over))  # type: ignore[no-untyped-call]
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({running, recovering, stopped}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # They are told to end: on Python 3.11 a cancellation could be lost in their pool of connections.
             worker.stop()  # type: ignore[no-untyped-call]
-            for task in (recovering, stopped):
+            over.set()
+            stopped.cancel()
+            _, left = await asyncio.wait({running, recovering}, timeout=2 * ENDS_WITHIN)
+            for task in left:
                 task.cancel()
-            await asyncio.wait({running, recovering}, timeout=2 * ENDS_WITHIN)
-            running.cancel()
-            ended = await asyncio.gather(running, recovering, return_exceptions=True)
-        for error in ended:
-            if isinstance(error, Exception):
+        for task in {running, recovering} - left:
+            if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 
-    async def _recover(self) -> None:
+    async def _recover(self, over: asyncio.Event) -> None:
         """Give the jobs of dead workers to the living, again and again."""
-        while True:
+        while not over.is_set():
             for job in await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER):
                 with contextlib.suppress(ConnectorException):  # another process was quicker
                     await self._app.job_manager.retry_job(job)
-            await asyncio.sleep(DEAD_AFTER)
+            await _passed(over, DEAD_AFTER)
 
     async def _wake(self, call: str) -> None:
         """Advance a call; where that fails, the sweep finds it again."""
@@ -117,3 +117,10 @@ class Queue:
             await self._advance(call)
         except Exception as error:  # noqa: BLE001 - its words may be about the customer
             log.error("call %s could not be advanced: %s", call, telemetry.places(error))  # noqa: TRY400
+
+
+async def _passed(event: asyncio.Event, seconds: float) -> None:
+    """Wait for so long, or until something happens."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

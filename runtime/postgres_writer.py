@@ -156,7 +156,7 @@ class PostgresWriter:
             await self.close()
             raise _Lost(f"no answer within {ANSWER_WITHIN:g} s") from error
         except psycopg.Error as error:
-            if connection.closed or connection.info.transaction_status is TransactionStatus.UNKNOWN:
+            if connection.closed or connection.info.transaction_status is TransactionStatus.UNKNOWN or _broken(error):
                 await self.close()
                 raise _Lost(f"the connection was lost: {error}") from error
             raise _refused(error) from error
@@ -212,6 +212,12 @@ async def _executed(cursor: psycopg.AsyncRawCursor[Any], statement: str, values:
         await cursor.execute(SQL[statement], arrays(statement, values))
     elif statement != WAKE:
         await cursor.executemany(POSTGRES[statement], sorted(values) if statement in _SORTED else values)
+
+
+def _broken(error: psycopg.Error) -> bool:
+    """Say whether the connection itself failed: the server ended it (57P), or psycopg can make nothing of what came."""
+    code = error.sqlstate
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and (code is None or code.startswith(("57P", "08")))
 
 
 class _Lost(Overlapped):

@@ -85,15 +85,17 @@ async def test_look_ups_that_fail_wait_longer_each_time_then_a_person_is_told_an
     call_id = await unknown(runtime, world, LOOKUP)
     waits, seen = [], 0
     world.time.pass_(seconds=31)
-    while not await runtime.dead():
+    while True:
         async with asyncio.timeout(10):
             while (call := await runtime.parts.store.get(call_id)).looks == seen:
                 await asyncio.sleep(0.005)
         seen = call.looks
         waits.append((call.wake_at - runtime.parts.clock.now()) / 1e6)
+        if await runtime.dead():
+            break  # the next look is a day away: none is on its way while the provider comes back
         world.time.nanos = max(world.time.nanos, call.wake_at * 1000)
     assert seen == finding_out.LOOKS and waits[0] < 31 and 1800 < waits[-2] <= 3600 and waits[-1] == pytest.approx(86400, abs=1)
-    assert all(later >= earlier for earlier, later in itertools.pairwise(waits))
+    assert all(later > earlier - 1 for earlier, later in itertools.pairwise(waits)), waits  # a second, for two of the longest may be alike
     assert (await runtime.view(call_id)).events[-1]["body"] == {"why": "look_ups_fail", "attempts": 1}
 
     world.bank.look_fails = None

@@ -20,14 +20,12 @@ from remit.errors import StoreError
 from remit.runtime.journal import Journal
 from remit.runtime.statements import STATEMENTS
 from tests.torture import shortage
-from tests.torture.paying import AMOUNT, Desk, actions, asks, session
+from tests.torture.paying import AMOUNT, PATIENT, Desk, actions, asks, session
 from tests.torture.points import Points
 from tests.torture.starts import STARTS, Case
 from tests.torture.steered import Steered
 
 AT_ONCE = 40
-PATIENT = 2.0
-"""The handler's deadline, in seconds, where a busy machine must not take another way than a quiet one."""
 
 
 def begun() -> None:
@@ -40,8 +38,7 @@ async def governed(
 ) -> None:
     """Ask for an effect on each payment, by the kind of the effect; in the last life, wait for the end of each."""
     asked = [(kind, payment) for kind, some in payments.items() for payment in some]
-    patient = {"deadline": PATIENT, "timeout": PATIENT - 0.1} if last else {}
-    async with desk.open(actions=actions(variant), **patient) as runtime:
+    async with desk.open(actions=actions(variant), **(PATIENT if last else {})) as runtime:
         begun()
         for start in range(0, len(asked), at_once):
             some = (_ask(runtime, customer, *one, last=last) for one in asked[start : start + at_once])
@@ -87,8 +84,7 @@ async def to_a_point(
     """Bring a call into a state, then go on from there, to the death at the point `at`, or to the end: then write what was passed."""
     points, time = Points(at, signal.Signals(what)), Steered()
     points.watch()
-    patient = {"deadline": PATIENT, "timeout": PATIENT - 0.1}
-    async with desk.open(actions=actions(variant), clock=time.clock, **patient) as runtime:
+    async with desk.open(actions=actions(variant), clock=time.clock, **PATIENT) as runtime:
         one = Case(runtime, url=desk.url, time=time, **case)
         prepared = await STARTS[start].prepare(one)
         if variant == "unfenced":

@@ -25,6 +25,8 @@ SMALL, LARGE = 5_000, 10_000
 """What payments are made of, in cents: one that is refunded at once, and one that waits for approval."""
 AMOUNT = 100
 DEADLINE, MARGIN, TIMEOUT = 0.6, 0.1, 0.5
+PATIENT = {"deadline": 3.0, "timeout": 2.5}
+"""How a desk is opened, in seconds, where a busy machine must not take another way than a quiet one."""
 SETTLE = timedelta(seconds=1)
 
 POLICY = """

@@ -15,7 +15,7 @@ from remit.sandbox.payments import PaymentSandbox
 from tests import postgres
 from tests.torture.books import Books, Refunded, compare
 from tests.torture.killing import Worker
-from tests.torture.paying import Desk, actions
+from tests.torture.paying import PATIENT, Desk, actions
 from tests.torture.starts import APPROVER, OPERATOR, STARTS, Case
 from tests.torture.steered import Steered
 
@@ -77,19 +77,19 @@ class Place:
     async def take_up(self, desk: Desk, *asked: tuple[str, str], variant: str = "") -> Books:
         """Start again, an hour later, let the customer ask for these effects again, and compare the books when nothing more happens."""
         time = Steered(HOUR)
-        async with desk.open(clock=time.clock, actions=actions(variant)) as runtime:
-            await self._settle(runtime, time, asked, after=60)
+        async with desk.open(clock=time.clock, actions=actions(variant), **PATIENT) as runtime:
+            await self._settle(runtime, time, asked)
             time.pass_(60)
             return await compare(runtime, self.refunds(*(payment for _, payment in asked)), settled=True)
 
-    async def _settle(self, runtime: Runtime, time: Steered, asked: Sequence[tuple[str, str]], *, after: float) -> None:
+    async def _settle(self, runtime: Runtime, time: Steered, asked: Sequence[tuple[str, str]]) -> None:
         cases = [Case(runtime, kind, self.customer, payment, self.sandbox.url, time) for kind, payment in asked]
         for case in cases:
             await case.ask()
         kinds = {case.action: case for case in cases}
         for call in await runtime.calls(most=1_000):  # a read that is asked for again is another call
             await kinds[call.action].approve(call.id)
-            await kinds[call.action].end(call.id, after=after)
+            await kinds[call.action].end(call.id, hurry=True)
 
     async def look(self, desk: Desk, payment: str) -> Books:
         """Compare the books as they are, two hours later: nothing but a call that is still under way would move now."""

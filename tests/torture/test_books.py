@@ -6,6 +6,7 @@ import pytest
 
 from tests.torture.__main__ import report, summed
 from tests.torture.books import Refunded, compare
+from tests.torture.paying import PATIENT
 from tests.torture.starts import Case
 from tests.torture.steered import Steered
 
@@ -14,7 +15,7 @@ from tests.torture.steered import Steered
 async def done(place):
     """A refund that was asked for and done."""
     time = Steered()
-    async with place.desk().open(clock=time.clock, deadline=5, timeout=4) as runtime:
+    async with place.desk().open(clock=time.clock, **PATIENT) as runtime:
         case = Case(runtime, "lookup", place.customer, place.payment(), place.sandbox.url, time)
         await case.end((await case.ask())[0])
         yield runtime, place.refunds(case.payment)

@@ -126,7 +126,7 @@ async def test_control_within_the_life_of_its_key_it_is_sent_again(machine):
         call_id = await sent_and_lost(machine, case)
         await machine.passes(10)
         machine.proxy.up()
-        assert await case.end(call_id, after=60) is State.SUCCEEDED and machine.sent == (2, 1)
+        assert await case.end(call_id, hurry=True) is State.SUCCEEDED and machine.sent == (2, 1)
 
 
 @pytest.mark.parametrize("set_", [-DAY, DAY])
@@ -159,7 +159,7 @@ async def test_control_a_clock_that_is_believed_uses_a_key_beyond_its_life_and_p
         await machine.passes(25)
         machine.proxy.up()
         machine.time.pass_(HOUR)
-        assert await case.end(call_id, after=60) is State.SUCCEEDED and machine.sent == (2, 2)
+        assert await case.end(call_id, hurry=True) is State.SUCCEEDED and machine.sent == (2, 2)
 
 
 # one of two processes on the file is a day off

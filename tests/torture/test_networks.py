@@ -25,8 +25,8 @@ UNKNOWN = (
     NetworkFault(Kind.HALF_OPEN, "server"),
     NetworkFault(Kind.HALF_OPEN, "server", after=60),
     NetworkFault(Kind.HALF_OPEN, "client", after=40),
-    NetworkFault(Kind.LATENCY, "client", seconds=1),
-    NetworkFault(Kind.LATENCY, "server", seconds=1),
+    NetworkFault(Kind.LATENCY, "client", seconds=3),
+    NetworkFault(Kind.LATENCY, "server", seconds=3),
 )
 
 
@@ -38,13 +38,13 @@ def named(fault):
 async def desk(place):
     with Proxy(place.sandbox.url) as proxy:
         time = Steered()
-        async with place.desk(url=proxy.url).open(clock=time.clock, deadline=1.5, timeout=0.5) as runtime:
+        async with place.desk(url=proxy.url).open(clock=time.clock, deadline=4, timeout=1.5) as runtime:
             yield Case(runtime, "keyed", place.customer, place.payment(), proxy.url, time), proxy, place
 
 
 async def settled(case, place, call_id):
     """Let it settle, and give the books."""
-    await case.end(call_id, after=60)
+    await case.end(call_id, hurry=True)
     return await compare(case.runtime, place.refunds(case.payment))
 
 

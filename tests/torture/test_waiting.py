@@ -6,6 +6,7 @@ import time
 import pytest
 
 from remit.audit import State
+from tests.torture.paying import PATIENT
 from tests.torture.starts import STARTS, Case
 from tests.torture.steered import Steered
 
@@ -13,7 +14,7 @@ from tests.torture.steered import Steered
 @pytest.mark.parametrize("moves", [False, True])
 async def test_a_wait_is_over_in_time_even_if_the_call_moves_just_then(place, moves):
     clock = Steered()
-    async with place.desk().open(clock=clock.clock, deadline=5, timeout=4) as runtime:
+    async with place.desk().open(clock=clock.clock, **PATIENT) as runtime:
         case = Case(runtime, "lookup", place.customer, place.payment("approved"), place.sandbox.url, clock)
         call_id = await STARTS["approved"].prepare(case)
         waits = asyncio.create_task(runtime.wait(call_id, 0.1))

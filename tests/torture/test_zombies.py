@@ -8,8 +8,7 @@ import time
 import pytest
 
 from tests.torture import figures
-from tests.torture.lives import PATIENT
-from tests.torture.paying import WRITING
+from tests.torture.paying import PATIENT, WRITING
 from tests.torture.sizes import FULL
 
 WITHIN = {"after begin", "before commit"}
@@ -50,7 +49,7 @@ async def come_back(place, lives, at, kind, variant="", late=False):
         return None  # its answers came in fewer pieces than those of the call whose points were named
     try:
         before = await place.take_up(desk, (kind, payment))
-        await asyncio.sleep(PATIENT + 0.1 if late else 0)  # when its handler's time is over, too
+        await asyncio.sleep(PATIENT["deadline"] + 0.1 if late else 0)  # when its handler's time is over, too
     finally:
         os.kill(pid, signal.SIGCONT)
     assert await asyncio.to_thread(lives.ended) == 0, "whoever comes back is told how the call stands; nothing is raised"

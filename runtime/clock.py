@@ -67,6 +67,10 @@ class Clock:
         """Give the microseconds by which this clock is ahead of the machine's steady one."""
         return self._offset
 
+    def begin_at(self, offset: int) -> None:
+        """Begin with the time of the other processes of this machine, although the wall clock is further ahead."""
+        self._offset = offset
+
     def at_least(self, offset: int) -> None:
         """Go as far ahead as another process of this machine: time runs forward alone, for all of them together."""
         self._offset = max(self._offset, offset)

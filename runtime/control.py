@@ -92,6 +92,12 @@ async def refresh(parts: Parts) -> None:
         await _take(parts, row)
 
 
+async def take_time(parts: Parts) -> None:
+    """Take over the time that the processes on this database share."""
+    if parts.follows:
+        await parts.store.take_time(parts.clock)
+
+
 async def _not_outdated(parts: Parts) -> None:
     """Refuse a database that was brought forward meanwhile, which raises the epoch: no intent of this process passes from then on."""
     try:
@@ -102,8 +108,9 @@ async def _not_outdated(parts: Parts) -> None:
 
 
 async def _take(parts: Parts, row: ControlRow) -> None:
-    """Take what the row says: switches first, which need no loading, and the epoch once the rest is there."""
+    """Take what the row says: switches first, which need no loading, and the epoch once the rest is there, the time included."""
     await _not_outdated(parts)
+    await take_time(parts)
     control, known = parts.control, known_shapes(parts)
     control.switches = row.switches
     if row.bundle != control.policies.digest:

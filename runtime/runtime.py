@@ -349,6 +349,7 @@ class Runtime(Afterwards, Hindsight):
             store=store,
             vault=Vault(store),
             clock=clock,
+            follows=follows,
             log_id=(await store.row("SELECT value FROM store_meta WHERE key = 'log_id'"))[0],
             catalog=self.catalog,
             guards=self._guards,
@@ -368,7 +369,7 @@ class Runtime(Afterwards, Hindsight):
             await put_nothing_in_force(self.parts)
         else:
             await put_in_force(self.parts, self.folder, by=self._activate or "the folder at start", activate=bool(self._activate))
-        wakeups = Wakeups(self.parts, self._journeys.advance, self._rejections, follow=follows, wake=self.wakeups)
+        wakeups = Wakeups(self.parts, self._journeys.advance, self._rejections, wake=self.wakeups)
         self._background = begun(self.parts, self._journeys, self._sequencer, wakeups)
         self.breakers.listeners.append(telemetry.breaker)
 

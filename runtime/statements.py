@@ -128,10 +128,12 @@ STATEMENTS: dict[str, str] = {
     "head.open": _insert("log_head", "tenant", "version", "size", "edge") + " ON CONFLICT DO NOTHING",
     "head.move": "UPDATE log_head SET version = version + 1, size = ?, edge = ? WHERE tenant = ? AND version = ?",
     "checkpoint.add": _insert("checkpoint", "tenant", "size", "note", "at"),
-    # The furthest ahead since this machine was started (its name has 36 letters).
+    # The furthest ahead since this machine was started (its name has 36 letters); never while an attempt is under way, whose lease
+    # would be over at once.
     "meta.ahead": "INSERT INTO store_meta (key, value) VALUES ('clock', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
     " WHERE substr(store_meta.value, 1, 36) <> substr(excluded.value, 1, 36)"
-    " OR CAST(substr(store_meta.value, 38) AS BIGINT) < CAST(substr(excluded.value, 38) AS BIGINT)",
+    " OR (CAST(substr(store_meta.value, 38) AS BIGINT) < CAST(substr(excluded.value, 38) AS BIGINT)"
+    " AND NOT EXISTS (SELECT 1 FROM call WHERE tenant IN (SELECT tenant FROM tenant_control) AND wake_at IS NOT NULL AND state = 'executing'))",
     "meta.add": _insert("store_meta", "key", "value"),
 }
 

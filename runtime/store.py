@@ -31,6 +31,8 @@ _EARLIER = (
 )
 
 
+AHEAD = 1_000_000
+"""Microseconds by which a clock may be ahead of the others' without anybody following it."""
 TAKEN_UP = 500_000
 """Microseconds within which a process takes up what it has moved; else the queue does."""
 
@@ -148,10 +150,17 @@ class Store:
         return await self._database.time()
 
     async def share_time(self, clock: Clock) -> None:
-        """Begin with the time that there is, and tell the other processes of this machine if this clock is further ahead."""
+        """Begin with the time that there is; a clock further ahead takes all processes of this machine along, if no attempt is under way.
+
+        The epoch is raised with it: an attempt whose lease was computed by the time before is refused, and begun again.
+        """
         found = await self.take_time(clock)
-        if found is not None and found < clock.offset:
-            await self.commit([Write("meta.ahead", (f"{started()} {clock.offset}",), expect=None)])
+        if found is not None and found + AHEAD < clock.offset:
+            ahead = Write("meta.ahead", (f"{started()} {clock.offset}",), expect=None)
+            await self.commit([Write("control.raise_all", (), expect=None), ahead])
+            found = await self.take_time(clock)
+        if found is not None:
+            clock.begin_at(found)
 
     async def take_time(self, clock: Clock) -> int | None:
         """Let a clock follow the database's; where that has none, be as far ahead as any process of this machine, which is given."""

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from ..errors import DatabaseTooNew
 from . import telemetry
 from .call import Call
-from .control import refresh
+from .control import refresh, take_time
 from .rejection import Rejections
 from .work import Parts
 
@@ -27,15 +27,15 @@ log = telemetry.logger("remit.wakeups")
 
 
 class Wakeups:
-    """Look every 200 ms for calls that are due, and advance each of them; `follow` takes the time from the database.
+    """Look every 200 ms for calls that are due, and advance each of them.
 
     With `wake` false the calls are left to other processes; policies, time and rejections are looked after all the same.
     """
 
     def __init__(
-        self, parts: Parts, advance: Callable[[str], Awaitable[Call]], rejections: Rejections, *, follow: bool, wake: bool
+        self, parts: Parts, advance: Callable[[str], Awaitable[Call]], rejections: Rejections, *, wake: bool
     ) -> None:
-        self._parts, self._advance, self._rejections, self._follow, self.wakes = parts, advance, rejections, follow, wake
+        self._parts, self._advance, self._rejections, self.wakes = parts, advance, rejections, wake
         self._not_before: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -43,8 +43,7 @@ class Wakeups:
         """Take over new policies and wake what is due, again and again, until cancelled or the database is too new."""
         while True:
             try:
-                if self._follow:
-                    await self._parts.store.take_time(self._parts.clock)
+                await take_time(self._parts)
                 await refresh(self._parts)
                 if self.wakes:
                     await self._look()

@@ -85,6 +85,8 @@ class Parts:
     store: Store
     vault: Vault
     clock: Clock
+    follows: bool
+    """Whether the clock goes by the database's time."""
     log_id: str
     catalog: Catalog
     guards: Mapping[str, Guard]

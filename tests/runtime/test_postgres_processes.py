@@ -132,7 +132,8 @@ async def until(true) -> None:
 
 
 def waits_for_locks(world) -> int:
-    return world.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")[0][0]
+    here = "JOIN pg_database d ON d.oid = database AND d.datname = current_database()"
+    return world.sql(f"SELECT count(*) FROM pg_locks {here} WHERE locktype = 'advisory' AND NOT granted")[0][0]
 
 
 async def test_a_group_that_meets_a_deadlock_is_run_again_one_by_one(runtime, world, monkeypatch):

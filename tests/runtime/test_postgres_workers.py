@@ -242,7 +242,7 @@ async def test_whoever_asks_for_the_lead_at_the_same_time_holds_one_lock(world):
         await runtime.parts.store.yield_lead()
         assert await asyncio.gather(*(runtime.parts.store.leads() for _ in range(8))) == [True] * 8
         lease = runtime.parts.store._database._lease
-        sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid::bigint << 32 | objid::bigint = ?"
+        sql = "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database AND d.datname = current_database() WHERE locktype = 'advisory' AND classid::bigint << 32 | objid::bigint = ?"
         assert world.sql(sql, (lease,))[0][0] == 1
 
 

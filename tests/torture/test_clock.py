@@ -14,9 +14,10 @@ from remit import keyed
 from remit.actions.library.payments import refund_payment
 from remit.audit import State
 from remit.runtime.clock import Clock
-from tests.proxy import Proxy
+from remit.runtime.statements import STATEMENTS
+from tests.proxy import Kind, NetworkFault, Proxy
 from tests.torture.books import compare
-from tests.torture.paying import ACTIONS
+from tests.torture.paying import ACTIONS, PATIENT
 from tests.torture.starts import Case
 from tests.torture.steered import Steered, order
 
@@ -49,11 +50,11 @@ class Machine:
         self.at, self.payment = place.desk(url=proxy.url), None
 
     @contextlib.asynccontextmanager
-    async def running(self, kind="keyed", start="fresh", *, time=None, clock=None):
-        """Run a runtime; `time` is another than the machine's."""
+    async def running(self, kind="keyed", start="fresh", *, time=None, clock=None, **how):
+        """Run a runtime; `time` is another than the machine's, and `how` may say that it is patient."""
         time = time or self.time
         self.payment = self.payment or self.place.payment(start)
-        async with self.at.open(clock=clock or time.clock, actions=ONLY_KEYED) as runtime:
+        async with self.at.open(clock=clock or time.clock, actions=ONLY_KEYED, **how) as runtime:
             yield Case(runtime, kind, self.place.customer, self.payment, self.proxy.url, time)
 
     async def passes(self, hours, *others):
@@ -178,11 +179,6 @@ async def test_what_a_process_that_is_a_day_off_has_sent_nobody_sends_again_beyo
         assert machine.sent[1] == 1, f"paid twice: {call.state}"
 
 
-AHEAD = pytest.mark.xfail(
-    reason="whoever starts with its clock set forward takes leases of calls on their way for over (docs/limitations.md)", strict=False
-)
-
-
 async def both_at_once(machine, first, second):
     """The request of the first is on its way when the second looks: it can't be found yet, and is applied a moment later."""
     await order(machine.place.sandbox.url, "late", seconds=0.7)
@@ -193,7 +189,7 @@ async def both_at_once(machine, first, second):
     return await compare(second.runtime, machine.place.refunds(machine.payment))
 
 
-@pytest.mark.parametrize("off", [-DAY, 0, pytest.param(DAY, marks=AHEAD)])
+@pytest.mark.parametrize("off", [-DAY, 0, DAY])
 async def test_a_process_that_is_a_day_off_leaves_what_another_is_doing(machine, off):
     async with machine.running("lookup") as right, machine.running("lookup", time=Steered(off)) as other:
         books = await both_at_once(machine, right, other)
@@ -209,3 +205,32 @@ async def test_what_a_process_does_that_was_started_with_its_clock_set_back_is_l
         async with machine.running("lookup", time=other) as behind:
             books = await both_at_once(machine, behind, right)
     assert books.agree, books
+
+
+async def sending(machine, case):
+    """Begin to refund at a provider that takes its time to answer; gives the call, and who waits for it."""
+    machine.proxy.order(NetworkFault(Kind.LATENCY, "client", seconds=0.8, on=b"POST /v1/refunds"))
+    asking = asyncio.create_task(case.ask())
+    async with asyncio.timeout(10):
+        while not machine.proxy.met:
+            await asyncio.sleep(0.01)
+    return (await case.runtime.calls(state="executing"))[0].id, asking
+
+
+async def test_who_starts_with_its_clock_set_forward_while_another_sends_leaves_the_lease_to_it(machine):
+    async with machine.running("lookup", **PATIENT) as right:
+        call_id, asking = await sending(machine, right)
+        async with machine.running("lookup", time=Steered(DAY)) as ahead:
+            await asking
+            assert [event["kind"] for event in (await ahead.runtime.view(call_id)).events][-2:] == ["call.intended", "call.succeeded"]
+
+
+async def test_control_a_clock_that_is_shared_whatever_is_under_way_takes_the_lease_for_over(machine, monkeypatch):
+    monkeypatch.setitem(STATEMENTS, "meta.ahead", STATEMENTS["meta.ahead"].partition(" AND NOT EXISTS")[0] + ")")
+    async with machine.running("lookup", **PATIENT) as right:
+        call_id, asking = await sending(machine, right)
+        async with machine.running("lookup", time=Steered(DAY)) as ahead:
+            while (await ahead.runtime.get(call_id)).state is State.EXECUTING:
+                await asyncio.sleep(0.02)
+            assert not asking.done(), "it is taken from who sends it"
+            await asking

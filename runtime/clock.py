@@ -59,7 +59,8 @@ class Clock:
         self, *, last_recorded: int = 0, wall: Callable[[], int] = time.time_ns, steady: Callable[[], int] = time.monotonic_ns
     ) -> None:
         self._steady = steady
-        self._offset = max(wall() // 1000, last_recorded + 1) - steady() // 1000
+        self._least = last_recorded + 1 - steady() // 1000
+        self._offset = max(wall() // 1000 - steady() // 1000, self._least)
         self._last = 0
 
     @property
@@ -69,7 +70,7 @@ class Clock:
 
     def begin_at(self, offset: int) -> None:
         """Begin with the time of the other processes of this machine, although the wall clock is further ahead."""
-        self._offset = offset
+        self._offset = max(offset, self._least)
 
     def at_least(self, offset: int) -> None:
         """Go as far ahead as another process of this machine: time runs forward alone, for all of them together."""

@@ -32,9 +32,7 @@ class Wakeups:
     With `wake` false the calls are left to other processes; policies, time and rejections are looked after all the same.
     """
 
-    def __init__(
-        self, parts: Parts, advance: Callable[[str], Awaitable[Call]], rejections: Rejections, *, wake: bool
-    ) -> None:
+    def __init__(self, parts: Parts, advance: Callable[[str], Awaitable[Call]], rejections: Rejections, *, wake: bool) -> None:
         self._parts, self._advance, self._rejections, self.wakes = parts, advance, rejections, wake
         self._not_before: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -76,7 +76,7 @@ class Place:
 
     async def take_up(self, desk: Desk, *asked: tuple[str, str], variant: str = "") -> Books:
         """Start again, an hour later, let the customer ask for these effects again, and compare the books when nothing more happens."""
-        time = Steered(HOUR)
+        time = Steered(later=HOUR)
         async with desk.open(clock=time.clock, actions=actions(variant), **PATIENT) as runtime:
             await self._settle(runtime, time, asked)
             time.pass_(60)
@@ -93,7 +93,7 @@ class Place:
 
     async def look(self, desk: Desk, payment: str) -> Books:
         """Compare the books as they are, two hours later: nothing but a call that is still under way would move now."""
-        async with desk.open(clock=Steered(2 * HOUR).clock) as runtime:
+        async with desk.open(clock=Steered(later=2 * HOUR).clock) as runtime:
             return await compare(runtime, self.refunds(payment))
 
 

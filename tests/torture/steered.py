@@ -12,10 +12,10 @@ SECOND = 10**9
 
 
 class Steered:
-    """Hold the two clocks of a machine, in nanoseconds; `wall` is by how many seconds it is off from the start."""
+    """Hold the two clocks of a machine, in nanoseconds: by `wall` seconds the one is off from the start, `later` have passed on both."""
 
-    def __init__(self, wall: float = 0) -> None:
-        self._wall, self._steady = int(wall * SECOND), 0
+    def __init__(self, wall: float = 0, *, later: float = 0) -> None:
+        self._wall, self._steady = int((wall + later) * SECOND), int(later * SECOND)
 
     def pass_(self, seconds: float) -> None:
         """Let time pass at once."""

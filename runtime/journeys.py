@@ -70,8 +70,8 @@ class Journeys:
             return await dry_outcome(self._parts, await travel(self._parts, begun, () if begun.at_rest else FIRST[:-1]))
         task = self._start(received.call.id, self._travel(submission, received, begun))
         await asyncio.wait({task}, timeout=wait)
-        if not task.done():
-            return await outcome_of(self._parts, await self._parts.store.find(received.call.id) or received.call)
+        if (written := await self._written(received.call, task)) is not None:
+            return await outcome_of(self._parts, written)
         if (call := task.result()).id != received.call.id:
             return await self.outcome(call.id, wait, repeated=True)
         return await outcome_of(self._parts, call)
@@ -81,6 +81,16 @@ class Journeys:
         while (running := self._tasks.get(call_id)) is not None:
             await asyncio.wait({running})  # what it has seen may be older than what was just committed
         return await asyncio.shield(self._start(call_id, self._advance(call_id)))
+
+    async def _written(self, call: Call, task: asyncio.Task[Call]) -> Call | None:
+        """Wait until a call that is on its way is in the database: an id that is given must not be lost. None once it rests."""
+        while not task.done():
+            if (stored := await self._parts.store.find(call.id)) is not None:
+                return stored
+            moving = asyncio.create_task(self._moved(call))
+            await asyncio.wait({task, moving}, return_when=asyncio.FIRST_COMPLETED)
+            moving.cancel()
+        return None
 
     async def outcome(self, call_id: str, wait: float | None, *, repeated: bool) -> Outcome:
         """Give an earlier call's outcome, waiting while it is on its way."""

@@ -154,8 +154,8 @@ class Runtime(Afterwards, Hindsight):
 
         Nothing that a model sends raises. `idempotency_key` defaults to the provider's own id of the tool call; the same key
         again gives that call as it stands, and raises `KeyReused` for another request where the host chose the key. `wait`
-        bounds the wait in seconds: the call goes on. `dry_run` decides and records nothing. `repeat_of` names the earlier
-        call that a person means to repeat.
+        bounds the wait in seconds, from when the call is written; it goes on. `dry_run` decides and records nothing. `repeat_of`
+        names the earlier call that a person means to repeat.
         """
         await self.start()
         if session.tenant != self.tenant:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from remit.audit import State
+from remit.runtime.journeys import Journeys
 from tests.runtime.bank import ALLOW, NOTES, asks, comes_to, gated, says, session
 
 
@@ -50,20 +51,35 @@ async def test_a_hasty_call_survives_a_change_of_policies_in_another_process(wor
         world.policies(payments=ALLOW + "# changed\n", notes=NOTES)
         await other.reload_policies(by="fay")
         hasty = await one.submit(asks(), session(), wait=0)
-        done = await comes_to_be(one, hasty.call_id)
+        done = await comes_to(one, hasty.call_id, State.SUCCEEDED)
         assert done.state is State.SUCCEEDED
         assert (await one.verify()).ok
 
 
-async def comes_to_be(runtime, call_id):
-    from remit.errors import CallNotFound
+async def hasty(runtime, monkeypatch):
+    """Begin a call in a hurry while nothing can be written for a moment; gives what the database knows of it when the caller has its id."""
+    gate, commit = asyncio.Event(), runtime.parts.store.journal.commit
 
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                return await comes_to(runtime, call_id, State.SUCCEEDED)
-            except CallNotFound:
-                await asyncio.sleep(0.005)
+    async def slowly(writes):
+        await gate.wait()
+        await commit(writes)
+
+    monkeypatch.setattr(runtime.parts.store.journal, "commit", slowly)
+    asyncio.get_running_loop().call_later(0.1, gate.set)
+    outcome = await runtime.submit(asks(), session(), wait=0)
+    return await runtime.parts.store.find(outcome.call_id)
+
+
+async def test_an_id_that_is_given_is_in_the_database(runtime, monkeypatch):
+    assert await hasty(runtime, monkeypatch) is not None
+
+
+async def test_control_an_id_that_is_given_before_may_be_lost(runtime, monkeypatch):
+    async def at_once(_journeys, call, _task):
+        return call
+
+    monkeypatch.setattr(Journeys, "_written", at_once)
+    assert await hasty(runtime, monkeypatch) is None
 
 
 async def test_one_call_too_many_is_told_to_come_back(runtime, world, monkeypatch):

@@ -22,6 +22,9 @@ from .statements import POSTGRES, WAKE, Batch, Change, Write, numbered
 
 Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 
+Order: TypeAlias = tuple[str, tuple[Any, ...]]
+"""SQL, and its values."""
+
 Defer = Callable[[Connection, Sequence[tuple[Any, ...]]], Awaitable[None]]
 """Let calls be taken up if the transaction commits."""
 
@@ -60,6 +63,7 @@ class PostgresWriter:
         self._connection: Connection | None = None
         self._name, self._number = secrets.token_hex(16), 0
         self._known = False
+        self._opening: Sequence[Order] = ()
 
     async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Read within the transaction."""
@@ -67,13 +71,14 @@ class PostgresWriter:
             return await (await psycopg.AsyncRawCursor(connection).execute(numbered(sql), values, binary=True)).fetchall()
 
     async def begin(self, group: Sequence[Change]) -> None:
-        """Begin, on a new connection if need be, and wait for the locks."""
+        """Begin, and wait for the locks; where nothing is to be read under them, that goes with the first statements: a round trip less."""
         alone = any(write.statement in _RAISES_EPOCH for one in group for write in one.writes)
         names = sorted({name for one in group for write in one.writes if (name := _name(write))})
-        try:
-            await self._begin(alone, names)
-        except _Lost:
-            await self._begin(alone, names)  # it broke while nothing was asked of it: a new one
+        locks = [(_LOCK_ALONE if alone else _LOCK, (_CONTROL,)), *([(_LOCKS, (names,))] if names else [])]
+        self._opening = [("BEGIN", ()), *locks, (_MARK, (self._name, self._number + 1))]
+        if not any(one.limits for one in group):
+            return
+        await self.run(())
         series = {_series(limit.place) for one in group for limit in one.limits if isinstance(limit, Take)}
         releases = [limit for one in group for limit in one.limits if isinstance(limit, Release)]
         if releases:
@@ -82,22 +87,23 @@ class PostgresWriter:
         if series:
             await self.rows(_LOCKS, (sorted(series),))
 
-    async def _begin(self, alone: bool, names: list[int]) -> None:
-        async with self._answering(connecting=True) as connection, connection.pipeline():
-            await connection.execute("BEGIN")
-            await psycopg.AsyncRawCursor(connection).execute(_LOCK_ALONE if alone else _LOCK, (_CONTROL,))
-            if names:
-                await psycopg.AsyncRawCursor(connection).execute(_LOCKS, (names,))
-            await psycopg.AsyncRawCursor(connection).execute(_MARK, (self._name, self._number + 1))
-        self._number += 1
-
     async def run(self, batches: Sequence[Batch]) -> list[int]:
-        """Run statement after statement in one round trip."""
-        async with self._answering() as connection:
-            cursors = await _pipelined(connection, batches)
+        """Run statement after statement in one round trip, on a new connection if need be; the first time, begin before them."""
+        try:
+            return await self._run(batches)
+        except _Lost:
+            if not self._opening:
+                raise
+        return await self._run(batches)  # it broke while nothing was asked of it: a new one
+
+    async def _run(self, batches: Sequence[Batch]) -> list[int]:
+        async with self._answering(connecting=bool(self._opening)) as connection:
+            cursors = await _pipelined(connection, self._opening, batches)
             for statement, values in batches:
                 if statement == WAKE:
                     await self._defer(connection, values)
+        if self._opening:
+            self._opening, self._number = (), self._number + 1
         return [cursor.rowcount for cursor in cursors]
 
     async def commit(self) -> None:
@@ -130,6 +136,7 @@ class PostgresWriter:
 
     async def rollback(self) -> None:
         """Undo the transaction, if there is one."""
+        self._opening = ()
         connection = self._connection
         if connection is None or connection.closed or connection.info.transaction_status is TransactionStatus.IDLE:
             return
@@ -190,11 +197,13 @@ class PostgresWriter:
         return connection
 
 
-async def _pipelined(connection: Connection, batches: Sequence[Batch]) -> list[psycopg.AsyncRawCursor[Any]]:
+async def _pipelined(connection: Connection, opening: Sequence[Order], batches: Sequence[Batch]) -> list[psycopg.AsyncRawCursor[Any]]:
     cursors, refused = list[psycopg.AsyncRawCursor[Any]](), list[psycopg.Error]()
     try:
         async with connection.pipeline():
             try:
+                for sql, given in opening:
+                    await psycopg.AsyncRawCursor(connection).execute(sql, given)
                 for statement, values in batches:
                     cursors.append(cursor := psycopg.AsyncRawCursor(connection))
                     await _executed(cursor, statement, values)

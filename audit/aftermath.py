@@ -45,9 +45,14 @@ class Aftermath:
             case "call.undone" | "effect.reversed":
                 yield from self._took_back(event.kind, body, state)
 
-    def end(self) -> None:
-        """Forget what only an intent is held against."""
+    def ended(self) -> Aftermath:
+        """Forget what only an intent is held against; calls with nothing else to tell share one, for a log may have millions."""
         self._begun = self._until = None
+        return NOTHING if self.undoes is None and self.taken_back is None else self
+
+    def open(self) -> Aftermath:
+        """Give one of its own to a call of which there is something to tell."""
+        return Aftermath() if self is NOTHING else self
 
     def early(self, event: Event) -> Faults:
         """Hold an intent against the time until which its call was to cool off; times are in the form that sorts."""
@@ -76,6 +81,10 @@ class Aftermath:
         self.taken_back = kind
         if kind == "call.undone":
             self.undone_by = _name(body["undo"])
+
+
+NOTHING = Aftermath()
+"""That of calls that have ended, undo nothing, and were not undone."""
 
 
 def _name(value: Json) -> str | None:

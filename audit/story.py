@@ -27,10 +27,10 @@ _BY_POLICY = frozenset(["denied", "prerequisite_missing"])
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event as its leaf tells it: where, under which hash (hex), and with which of its personal values proved."""
+    """An event as its leaf tells it: where, under which hash, and with which of its personal values proved."""
 
     leaf: int | None
-    hash: str
+    hash: bytes
     event: Event
     proved: Mapping[str, Json]
 
@@ -39,7 +39,20 @@ class Story:
     """One call, followed from event to event. What is wrong comes out as findings; nothing is raised."""
 
     __slots__ = (
-        *("_agreement", "_ahead", "_call", "_decision", "_decided", "_digest", "_effect", "_last", "_of", "_reserved", "_sequence"),
+        *(
+            "_agreement",
+            "_ahead",
+            "_call",
+            "_decision",
+            "_decided",
+            "_digest",
+            "_effect",
+            "_hash",
+            "_leaf",
+            "_of",
+            "_reserved",
+            "_sequence",
+        ),
         *("aftermath", "attempts", "state"),
     )
 
@@ -49,34 +62,39 @@ class Story:
         self.attempts = Attempts()
         self._call = call
         self._sequence = 0
-        self._last: tuple[int | None, str] | None = None  # leaf and hash of the last event told
-        self._ahead: dict[int, Told] = {}  # events whose predecessors have not come yet
+        self._leaf: int | None = None  # of the last event told, as the next
+        self._hash: bytes | None = None
+        self._ahead: dict[int, Told] | None = None  # events whose predecessors have not come yet: few calls have any
         self._of = 0  # whose call it is, and of what
         self._effect: str | None = None
         self._digest: str | None = None
         self._decision: Mapping[str, Json] | None = None
         self._decided = False  # since it last rested, or was answered, or amended
         self._agreement: Agreement | None = Agreement()  # none once it has ended: then nothing is asked any more
-        self._reserved: dict[str, int] = {}  # by limit what its intents took
+        self._reserved: dict[str, int] | None = None  # by limit what its intents took
 
     def add(self, told: Told) -> Iterator[Finding]:
         """Take an event in; tell it, and what waited for it, once all before it are there."""
         sequence = told.event.sequence
-        if sequence <= self._sequence or sequence in self._ahead:
+        if sequence <= self._sequence or (self._ahead and sequence in self._ahead):
             yield self._found("event_doubled", f"event {sequence} of this call is there more than once", told)
             return
-        self._ahead[sequence] = told
-        while (upcoming := self._ahead.pop(self._sequence + 1, None)) is not None:
+        upcoming: Told | None = told
+        if sequence > self._sequence + 1:
+            self._ahead = (self._ahead or {}) | {sequence: told}
+            return
+        while upcoming is not None:
             self._sequence += 1
             try:
                 yield from self._tell(upcoming)
             except (KeyError, TypeError, ValueError, AttributeError) as error:  # a body that its writer's code can't have made
                 yield self._found("event_malformed", f"its body is not one of a {upcoming.event.kind} event: {error!r}", upcoming)
+            upcoming = self._ahead.pop(self._sequence + 1, None) if self._ahead else None
 
     def finish(self) -> Iterator[Finding]:
         """Report what never came."""
         for code, message in self.attempts.finish():
-            yield Finding(code, message, self._last[0] if self._last else None, self._call)
+            yield Finding(code, message, self._leaf, self._call)
         if self._ahead:
             following = min(self._ahead)
             message = f"event {self._sequence + 1} of this call is missing, though event {following} is there"
@@ -88,7 +106,7 @@ class Story:
                 yield self._found(code, message, told)
 
     def _chained(self, told: Told) -> Iterator[tuple[str, str]]:
-        before, self._last = self._last, (told.leaf, told.hash)
+        leaf, before, self._leaf, self._hash = self._leaf, self._hash, told.leaf, told.hash
         event, named = told.event, told.event.previous
         of = hash((event.tenant, event.subject, *(event.principal or {}).items(), *(event.action or {}).items()))
         if before is None:
@@ -98,10 +116,10 @@ class Story:
             if event.kind not in ("call.received", "call.rejected"):
                 yield "not_received", f"its call begins with {event.kind}"
             return
-        if named != before[1]:
+        if named != before.hex():
             yield (
                 "chain_broken",
-                f"it names {named} as the event before it, but leaf {before[0]} hashes to {before[1]}: one of the two was changed",
+                f"it names {named} as the event before it, but leaf {leaf} hashes to {before.hex()}: one of the two was changed",
             )
         if of != self._of:
             yield "call_differs", "it has another principal, subject or action than the first event of its call"
@@ -114,6 +132,7 @@ class Story:
         if self._agreement is None and event.kind not in TAKEN_BACK:
             yield "after_the_end", f"it is {event.kind}, though the call had ended: it was {self.state}"
         if event.kind in _AFTERMATH:
+            self.aftermath = self.aftermath.open()
             yield from self.aftermath.take(event, self.state)
         if event.kind in _ATTEMPTS or self.attempts.resolved is not None:
             yield from self.attempts.take(event, self.state)
@@ -144,8 +163,9 @@ class Story:
             yield from self._told(told, self._agreement)
         if self.state in FINAL and self._agreement is not None:
             self._agreement = self._decision = self._digest = None
-            self._reserved, self._ahead = {}, self._ahead or {}  # a dict that was filled once stays as large
-            self.aftermath.end()
+            self._reserved = None
+            self._ahead = self._ahead or None  # a dict that was filled once stays as large
+            self.aftermath = self.aftermath.ended()
             self.attempts.end(None if self.state is State.SUCCEEDED else told.event.at)
 
     def _told(self, told: Told, agreement: Agreement) -> Iterator[tuple[str, str]]:
@@ -198,8 +218,9 @@ class Story:
         if body["digest"] != self._digest:
             yield "digest_differs", "what is to run is not what was received: the digests differ"
         if event.change is None or event.change[0] != State.UNKNOWN:
-            self._reserved = {}  # what is sent again at once keeps what it took; anything else takes anew
-        self._reserved |= {each["limit"]: each["takes"] for each in body.get("reservations", ())}
+            self._reserved = None  # what is sent again at once keeps what it took; anything else takes anew
+        if taken := body.get("reservations"):
+            self._reserved = (self._reserved or {}) | {each["limit"]: each["takes"] for each in taken}
         yield from agreement.granted(body["approvals"])
         yield from self._agreed(body["digest"], agreement)
 
@@ -222,7 +243,7 @@ class Story:
 
     def _counted(self, decision: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
         for limit in decision.get("limits", ()):
-            if self._reserved.get(limit["limit"], -1) < limit["takes"]:
+            if (self._reserved or {}).get(limit["limit"], -1) < limit["takes"]:
                 yield "limit_unreserved", f"it runs without reserving the {limit['takes']} that it takes of {limit['limit']}"
 
     def _found(self, code: str, message: str, told: Told) -> Finding:

@@ -77,7 +77,7 @@ class _Verification:
             self.report.add(finding)
         if event.call is not None:
             story = self._stories.get(event.call) or self._stories.setdefault(event.call, Story(event.call))
-            for finding in story.add(Told(entry.index, computed.hex(), event, proved)):
+            for finding in story.add(Told(entry.index, computed, event, proved)):
                 self.report.add(finding)
 
     def finish(self) -> None:

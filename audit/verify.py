@@ -22,12 +22,13 @@ from .story import Story, Told
 _PROGRESS_EVERY = 1_000
 
 
-def verify(log: Log, *, decide: Decide | None = None, progress: Callable[[int], None] | None = None) -> Report:
+def verify(log: Log, *, decide: Decide | None = None, progress: Callable[[int], None] | None = None, meaning: bool = True) -> Report:
     """Check a log's integrity and meaning. A bad log is a report with findings; nothing is raised for it.
 
     `decide` reproduces decisions; without it they are counted as attested. `progress` is told the entries read, now and then.
+    Without `meaning` the leaves are held against tree and signatures alone, unread: about ten times as fast.
     """
-    verification = _Verification(log, decide)
+    verification = _Verification(log, decide, meaning=meaning)
     report = verification.report
     try:
         for entry in log.entries():
@@ -43,8 +44,9 @@ def verify(log: Log, *, decide: Decide | None = None, progress: Callable[[int], 
 
 
 class _Verification:
-    def __init__(self, log: Log, decide: Decide | None) -> None:
+    def __init__(self, log: Log, decide: Decide | None, *, meaning: bool) -> None:
         self.report = Report()
+        self._meaning = meaning
         self._log_id = log.log_id
         self._decide = decide
         self._integrity = Integrity(log, self.report)
@@ -57,6 +59,10 @@ class _Verification:
         self.report.entries += 1
         computed = leaf_hash(entry.leaf)
         self._integrity.add(entry, computed)
+        if self._meaning:
+            self._read(entry, computed)
+
+    def _read(self, entry: Entry, computed: bytes) -> None:
         try:
             record = read(entry.leaf)
         except AuditError as error:

@@ -94,6 +94,18 @@ def test_whoever_lacks_the_key_is_found_out(tamper, code, words):
     tamper(log)
     found = {finding.code: str(finding) for finding in reversed(verify(log).findings)}
     assert words in found[code]
+    assert verify(log, meaning=False).ok is (code == "leaf_foreign"), "the tree alone shows it; what a leaf says, it does not"
+
+
+def test_the_tree_alone_is_checked_without_reading_a_leaf():
+    log = log_of(uncertain())
+    log.change(2, b"intended", b"denied")
+    notes = log.notes
+    log.resign().notes = notes
+    assert not verify(log, meaning=False).ok
+    assert verify(log.resign(), meaning=False).ok and not verify(log).ok, "rightly signed, it makes no sense"
+    report = verify(whole(), meaning=False)
+    assert (report.ok, report.entries, report.checkpoints, report.uncovered, report.calls) == (True, 21, 2, 0, 0)
 
 
 def test_a_changed_leaf_with_its_hash_changed_too_is_named_by_the_chain_and_the_tree():

@@ -75,7 +75,7 @@ class PostgresWriter:
         alone = any(write.statement in _RAISES_EPOCH for one in group for write in one.writes)
         names = sorted({name for one in group for write in one.writes if (name := _name(write))})
         locks = [(_LOCK_ALONE if alone else _LOCK, (_CONTROL,)), *([(_LOCKS, (names,))] if names else [])]
-        self._opening = [("BEGIN", ()), *locks, (_MARK, (self._name, self._number + 1))]
+        self._opening = [*locks, (_MARK, (self._name, self._number + 1))]
         if not any(one.limits for one in group):
             return
         await self.run(())
@@ -202,6 +202,8 @@ async def _pipelined(connection: Connection, opening: Sequence[Order], batches: 
     try:
         async with connection.pipeline():
             try:
+                if opening:
+                    await connection.execute("BEGIN")
                 for sql, given in opening:
                     await psycopg.AsyncRawCursor(connection).execute(sql, given)
                 for statement, values in batches:

@@ -78,18 +78,18 @@ class Place:
         """Start again, an hour later, let the customer ask for these effects again, and compare the books when nothing more happens."""
         time = Steered(later=HOUR)
         async with desk.open(clock=time.clock, actions=actions(variant), **PATIENT) as runtime:
-            await self._settle(runtime, time, asked)
+            await self._settle(runtime, time, asked, hurry=True)
             time.pass_(60)
             return await compare(runtime, self.refunds(*(payment for _, payment in asked)), settled=True)
 
-    async def _settle(self, runtime: Runtime, time: Steered, asked: Sequence[tuple[str, str]]) -> None:
+    async def _settle(self, runtime: Runtime, time: Steered, asked: Sequence[tuple[str, str]], *, hurry: bool) -> None:
         cases = [Case(runtime, kind, self.customer, payment, self.sandbox.url, time) for kind, payment in asked]
         for case in cases:
             await case.ask()
         kinds = {case.action: case for case in cases}
         for call in await runtime.calls(most=1_000):  # a read that is asked for again is another call
             await kinds[call.action].approve(call.id)
-            await kinds[call.action].end(call.id, hurry=True)
+            await kinds[call.action].end(call.id, hurry=hurry)
 
     async def look(self, desk: Desk, payment: str) -> Books:
         """Compare the books as they are, two hours later: nothing but a call that is still under way would move now."""
@@ -112,7 +112,7 @@ class PostgresPlace(Place):
     async def take_up(self, desk: Desk, *asked: tuple[str, str], variant: str = "") -> Books:
         """Start again, let the customer ask for these effects again, and compare the books when nothing more happens."""
         async with desk.open(actions=actions(variant)) as runtime:
-            await self._settle(runtime, Steered(), asked, after=0)
+            await self._settle(runtime, Steered(), asked, hurry=False)
             return await compare(runtime, self.refunds(*(payment for _, payment in asked)))
 
 

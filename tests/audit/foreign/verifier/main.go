@@ -26,7 +26,7 @@ const height, width = 8, 256
 // folder reads tiles: the same files as Go's own, but for the height in their path.
 type folder string
 
-func (f folder) Height() int                      { return height }
+func (f folder) Height() int                     { return height }
 func (f folder) SaveTiles([]tlog.Tile, [][]byte) {}
 
 func (f folder) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {

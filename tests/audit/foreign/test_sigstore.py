@@ -40,7 +40,7 @@ def test_it_rejects_anothers_key(published):
 
 
 @pytest.mark.parametrize("size", [1, 256])
-def test_it_rejects_a_leaf_that_is_not_the_last(published, size):
+def test_it_rejects_another_leaf_at_the_end(published, size):
     right = entry(published(size), size - 1)
     changed = {**right, "canonicalizedBody": "AAAA"}
     assert [why is None for why in sigstore(right, changed)] == [True, False]

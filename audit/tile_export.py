@@ -14,6 +14,7 @@ import orjson
 from ..errors import AuditError
 from .checkpoint import Checkpoint, verifier_key, verify
 from .growing_tiles import GrowingTiles
+from .leaf import LARGEST
 from .log import FORMAT, Entry, Log
 from .merkle import EMPTY_ROOT, RightEdge, leaf_hash
 from .proofs import subtrees
@@ -39,8 +40,8 @@ def export_tiles(log: Log, folder: Path) -> Checkpoint:
         old = _published(log, folder)
         if old.size > checkpoint.size:
             raise AuditError(f"{folder} has a checkpoint at size {old.size}; the log's own is an older one, at {checkpoint.size}")
-        _describe(log, folder)
         writer = TileWriter(folder, old)
+        _describe(log, folder)
         for leaf in _leaves(log.entries(), old.size, checkpoint.size):
             writer.add(leaf)
         writer.publish(checkpoint, note)
@@ -70,6 +71,8 @@ class TileWriter:
 
     def add(self, leaf: bytes) -> None:
         """Add the next leaf; raises AuditError when it is over the limit."""
+        if len(leaf) > LARGEST:
+            raise AuditError(f"leaf {self._edge.size} has {len(leaf)} bytes; at most {LARGEST} fit")
         self._leaves.append(leaf)
         hashed = leaf_hash(leaf)
         self._edge.append(hashed)

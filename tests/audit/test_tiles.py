@@ -296,7 +296,7 @@ def test_the_largest_leaf_fits_and_a_larger_one_is_refused(tmp_path):
         if fits:
             assert [entry.leaf for entry in tiles_of(log, tmp_path / "fits").entries()] == [row.leaf for row in log.rows]
         else:
-            with pytest.raises(AuditError, match="at most 65535 fit"):
+            with pytest.raises(AuditError, match="leaf 1 has 65536 bytes; at most 65535 fit"):
                 export_tiles(log, tmp_path / "log")
             assert any("at most 65535 fit" in str(finding) and finding.leaf == 1 for finding in verify(log).findings)
 

@@ -3,10 +3,12 @@
 import json
 import subprocess
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 
-from remit.audit import Hashes, folder_fetch, prove_consistency, prove_inclusion, root
+from remit.audit import LARGEST, Hashes, export_tiles, folder_fetch, prove_consistency, prove_inclusion, root, sign
+from tests.audit.building import KEY, ORIGIN, allowed, log_of, uncertain
 from tests.audit.foreign.damage import DAMAGE, OTHER_KEY, VERIFIER_KEY
 from tests.audit.foreign.golang import build
 from tests.audit.tiny import SIZES, hash_at, note
@@ -51,6 +53,14 @@ def test_it_accepts_our_logs_and_proofs(go, published, size):
     assert (done.stderr, done.stdout.split()) == ("", [str(size), str(len(proofs))])
 
 
+def test_it_accepts_leaves_as_they_are_written_and_the_largest(go, tmp_path):
+    log = log_of(*(allowed(f"c{number}") for number in range(70)), uncertain())
+    log.rows[3] = replace(log.rows[3], leaf=b"x" * LARGEST)
+    export_tiles(log.resign(), tmp_path / "log")
+    done = go(tmp_path / "log")
+    assert (done.stderr, done.stdout) == ("", f"{len(log.rows)} 0\n")
+
+
 @pytest.mark.parametrize(("old", "size"), [(1, 2), (255, 256), (256, 257), (2, 65_536), (257, 70_000), (65_536, 70_000)])
 def test_it_accepts_that_a_log_has_grown(go, published, tmp_path, old, size):
     (tmp_path / "earlier").write_text(note(old))
@@ -70,9 +80,6 @@ def test_it_rejects_anothers_key(go, published):
 
 
 def test_it_rejects_another_history(go, published, tmp_path):
-    from remit.audit import sign
-    from tests.audit.building import KEY, ORIGIN
-
     (tmp_path / "earlier").write_text(sign(ORIGIN, 200, root(map(hash_at, range(1, 201))), KEY))
     assert go(published(257), tmp_path / "earlier").returncode == 1
 

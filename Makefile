@@ -4,7 +4,7 @@ PYTHON ?= $(shell for one in python3.13 python3.12 python3.11 python3; do \
 	$$one -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
 BIN := .venv/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install
-COUNTERPARTS := radicale scim localstripe sdks ctrlrun agentdojo cedarpy dbos
+COUNTERPARTS := radicale scim localstripe sdks ctrlrun agentdojo cedarpy dbos go sigstore sigstore-js
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types tests bench torture clean

@@ -13,7 +13,12 @@ from .leaf import LARGEST, Leaf, Opening, Record, commit, read, write
 from .log import Entry, FolderLog, Log
 from .merkle import EMPTY_ROOT, RightEdge, leaf_hash, node_hash, root
 from .privacy import KEY_SIZE, KeyedHash, keyed_hash, open_, seal, unwrap, wrap
+from .proofs import check_consistency, check_inclusion, prove_consistency, prove_inclusion, root_of
 from .report import Finding, Report
+from .seen import SeenLog
+from .tile_export import TileWriter, export_tiles
+from .tile_log import TileLog, folder_fetch
+from .tiles import Hashes
 from .verify import verify
 
 __all__ = [
@@ -30,6 +35,7 @@ __all__ = [
     "Event",
     "Finding",
     "FolderLog",
+    "Hashes",
     "KeyFile",
     "KeyedHash",
     "Leaf",
@@ -38,17 +44,27 @@ __all__ = [
     "Record",
     "Report",
     "RightEdge",
+    "SeenLog",
     "State",
+    "TileLog",
+    "TileWriter",
     "canonical",
+    "check_consistency",
+    "check_inclusion",
     "commit",
     "export",
+    "export_tiles",
+    "folder_fetch",
     "keyed_hash",
     "leaf_hash",
     "node_hash",
     "open_",
+    "prove_consistency",
+    "prove_inclusion",
     "read",
     "read_verifier_key",
     "root",
+    "root_of",
     "seal",
     "sign",
     "unwrap",

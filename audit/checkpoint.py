@@ -17,6 +17,7 @@ from ..errors import AuditError
 _ED25519 = b"\x01"
 _KEY_ID_SIZE = 4
 _ROOT_SIZE = 32
+_LONGEST_SIZE = 19  # digits; a tree index has 63 bits everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def read_verifier_key(text: str) -> tuple[str, bytes]:
 def _parse(text: str) -> Checkpoint:
     origin, size, root, *_ = [*text.split("\n"), "", ""]
     # Reading back must give the same three lines: no leading zeros, no other base64, no extension lines, which we never sign.
-    checkpoint = Checkpoint(origin, int(size) if size.isascii() and size.isdecimal() else -1, _decode(root))
+    checkpoint = Checkpoint(origin, int(size) if size.isascii() and size.isdecimal() and len(size) <= _LONGEST_SIZE else -1, _decode(root))
     if not origin or len(checkpoint.root) != _ROOT_SIZE or checkpoint.text != text:
         raise AuditError("this is not a checkpoint")
     return checkpoint

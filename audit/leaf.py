@@ -101,6 +101,8 @@ _REQUIRED = _TYPES.keys() - set(_OPTIONAL)
 
 def read(data: bytes) -> Record:
     """Read a leaf back. Raises AuditError when it is not in the one form that `write` gives."""
+    if len(data) > LARGEST:
+        raise AuditError(f"it has {len(data)} bytes; at most {LARGEST} fit")
     try:
         members = orjson.loads(data)
     except orjson.JSONDecodeError as error:

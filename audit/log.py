@@ -79,7 +79,8 @@ class FolderLog:
         about = _read(folder / "log.json")
         try:
             stated, self.log_id, self._counts = about["key"], about["log"], about["counts"]
-            recognised = about["v"] == FORMAT and {"leaves", "placed", "openings", "checkpoints"} <= self._counts.keys()
+            numbers = [self._counts[name] for name in ("leaves", "placed", "openings", "checkpoints")]
+            recognised = about["v"] == FORMAT and all(type(number) is int for number in numbers)
         except (KeyError, TypeError, AttributeError):
             recognised = False
         if not recognised:
@@ -87,6 +88,11 @@ class FolderLog:
         self.origin, self.public_key = read_verifier_key(verifier_key or stated)
         if verifier_key is not None and verifier_key != stated:
             raise AuditError(f"{folder} says that its key is {stated}, which is not the key that was given")
+
+    @property
+    def size(self) -> int:
+        """How many leaves it says that it has."""
+        return int(self._counts["leaves"])
 
     def entries(self) -> Iterator[Entry]:
         """Give each leaf with its stored hash and its opening."""

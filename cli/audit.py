@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import AuditError
 from .application import load, run
 from .options import App, AsJson, example, group
 from .output import panel, show, show_json
@@ -19,55 +20,87 @@ commands = group("Check the audit log, and carry it away.", "remit audit verify"
 
 @commands.command("verify", epilog=example("remit audit verify", "remit audit verify exported-log --key log+8f3a+AbCd"))
 def verify(
-    path: Annotated[Path | None, typer.Argument(metavar="PATH", help="An exported folder; else the live database.")] = None,
-    key: Annotated[str | None, typer.Option(metavar="KEY", help="The verifier key you were given; else the folder's own word.")] = None,
+    place: Annotated[
+        str | None, typer.Argument(metavar="PATH|URL", help="An exported folder, or where one is published; else the live database.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(metavar="KEY", help="The verifier key you were given; else the log's own word.")] = None,
+    seen: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where you keep the last checkpoint you saw: the log must begin with that; written when it verifies."
+        ),
+    ] = None,
     app: App = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that nothing was changed, dropped or added.
 
-    And that what the log tells makes sense. Of an exported folder, decisions are decided again where --app names the actions; else they count as attested.
+    And that what the log tells makes sense. Of an exported log, decisions are decided again where --app names the actions; else they count as attested.
     """
-    report = run(load(app), lambda runtime: runtime.verify()) if path is None else _verify_folder(path, key, app)
+    if place is None and seen is not None:
+        raise typer.BadParameter("it goes with an exported log: name its folder or URL", param_hint="--seen")
+    report = run(load(app), lambda runtime: runtime.verify()) if place is None else _verify_exported(place, key, seen, app)
     if as_json:
         show_json(report.to_json())
     else:
         _show_report(report)
-        if path and not key:
-            show("Whose key signed it, the folder says itself; --key KEY holds it to the one you were given.")
+        if place and not key:
+            show(
+                f"Whose key signed it, the {'server' if '://' in place else 'folder'} says itself; --key KEY holds it to the one you were given."
+            )
     if not report.ok:
         raise typer.Exit(1)
 
 
-@commands.command("export", epilog=example("remit audit export exported-log"))
+@commands.command("export", epilog=example("remit audit export exported-log", "remit audit export --tiles public/log"))
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder; with --tiles, also one that an earlier export is in.")],
     disclose: Annotated[bool, typer.Option("--disclose", help="With the personal values, for whoever may read them.")] = False,
+    tiles: Annotated[bool, typer.Option("--tiles", help="As C2SP tlog-tiles, for a static server; what is new is added.")] = False,
     app: App = None,
 ) -> None:
     """Write the log as a folder that anyone can verify.
 
     Verifying it needs neither this database nor its keys.
     """
-    run(load(app), lambda runtime: runtime.export(folder, disclose=disclose))
+    if tiles and disclose:
+        raise typer.BadParameter("tiles are for publishing, and hold no personal values", param_hint="--disclose")
+    run(load(app), lambda runtime: runtime.export(folder, disclose=disclose, tiles=tiles))
     values = "with personal values" if disclose else "without personal values"
     show(f"Exported to {folder}, {values}.", f"Whoever checks it: remit audit verify {folder} --key {_verifier_key(folder)}")
 
 
 def _verifier_key(folder: Path) -> str:
-    from ..audit import FolderLog, verifier_key
+    from ..audit import verifier_key
+    from .log_sources import opened
 
-    log = FolderLog(folder)
-    return verifier_key(log.origin, log.public_key)
+    with opened(str(folder), None) as log:
+        return verifier_key(log.origin, log.public_key)
 
 
-def _verify_folder(path: Path, key: str | None, app: str | None) -> Report:
-    from ..audit import FolderLog, verify
+def _verify_exported(place: str, key: str | None, seen: Path | None, app: str | None) -> Report:
+    from ..audit import SeenLog, verify
     from ..runtime.control import shapes
     from ..runtime.logs import Reproduction
+    from .log_sources import opened
+    from .progress import progress
 
-    log = FolderLog(path, key)
-    return verify(log, decide=Reproduction(log.bundles(), shapes(load(app).catalog)) if app else None)
+    with opened(place, key) as log, progress("events", log.size) as told:
+        held = SeenLog(log, seen.read_text(errors="replace")) if seen and seen.exists() else log
+        decide = Reproduction(log.bundles(), shapes(load(app).catalog)) if app else None
+        report = verify(held, decide=decide, progress=told)
+        if seen and report.ok and (notes := [*log.checkpoints()]):
+            _remember(notes[-1], seen)
+    return report
+
+
+def _remember(note: str, file: Path) -> None:
+    unfinished = file.with_name(f".{file.name}.new")
+    try:
+        unfinished.write_text(note)
+        unfinished.replace(file)
+    except OSError as error:
+        raise AuditError(f"{file} can't be written: {error.strerror}; the checkpoint that was seen is not kept") from error
 
 
 def _show_report(report: Report) -> None:

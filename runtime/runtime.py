@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from ..actions import Catalog, Problem, ToolCall
 from ..actions.dialects import dialect
-from ..audit import Report, State, export, verify
+from ..audit import Report, State, export, export_tiles, verify
 from ..errors import KeyReused, Overloaded, PolicyError, StoreError
 from ..policies import Check, Results, check, is_test, load, read_tests, run_cases
 from . import telemetry
@@ -212,14 +212,17 @@ class Runtime(Afterwards, Hindsight):
         await self.start()
         return await health(self.parts, running=len(self._journeys))
 
-    async def export(self, folder: Path, *, disclose: bool) -> None:
-        """Write the log as a new folder that anyone can verify; `disclose` adds the openings of personal values."""
+    async def export(self, folder: Path, *, disclose: bool = False, tiles: bool = False) -> None:
+        """Write the log as a new folder that anyone can verify; `disclose` adds the openings of personal values.
+
+        With `tiles` in the form of C2SP tlog-tiles, which has no openings and goes on where an earlier export ended.
+        """
         await self.start()
         await self._sequencer.catch_up()
 
         def exported() -> None:
             with DatabaseLog(self.parts, sealed=not disclose) as log:
-                export(log, folder)
+                (export_tiles if tiles else export)(log, folder)
 
         await asyncio.to_thread(exported)
 

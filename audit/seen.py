@@ -1,0 +1,48 @@
+"""Hold a log to a checkpoint of it that was seen before: whoever keeps one can't be shown an older log, or another history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..errors import AuditError
+from .checkpoint import verify
+from .log import Entry, Log
+
+
+class SeenLog:
+    """A log with one checkpoint more, that its reader kept: verified like its own.
+
+    Raises AuditError when this log's key did not sign what was seen.
+    """
+
+    def __init__(self, log: Log, seen: str) -> None:
+        self._log, self._seen = log, seen
+        self.origin, self.log_id, self.public_key = log.origin, log.log_id, log.public_key
+        self._size = verify(seen, log.origin, log.public_key).size
+
+    def entries(self) -> Iterator[Entry]:
+        """Give the log's entries."""
+        return self._log.entries()
+
+    def checkpoints(self) -> Iterator[str]:
+        """Give the log's notes with the seen one in its place; raises AuditError at the end when it is newer than all of them."""
+        waiting, newest = True, 0
+        for note in self._log.checkpoints():
+            try:
+                newest = verify(note, self.origin, self.public_key).size
+            except AuditError:
+                yield note  # the verifier says what is wrong with it
+                continue
+            if waiting and newest >= self._size:
+                waiting = False
+                yield self._seen
+            yield note
+        if waiting:
+            raise AuditError(
+                f"the newest checkpoint here is at size {newest}, older than the one at size {self._size} that was seen before: "
+                "this is an old state of the log, or leaves were taken from its end"
+            )
+
+    def bundles(self) -> Mapping[str, Mapping[str, str]]:
+        """Give the log's policy bundles."""
+        return self._log.bundles()

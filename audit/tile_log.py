@@ -1,0 +1,114 @@
+"""Read a log from its tiles, in a folder or wherever a static server publishes them.
+
+Beside what C2SP tlog-tiles lays down there are, and `export_tiles` writes:
+
+    log.json              what the log is: format, form "tiles", log id, verifier key, the digests of its policy bundles
+    bundles/DIGEST.json   the sources of a policy bundle, {path: text}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import orjson
+
+from ..errors import AuditError
+from .checkpoint import read_verifier_key, verify
+from .event import Json
+from .growing_tiles import GrowingTiles
+from .log import FORMAT, Entry
+from .merkle import root
+from .tiles import WIDTH, Fetch, Tile, hashes_in, leaves_in, width_of
+
+_MOST_DESCRIBED = 1 << 20
+_LARGEST_CHECKPOINT = 1 << 20
+_LARGEST_POLICIES = 1 << 26
+
+
+def folder_fetch(folder: Path) -> Fetch:
+    """Give the files of a folder."""
+
+    def fetch(path: str, most: int) -> bytes | None:
+        try:
+            with (folder / path).open("rb") as file:
+                return file.read(most)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise AuditError(f"{folder / path} can't be read: {error.strerror}") from error
+
+    return fetch
+
+
+class TileLog:
+    """A log as the files that `fetch` gives, read as a stream: what is kept is one bundle and the edge of the tiles.
+
+    It says itself whose key signed it; a reader who doesn't trust it passes the `verifier_key` that they were given another
+    way. Raises AuditError when there is no such log, or not of that key.
+    """
+
+    def __init__(self, fetch: Fetch, verifier_key: str | None = None) -> None:
+        self._fetch = fetch
+        about = self._json("log.json", _MOST_DESCRIBED)
+        try:
+            stated, self.log_id, self._digests = about["key"], about["log"], about["bundles"]
+            recognised = (about["v"], about["form"], type(stated), type(self.log_id)) == (FORMAT, "tiles", str, str)
+            recognised = recognised and all(each.isalnum() for each in self._digests)
+        except (KeyError, TypeError, AttributeError):
+            recognised = False
+        if not recognised:
+            raise AuditError(f"log.json does not describe a log in tiles of format {FORMAT}")
+        self.origin, self.public_key = read_verifier_key(verifier_key or stated)
+        if verifier_key is not None and verifier_key != stated:
+            raise AuditError(f"log.json says that its key is {stated}, which is not the key that was given")
+        self._note = self._file("checkpoint", _LARGEST_CHECKPOINT).decode(errors="replace")
+
+    @property
+    def size(self) -> int:
+        """How many leaves its checkpoint says that it has, whoever signed that; 0 when it is none."""
+        size = [*self._note.split("\n"), ""][1]
+        return int(size) if size.isascii() and size.isdecimal() and len(size) < 20 else 0
+
+    def entries(self) -> Iterator[Entry]:
+        """Give each leaf with the hash in its tile; raise AuditError for what can't be read.
+
+        And at the end, if a tile above is not made of those below it.
+        """
+        above, wrong = GrowingTiles(), None
+        size = verify(self._note, self.origin, self.public_key).size
+        for number in range(-(-size // WIDTH)):
+            tile = Tile(0, number, width_of(size, 0, number))
+            hashes = hashes_in(self._fetch, tile)
+            for place, leaf in enumerate(leaves_in(self._fetch, Tile(None, number, tile.width))):
+                yield Entry(number * WIDTH + place, leaf, hashes[place])
+            if tile.width == WIDTH:
+                wrong = wrong or self._differing(above.add(root(hashes), 1))
+        wrong = wrong or self._differing(above.edge())
+        if wrong is not None:
+            raise AuditError(f"{wrong.path} was changed: its hashes are not those of the tiles below it")
+
+    def checkpoints(self) -> Iterator[str]:
+        """Give the one checkpoint that is published."""
+        yield self._note
+
+    def bundles(self) -> Mapping[str, Mapping[str, str]]:
+        """Give the policy bundles that lie beside the tiles."""
+        return {digest: self._json(f"bundles/{digest}.json", _LARGEST_POLICIES) for digest in self._digests}
+
+    def _differing(self, made: Iterator[tuple[Tile, list[bytes]]]) -> Tile | None:
+        return next((tile for tile, hashes in made if hashes != hashes_in(self._fetch, tile)), None)
+
+    def _json(self, path: str, most: int) -> Json:
+        try:
+            return orjson.loads(self._file(path, most))
+        except orjson.JSONDecodeError as error:
+            raise AuditError(f"{path} holds what is not JSON: {error}") from error
+
+    def _file(self, path: str, most: int) -> bytes:
+        data = self._fetch(path, most + 1)
+        if data is None:
+            raise AuditError(f"{path} is missing")
+        if len(data) > most:
+            raise AuditError(f"{path} has more than {most} bytes")
+        return data

@@ -1,0 +1,93 @@
+"""What a search finds the log by: terms, taken from what is clear in an event, and kept in the transaction that writes it.
+
+All terms of a call stand under one entry, the call, at the time when it was received; an event outside every call is an entry of its
+own. So any terms can be combined, and a page is read from an index however long the log is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .statements import Write
+
+Terms = Iterator[tuple[str, str, int]]
+"""What kind of term, the term, and a number (minor units of an amount, else 0)."""
+
+LONGEST = 300
+"""Characters of a term: a row of an index has a bound of its own."""
+EVERYWHERE = frozenset({"call.received", "call.decided", "call.intended"})
+"""Kinds that nearly every call has: no terms, they are looked for among a call's events."""
+COUNTED = frozenset({"limit.reserved", "limit.released"})
+"""Kinds that are no entries of their own: what a limit is asked for stands in the story of the call that asks."""
+_ARGUMENTS = frozenset({"call.received", "call.amended"})
+
+
+def term(text: str) -> str:
+    """Write a term as it is kept: a long one by its beginning and a hash."""
+    text = text.replace("\x00", "")
+    return text if len(text) <= LONGEST else text[: LONGEST - 64] + hashlib.sha256(text.encode()).hexdigest()
+
+
+def of_call(action: str, principal: str, subject: str, conversation: str) -> Terms:
+    """Give the terms of a call as such: once, with its first event."""
+    yield "all", "", 0
+    for what, text in (("action", action), ("principal", principal), ("subject", subject), ("conversation", conversation)):
+        if text:
+            yield what, term(text), 0
+
+
+def of_event(kind: str, body: Mapping[str, Any]) -> Terms:
+    """Give the terms of what one event says."""
+    if kind not in EVERYWHERE:
+        yield "kind", kind, 0
+    for name in ("by", "person"):
+        if body.get(name):
+            yield "by", term(str(body[name])), 0
+    if kind == "approval.voted":
+        yield "approver", term(str(body["person"])), 0
+    if kind == "limit.exceeded":
+        yield "rule", term(str(body["limit"])), 0
+    if kind == "call.decided":
+        yield from _of_decision(body["decision"])
+    if kind in _ARGUMENTS:
+        for currency, minor in amounts(body["arguments"]):
+            yield "amount", term(currency), minor
+    if body.get("reason"):
+        yield "text", str(body["reason"])[:LONGEST].replace("\x00", ""), 0
+
+
+def alone(kind: str, body: Mapping[str, Any], principal: str) -> Terms:
+    """Give the terms of an event that stands outside every call."""
+    yield "all", "", 0
+    if principal:
+        yield "principal", term(principal), 0
+    yield from of_event(kind, body)
+
+
+def writes(tenant: str, at: int, entry: str, terms: Iterable[tuple[str, str, int]]) -> list[Write]:
+    """Write terms of an entry; what is there already stays."""
+    return [Write("term.add", (tenant, what, text, at, entry, number), expect=None) for what, text, number in dict.fromkeys(terms)]
+
+
+def amounts(value: Any) -> Iterator[tuple[str, int]]:
+    """Find the amounts in a JSON value: currency and minor units."""
+    match value:
+        case {"currency": str(currency), "minor": int(minor)} if len(value) == 2:
+            yield currency, minor
+        case Mapping():
+            for part in value.values():
+                yield from amounts(part)
+        case list() | tuple():
+            for part in value:
+                yield from amounts(part)
+
+
+def _of_decision(decision: Mapping[str, Any]) -> Terms:
+    for each in (*decision["matched"], *decision["requirements"]):
+        yield "rule", term(each["rule"]), 0
+    said = [decision.get("reason"), *(each.get("reason") for each in (*decision["matched"], *decision["requirements"]))]
+    for reason in said:
+        if reason:
+            yield "text", str(reason)[:LONGEST].replace("\x00", ""), 0

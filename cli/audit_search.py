@@ -179,7 +179,7 @@ def _time(option: str, text: str | None) -> datetime | timedelta | None:
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
-def _counted(times: Mapping[str, datetime | timedelta | None], now: int) -> dict[str, int]:
+def _counted(times: Mapping[str, datetime | timedelta | None], now: int) -> dict[str, Any]:
     """Give times in microseconds since 1970; durations count back from now, by the database's clock."""
     from ..runtime.clock import MICROSECOND, to_micros
 

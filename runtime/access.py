@@ -90,7 +90,7 @@ async def noted(
 async def accesses(parts: Parts, *, most: int) -> list[Access]:
     """List readings, the latest first."""
     sql = "SELECT id, at, kind, who, call, sought, found, purpose FROM access WHERE tenant = ? ORDER BY id DESC LIMIT ?"
-    rows = await parts.store.rows(sql, (parts.store.tenant, most))
+    rows = sorted(await parts.store.rows(sql, (parts.store.tenant, most)), key=lambda row: -row[1])  # ids lie in order to the millisecond
     return [
         Access(name, to_text(at), kind, who, call or None, orjson.loads(sought), found, purpose)
         for name, at, kind, who, call, sought, found, purpose in rows

@@ -159,7 +159,7 @@ async def _count(parts: Parts, query: Query, what: str, text: str) -> int:
     where, values = "m.tenant = ? AND m.what = ? AND m.term = ?", [parts.store.tenant, what, text]
     for check, more in _times(query):
         where, values = f"{where} AND {check}", [*values, *more]
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM term m WHERE {where} LIMIT {ENOUGH}) AS some"  # noqa: S608 - names from this file
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM term m WHERE {where} LIMIT {ENOUGH}) AS counted"  # noqa: S608 - names from this file
     return int((await parts.store.row(sql, values))[0])
 
 

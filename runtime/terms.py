@@ -42,10 +42,10 @@ def of_event(kind: str, body: Mapping[str, Any]) -> Terms:
     """Give the terms of what one event says."""
     if kind not in EVERYWHERE:
         yield "kind", kind, 0
-    for name in ("by", "person"):
-        if body.get(name):
-            yield "by", term(str(body[name])), 0
+    if body.get("by") and kind != "approval.requested":  # that names a role
+        yield "by", term(str(body["by"])), 0
     if kind == "approval.voted":
+        yield "by", term(str(body["person"])), 0
         yield "approver", term(str(body["person"])), 0
     if kind == "limit.exceeded":
         yield "rule", term(str(body["limit"])), 0
@@ -87,7 +87,9 @@ def amounts(value: Any) -> Iterator[tuple[str, int]]:
 def _of_decision(decision: Mapping[str, Any]) -> Terms:
     for each in (*decision["matched"], *decision["requirements"]):
         yield "rule", term(each["rule"]), 0
-    said = [decision.get("reason"), *(each.get("reason") for each in (*decision["matched"], *decision["requirements"]))]
-    for reason in said:
-        if reason:
-            yield "text", str(reason)[:LONGEST].replace("\x00", ""), 0
+    said = {str(each["reason"]) for each in (*decision["matched"], *decision["requirements"]) if each.get("reason")}
+    whole = str(decision.get("reason") or "")
+    if whole and not any(reason in whole for reason in said):  # else it says the same once more
+        said.add(whole)
+    for reason in sorted(said):
+        yield "text", reason[:LONGEST].replace("\x00", ""), 0

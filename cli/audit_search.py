@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 """They stand beside those that check the log and carry it away."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 Reader = Annotated[str, typer.Option("--as", metavar="PERSON", help="Who reads: a person's id. It is recorded.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Received since then: 7d, 12h, or 2026-03-01[T10:00[:00]] in UTC.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Received before then, written as --since.")]
@@ -195,8 +197,16 @@ def _brief(one: Found) -> dict[str, Any]:
 
 
 def _row(one: Found) -> tuple[Any, ...]:
-    more = {name: value for name, value in (("why", one.code), ("reference", one.reference)) if value} if one.call else dict(one.body or {})
+    told = {"why": one.code, "reference": one.reference} if one.call else {name: _short(value) for name, value in (one.body or {}).items()}
+    more = {name: value for name, value in told.items() if value not in (None, "", {})}
     return one.call or "-", moment(one.at), one.action or one.kind, coloured(one.state or ""), one.principal, one.amounts, more
+
+
+def _short(value: Any) -> Any:
+    """Cut a digest to what tells it from others; fingerprints of keys say nothing to people."""
+    if isinstance(value, str) and _DIGEST.fullmatch(value):
+        return value[:12]
+    return {} if isinstance(value, dict) else value
 
 
 def _story(told: Story) -> Iterator[Any]:
@@ -225,9 +235,8 @@ def _story(told: Story) -> Iterator[Any]:
             yield panel(
                 title, {name: value[:12] if name in {"digest", "shown", "policy"} and value else value for name, value in one.saw.items()}
             )
-    if any(one.personal for one in told.events):
-        rows = [(name, shown(value), moment(one.at)) for one in told.events for name, value in one.personal.items()]
-        yield from ("", table(("revealed", "value", "of (UTC)"), rows))
+    if rows := list(dict.fromkeys((name, shown(value)) for one in told.events for name, value in one.personal.items())):
+        yield from ("", table(("revealed", "value"), rows))
     if sealed := sum(len(one.sealed) for one in told.events):
         yield f"{sealed} personal values are sealed{' for good' if told.revealed else '; --reveal shows them, to whoever may see them'}."
 

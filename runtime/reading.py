@@ -23,7 +23,7 @@ class Reading:
         raise NotImplementedError
 
     async def search(self, query: Query, *, by: str = LOCAL_OPERATOR, after: str | None = None, most: int = 50) -> Page:
-        """Give a page of the entries that meet a query, the newest first; `after` is the cursor of the page before.
+        """Give a page of what meets a query, the newest first; `after` is the cursor of the page before.
 
         `by` names who reads: an active person. No personal value is in a page. Raises `BadSearch` and `NotAReader`.
         """

@@ -7,7 +7,7 @@ from sqlmodel import Field, SQLModel
 
 
 class TermRow(SQLModel, table=True):
-    """What an entry of the log (a call, or an event outside every call) is found by; see `terms`. `number` is an amount in minor units, else 0."""
+    """What a call, or an event outside every call (`about`), is found by; see `terms`. `number` is an amount in minor units, else 0."""
 
     __tablename__ = "term"
     __table_args__ = {"sqlite_with_rowid": False}
@@ -15,7 +15,7 @@ class TermRow(SQLModel, table=True):
     what: str = Field(primary_key=True)
     term: str = Field(primary_key=True)
     at: int = Field(sa_column=Column(BigInteger, primary_key=True))
-    entry: str = Field(primary_key=True)
+    about: str = Field(primary_key=True)
     number: int = Field(sa_column=Column(BigInteger, primary_key=True))
 
 

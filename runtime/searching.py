@@ -1,4 +1,4 @@
-"""Search the log: entries (calls, and events outside every call) that meet every filter, the newest first, page by page."""
+"""Search the log: calls, and events outside every call, that meet every filter, the newest first, page by page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One entry. A call: what it is and how it stands, with the amounts asked for. An event outside every call: its kind and clear body."""
+    """What was found. A call: what it is and how it stands, with the amounts asked for. An event outside every call: its kind and clear body."""
 
     at: str
     call: str | None = None
@@ -42,7 +42,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """So many entries, the newest first; `after` is the cursor of the next page, None where this is the last."""
+    """So much of what was found, the newest first; `after` is the cursor of the next page, None where this is the last."""
 
     found: tuple[Found, ...]
     after: str | None
@@ -54,7 +54,7 @@ async def search(parts: Parts, query: Query, pseudonym: str, *, after: str | Non
     What is written meanwhile comes before the first page, so that pages neither lose nor repeat what was there. Raises `BadSearch`.
     """
     if not 1 <= most <= MOST:
-        raise BadSearch(f"a page has 1 to {MOST} entries")
+        raise BadSearch(f"a page has 1 to {MOST} of what is found")
     begins = _place(after) if after is not None else None
     plan = await Plan.of(parts, query, pseudonym)
     rows = await plan.rows(parts, begins, most + 1) if plan else []
@@ -63,10 +63,10 @@ async def search(parts: Parts, query: Query, pseudonym: str, *, after: str | Non
 
 
 async def _read(parts: Parts, rows: list[tuple[int, str]]) -> tuple[Found, ...]:
-    """Give the entries themselves, in order."""
+    """Give the calls and events themselves, in order."""
     if not rows:
         return ()
-    names = [entry for _, entry in rows]
+    names = [about for _, about in rows]
     places, given = ", ".join("?" * len(names)), (parts.store.tenant, *names)
     calls = (
         "SELECT c.id, c.action, c.state, c.principal, c.subject, c.conversation, c.code, c.reference, e.leaf FROM call c "  # noqa: S608
@@ -77,7 +77,7 @@ async def _read(parts: Parts, rows: list[tuple[int, str]]) -> tuple[Found, ...]:
     if left := [name for name in names if name not in found]:
         rest = alone.replace(places, ", ".join("?" * len(left)))
         found |= {row[0]: _event(row) for row in await parts.store.rows(rest, (parts.store.tenant, *left))}
-    return tuple(Found(at=to_text(at), **found[entry]) for at, entry in rows if entry in found)
+    return tuple(Found(at=to_text(at), **found[about]) for at, about in rows if about in found)
 
 
 def _call(row: Any) -> dict[str, Any]:
@@ -110,8 +110,8 @@ def _body(leaf: bytes) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _cursor(at: int, entry: str) -> str:
-    return base64.urlsafe_b64encode(f"1 {at} {entry}".encode()).decode().rstrip("=")
+def _cursor(at: int, about: str) -> str:
+    return base64.urlsafe_b64encode(f"1 {at} {about}".encode()).decode().rstrip("=")
 
 
 def _place(cursor: str) -> tuple[int, str]:

@@ -25,7 +25,7 @@ class BadSearch(CallError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What an entry must meet, all of it; what is None is not asked for.
+    """What is found must meet, all of it; what is None is not asked for.
 
     `since` and `until` (microseconds, the second excluded) are about when a call was received, or an event outside every call recorded.
     `subject` is the customer's own id. `principal` asked for it, `approver` has voted on it, `by` is a person who did anything about it.

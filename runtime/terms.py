@@ -1,7 +1,6 @@
 """What a search finds the log by: terms, taken from what is clear in an event, and kept in the transaction that writes it.
 
-All terms of a call stand under one entry, the call, at the time when it was received; an event outside every call is an entry of its
-own. So any terms can be combined, and a page is read from an index however long the log is.
+All terms of a call stand under its id, at the time when it was received; those of an event outside every call under the event's own. So any terms can be combined, and a page is read from an index however long the log is.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ LONGEST = 300
 EVERYWHERE = frozenset({"call.received", "call.decided", "call.intended"})
 """Kinds that nearly every call has: no terms, they are looked for among a call's events."""
 COUNTED = frozenset({"limit.reserved", "limit.released"})
-"""Kinds that are no entries of their own: what a limit is asked for stands in the story of the call that asks."""
+"""Kinds that are not found by themselves: what a limit is asked for stands in the story of the call that asks."""
 _ARGUMENTS = frozenset({"call.received", "call.amended"})
 
 
@@ -30,10 +29,10 @@ def term(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 64] + hashlib.sha256(text.encode()).hexdigest()
 
 
-def of_call(action: str, principal: str, subject: str, conversation: str) -> Terms:
-    """Give the terms of a call as such: once, with its first event."""
+def of_call(action: str, principal: str) -> Terms:
+    """Give the terms of a call as such: once, with its first event. Whom and which conversation it is about, its row says."""
     yield "all", "", 0
-    for what, text in (("action", action), ("principal", principal), ("subject", subject), ("conversation", conversation)):
+    for what, text in (("action", action), ("principal", principal)):
         if text:
             yield what, term(text), 0
 
@@ -53,7 +52,7 @@ def of_event(kind: str, body: Mapping[str, Any]) -> Terms:
         yield from _of_decision(body["decision"])
     if kind in _ARGUMENTS:
         for currency, minor in amounts(body["arguments"]):
-            yield "amount", term(currency), minor
+            yield "amount", sized(currency, minor), minor
     if body.get("reason"):
         yield "text", str(body["reason"])[:LONGEST].replace("\x00", ""), 0
 
@@ -66,9 +65,24 @@ def alone(kind: str, body: Mapping[str, Any], principal: str) -> Terms:
     yield from of_event(kind, body)
 
 
-def writes(tenant: str, at: int, entry: str, terms: Iterable[tuple[str, str, int]]) -> list[Write]:
-    """Write terms of an entry; what is there already stays."""
-    return [Write("term.add", (tenant, what, text, at, entry, number), expect=None) for what, text, number in dict.fromkeys(terms)]
+def writes(tenant: str, at: int, about: str, terms: Iterable[tuple[str, str, int]]) -> list[Write]:
+    """Write the terms of a call or an event; what is there already stays."""
+    return [Write("term.add", (tenant, what, text, at, about, number), expect=None) for what, text, number in dict.fromkeys(terms)]
+
+
+def sized(currency: str, minor: int) -> str:
+    """Write an amount's term: its currency and, to a factor of four, its size; so that a search walks along those of about that size."""
+    return term(f"{currency[:10]} {_size(minor)}")
+
+
+def sizes(currency: str, least: int, most: int) -> list[str]:
+    """Give the terms of all amounts from one to another."""
+    return [f"{currency} {size}" for size in range(_size(least), _size(most) + 1)]
+
+
+def _size(minor: int) -> int:
+    size = (abs(minor).bit_length() + 1) // 2
+    return -size if minor < 0 else size
 
 
 def amounts(value: Any) -> Iterator[tuple[str, int]]:
@@ -88,8 +102,5 @@ def _of_decision(decision: Mapping[str, Any]) -> Terms:
     for each in (*decision["matched"], *decision["requirements"]):
         yield "rule", term(each["rule"]), 0
     said = {str(each["reason"]) for each in (*decision["matched"], *decision["requirements"]) if each.get("reason")}
-    whole = str(decision.get("reason") or "")
-    if whole and not any(reason in whole for reason in said):  # else it says the same once more
-        said.add(whole)
     for reason in sorted(said):
         yield "text", reason[:LONGEST].replace("\x00", ""), 0

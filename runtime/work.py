@@ -347,7 +347,7 @@ def record(parts: Parts, call: Call, drafts: tuple[Draft, ...], owner: SubjectKe
         previous, more = event_writes(parts, event, owner, now)
         writes += more
     found = chain(
-        terms.of_call(call.action, call.principal, owner.pseudonym, call.conversation) if not call.sequence else (),
+        terms.of_call(call.action, call.principal) if not call.sequence else (),
         *(terms.of_event(draft.kind, draft.body) for draft in drafts),
     )
     writes += terms.writes(call.tenant, call.created_at, call.id, found)

@@ -96,7 +96,7 @@ async def test_each_filter_finds_what_it_must_and_nothing_else(world, runtime):
 
 @pytest.mark.parametrize("filters", [{"action": "refund"}, {"approver": "finn"}, {"rule": "payments/large"}, {"at_least": Money(1, "EUR")}])
 async def test_control_without_its_terms_a_call_is_not_found(world, monkeypatch, filters):
-    altered(monkeypatch, "term.add", "INSERT INTO term (tenant, what, term, at, entry, number) SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE 1 = 0")
+    altered(monkeypatch, "term.add", "INSERT INTO term (tenant, what, term, at, about, number) SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE 1 = 0")
     async with world.running() as runtime:
         await history(world, runtime)
         assert await found(runtime, **filters) == set()
@@ -144,10 +144,10 @@ async def test_pages_lose_and_repeat_nothing_while_events_are_added(runtime, fil
 async def test_control_pages_by_an_offset_repeat_what_was_there(runtime):
     for number in range(13):
         await runtime.submit(says(str(number)), session())
-    sql = "SELECT entry FROM term WHERE what = 'action' AND term = 'jot' ORDER BY at DESC, entry DESC LIMIT 4 OFFSET "
+    sql = "SELECT about FROM term WHERE what = 'action' AND term = 'jot' ORDER BY at DESC, about DESC LIMIT 4 OFFSET "
     came = []
     for page in range(4):
-        came += [entry for (entry,) in await runtime.parts.store.rows(f"{sql}{4 * page}")]
+        came += [about for (about,) in await runtime.parts.store.rows(f"{sql}{4 * page}")]
         await another(runtime)
     assert len(came) > len(set(came))
 
@@ -198,7 +198,7 @@ async def test_neither_the_index_nor_the_access_log_names_a_customer(world):
         await found(runtime, text="kay-4711")
         rows = [*world.sql("SELECT * FROM term"), *world.sql("SELECT * FROM access")]
     kept = repr(rows)
-    assert rows and "kay-4711" not in kept and "PRIVATE-NOTE" not in kept and "sub_" in kept
+    assert rows and "kay-4711" not in kept and "PRIVATE-NOTE" not in kept and "sub_" in repr(rows[-3:])
 
 
 async def test_each_reading_is_recorded_with_who_what_and_how_much(world, runtime, tmp_path):

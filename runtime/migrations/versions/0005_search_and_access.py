@@ -16,18 +16,18 @@ depends_on = None
 
 TOGETHER = 2_000
 _EVENTS = sa.text(
-    "SELECT e.position, e.tenant, e.id, e.call, e.sequence, e.kind, e.at, e.leaf, c.created_at, c.conversation FROM event e "
+    "SELECT e.position, e.tenant, e.id, e.call, e.sequence, e.kind, e.at, e.leaf, c.created_at FROM event e "
     "LEFT JOIN call c ON c.tenant = e.tenant AND c.id = e.call WHERE e.position > :after ORDER BY e.position LIMIT :most"
 )
 _TERM = sa.text(
-    "INSERT INTO term (tenant, what, term, at, entry, number) VALUES (:tenant, :what, :term, :at, :entry, :number) ON CONFLICT DO NOTHING"
+    "INSERT INTO term (tenant, what, term, at, about, number) VALUES (:tenant, :what, :term, :at, :about, :number) ON CONFLICT DO NOTHING"
 )
 
 
 def upgrade() -> None:
     """Bring a database of revision 0004 to 0005."""
     text, big = sa.String, sa.BigInteger
-    keys = {"tenant": text, "what": text, "term": text, "at": big, "entry": text, "number": big}
+    keys = {"tenant": text, "what": text, "term": text, "at": big, "about": text, "number": big}
     op.create_table("term", *_columns(keys), sa.PrimaryKeyConstraint(*keys), sqlite_with_rowid=False)
     read = {"tenant": text, "id": text, "at": big, "kind": text, "who": text, "call": text, "sought": text, "found": big, "purpose": text}
     op.create_table("access", *_columns(read), sa.PrimaryKeyConstraint("tenant", "id"))
@@ -54,9 +54,9 @@ def _terms(row: Any) -> Iterator[dict[str, Any]]:
         told = list(_of(row, orjson.loads(row.leaf)))
     except (KeyError, TypeError, ValueError, AttributeError):  # a leaf that was changed: the verifier says so
         return
-    at, entry = (row.at, row.id) if row.call is None else (row.at if row.created_at is None else row.created_at, row.call)
+    at, about = (row.at, row.id) if row.call is None else (row.at if row.created_at is None else row.created_at, row.call)
     for what, text, number in told:
-        yield {"tenant": row.tenant, "what": what, "term": text, "at": at, "entry": entry, "number": number}
+        yield {"tenant": row.tenant, "what": what, "term": text, "at": at, "about": about, "number": number}
 
 
 def _of(row: Any, leaf: dict[str, Any]) -> terms.Terms:
@@ -65,5 +65,5 @@ def _of(row: Any, leaf: dict[str, Any]) -> terms.Terms:
         yield from terms.alone(row.kind, leaf["body"], principal)
         return
     if row.sequence == 1:
-        yield from terms.of_call(leaf["action"]["name"], principal, leaf.get("subject") or "", row.conversation or "")
+        yield from terms.of_call(leaf["action"]["name"], principal)
     yield from terms.of_event(row.kind, leaf["body"])

@@ -23,6 +23,8 @@ SHORT = 2_500
 TIMES = 60
 FEW = 2
 """So many are there of each customer in the short history; more in the long one would be another page."""
+ALIKE = "one conversation"
+"""It has as many calls as the history was written in parts: in the long one a hundred times as many."""
 PAGE_MS, STORY_MS, FLAT = 100, 20, 1.3
 
 
@@ -32,7 +34,7 @@ def _queries(dice: random.Random) -> dict[str, Callable[[], Query]]:
         "everything": Query,
         "one action": lambda: Query(action="refund_payment"),
         "one customer": lambda: Query(subject=f"earlier_customer_{dice.randrange(PEOPLE)}"),
-        "one conversation": lambda: Query(conversation=f"earlier_conversation_{dice.randrange(1_000)}"),
+        ALIKE: lambda: Query(conversation=f"earlier_conversation_{dice.randrange(1_000)}"),
         "customer, action, outcome, amount": lambda: Query(
             subject=f"earlier_customer_{dice.randrange(PEOPLE)}",
             action="refund_payment",
@@ -109,4 +111,5 @@ def _add(measured: Measurement, name: str, taken: dict[str, list[float]], most: 
     measured.add(f"{name}, short, median", median(taken["short"]), "ms")
     measured.add(f"{name}, long, median", median(taken["long"]), "ms")
     measured.add(f"{name}, long, p99", worst, "ms", target=f"≤ {most:g}", met=worst <= most)
-    measured.add(f"{name}, long beside short", ratio, "times", target=f"≤ {FLAT}", met=ratio <= FLAT)
+    held = name != ALIKE
+    measured.add(f"{name}, long beside short", ratio, "times", target=f"≤ {FLAT}" if held else "", met=ratio <= FLAT if held else None)

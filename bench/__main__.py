@@ -28,6 +28,7 @@ from . import (
     overload,
     replay,
     scale,
+    searching,
     starting,
     throughput,
     time_spent,
@@ -62,6 +63,8 @@ MEASUREMENTS: dict[str, Callable[[Sizes, Path], Awaitable[Measurement]]] = {
     "time_spent": time_spent.measure,
     "verifying": verifying.measure,
     "replay": replay.measure,
+    "searching": searching.measure,
+    "searching_postgres": partial(searching.measure, postgres=True),
 }
 
 

@@ -203,6 +203,7 @@ COPIED = {
     "effect.hold": ("effect", STATEMENTS["effect.hold"]),
     "event.add": ("event", PLACED),
     "opening.add": ("opening", STATEMENTS["opening.add"]),
+    "term.add": ("term", STATEMENTS["term.add"]),
     "checkpoint.add": ("checkpoint", STATEMENTS["checkpoint.add"]),
 }
 

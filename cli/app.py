@@ -7,7 +7,23 @@ from typing import Annotated
 
 import typer
 
-from . import actions, audit, calls, changes, database, doctor, keys, people, policies, scaffold, serve, settling, switches, worker
+from . import (
+    actions,
+    audit,
+    audit_search,
+    calls,
+    changes,
+    database,
+    doctor,
+    keys,
+    people,
+    policies,
+    scaffold,
+    serve,
+    settling,
+    switches,
+    worker,
+)
 from .options import AsJson, example
 
 app = typer.Typer(
@@ -49,6 +65,7 @@ app.add_typer(policies.commands, name="policy")
 app.add_typer(switches.commands, name="switch")
 app.add_typer(people.commands, name="people")
 app.add_typer(keys.commands, name="keys")
+audit.commands.add_typer(audit_search.commands)
 app.add_typer(audit.commands, name="audit")
 app.add_typer(database.commands, name="db")
 app.add_typer(doctor.commands)

@@ -1,5 +1,6 @@
 """What makes it so: calls move through phases, effects happen at most once, and every step is recorded with its change."""
 
+from .access import Access
 from .breaker import Breaking
 from .call import Call
 from .confirmation import Confirmation
@@ -8,22 +9,30 @@ from .outcome import Outcome
 from .people import Person
 from .review import Review
 from .runtime import Runtime
+from .searching import Found, Page
+from .searching_query import Query
 from .session import ANONYMOUS, Session
 from .step_up import CodeSent
+from .story import Story
 from .views import CallView
 
 __all__ = [
     "ANONYMOUS",
+    "Access",
     "Breaking",
     "Call",
     "CallView",
     "CodeSent",
     "Confirmation",
     "EmailCodes",
+    "Found",
     "Outcome",
+    "Page",
     "Person",
+    "Query",
     "Review",
     "Runtime",
     "Session",
     "StepUp",
+    "Story",
 ]

@@ -28,6 +28,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "event.add": (_TEXT, _TEXT, _TEXT, _NUMBER, _TEXT, _NUMBER, _BYTES, _BYTES),
     "event.place": (_NUMBER, _NUMBER),
     "opening.add": (_TEXT, _TEXT, _TEXT, _BYTES),
+    "term.add": (_TEXT, _TEXT, _TEXT, _NUMBER, _TEXT, _NUMBER),
 }
 """What their values are."""
 
@@ -43,6 +44,7 @@ def _insert(statement: str) -> str:
 _SET = ", ".join(f"{name} = v.{name}" for name in CALL_MUTABLE)
 _SEEN = ("v_tenant", "v_id", "v_version")
 SQL = {name: _insert(name) for name in ("call.add", "effect.hold", "event.add", "opening.add")} | {
+    "term.add": f"{_insert('term.add')} ON CONFLICT DO NOTHING",
     "call.move": f"UPDATE call AS c SET {_SET} FROM {_unnest(COLUMNS['call.move'])} AS v({', '.join((*CALL_MUTABLE, *_SEEN))})"  # noqa: S608
     " WHERE c.tenant = v_tenant AND c.id = v_id AND c.version = v_version",
     "event.place": f"UPDATE event AS e SET leaf_index = v.place FROM {_unnest(COLUMNS['event.place'])} AS v(place, position)"  # noqa: S608

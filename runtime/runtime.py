@@ -15,6 +15,7 @@ from ..audit import Report, State, export, export_tiles, verify
 from ..errors import KeyReused, Overloaded, PolicyError, StoreError
 from ..policies import Check, Results, check, is_test, load, read_tests, run_cases
 from . import telemetry
+from .access import LOCAL_OPERATOR, noted
 from .activation import activate_policies, asked
 from .afterwards import Afterwards
 from .amend import amend
@@ -35,6 +36,7 @@ from .logs import DatabaseLog, Reproduction
 from .migrating import is_postgres
 from .outcome import Outcome, problem
 from .people import People
+from .reading import Reading
 from .receive import Submission, parse
 from .rejection import Rejections
 from .review import Review, review
@@ -53,7 +55,7 @@ from .work import Control, Parts
 MANAGED = "managed"
 
 
-class Runtime(Afterwards, Hindsight):
+class Runtime(Afterwards, Hindsight, Reading):
     """Run actions for an agent: validated, decided, approved, done at most once, and recorded.
 
     `actions` are actions, modules, catalogs, or names of entry-point groups; `policies` a folder or file, or "managed": then they are
@@ -212,8 +214,8 @@ class Runtime(Afterwards, Hindsight):
         await self.start()
         return await health(self.parts, running=len(self._journeys))
 
-    async def export(self, folder: Path, *, disclose: bool = False, tiles: bool = False) -> None:
-        """Write the log as a new folder that anyone can verify; `disclose` adds the openings of personal values.
+    async def export(self, folder: Path, *, disclose: bool = False, tiles: bool = False, by: str = LOCAL_OPERATOR) -> None:
+        """Write the log as a new folder that anyone can verify; `disclose` adds the openings of personal values. `by` is recorded.
 
         With `tiles` in the form of C2SP tlog-tiles, which has no openings and goes on where an earlier export ended.
         """
@@ -224,6 +226,7 @@ class Runtime(Afterwards, Hindsight):
             with DatabaseLog(self.parts, sealed=not disclose) as log:
                 (export_tiles if tiles else export)(log, folder)
 
+        await noted(self.parts, "audit.exported", by, sought={"disclose": disclose, "tiles": tiles})
         await asyncio.to_thread(exported)
 
     async def vote(
@@ -323,8 +326,8 @@ class Runtime(Afterwards, Hindsight):
             raise PolicyError("the policies are managed, not a folder's: `remit policy propose` and `remit policy activate` change them")
         return self._own_folder
 
-    async def verify(self) -> Report:
-        """Check the whole log of this database: integrity, meaning, and every decision reproduced."""
+    async def verify(self, *, by: str = LOCAL_OPERATOR) -> Report:
+        """Check the whole log of this database: integrity, meaning, and every decision reproduced. `by` is recorded."""
         await self.start()
         await self._sequencer.catch_up()
 
@@ -332,7 +335,9 @@ class Runtime(Afterwards, Hindsight):
             with DatabaseLog(self.parts) as log:
                 return verify(log, decide=Reproduction(log.bundles(), self._shapes))
 
-        return await asyncio.to_thread(verified)
+        report = await asyncio.to_thread(verified)
+        await noted(self.parts, "audit.verified", by, sought={"ok": report.ok}, found=report.entries)
+        return report
 
     async def _start(self) -> None:
         database = open_database(self.database, tenant=self.tenant, keys=self.keys)

@@ -124,6 +124,8 @@ STATEMENTS: dict[str, str] = {
     " at = excluded.at, released = 0",
     "event.add": _insert("event", "tenant", "id", "call", "sequence", "kind", "at", "leaf", "hash"),
     "event.place": "UPDATE event SET leaf_index = ? WHERE position = ? AND leaf_index IS NULL",
+    "term.add": _insert("term", "tenant", "what", "term", "at", "about", "number") + " ON CONFLICT DO NOTHING",
+    "access.add": _insert("access", "tenant", "id", "at", "kind", "who", "call", "sought", "found", "purpose"),
     "opening.add": _insert("opening", "tenant", "event", "subject", "blob"),
     "head.open": _insert("log_head", "tenant", "version", "size", "edge") + " ON CONFLICT DO NOTHING",
     "head.move": "UPDATE log_head SET version = version + 1, size = ?, edge = ? WHERE tenant = ? AND version = ?",

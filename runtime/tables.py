@@ -12,7 +12,9 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, 
 from sqlmodel import Field, SQLModel
 
 from .call import UNDOING
+from .reading_tables import AccessRow, TermRow
 
+__all__ = ["AccessRow", "TermRow"]
 METADATA = SQLModel.metadata
 _SAID, _DECLINED, _COUNTS = text("conversation <> ''"), text("state = 'declined'"), text("void = 0")
 _DEAD, _UNDOING = text("dead_at IS NOT NULL"), text(UNDOING)

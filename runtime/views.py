@@ -205,6 +205,7 @@ def _event(parts: Parts, row: Any) -> Mapping[str, Any]:
         "change": change,
         "body": members["body"],
         "personal": personal,
+        "sealed": sorted(members.get("commitments", {}).keys() - personal.keys()),
     }
 
 

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from ..actions import Action, Arguments, Catalog, Context
 from ..audit import Event, State, write
 from ..errors import AuditError, DatabaseTooNew
 from ..policies import ActionShape, Decision, Expression, Policies
-from . import telemetry
+from . import telemetry, terms
 from .breaker import Breakers
 from .call import Call, evolved
 from .clock import Clock, to_text
@@ -345,6 +346,11 @@ def record(parts: Parts, call: Call, drafts: tuple[Draft, ...], owner: SubjectKe
         )
         previous, more = event_writes(parts, event, owner, now)
         writes += more
+    found = chain(
+        terms.of_call(call.action, call.principal) if not call.sequence else (),
+        *(terms.of_event(draft.kind, draft.body) for draft in drafts),
+    )
+    writes += terms.writes(call.tenant, call.created_at, call.id, found)
     return call.evolve(sequence=sequence, last_leaf=previous, updated_at=now), writes
 
 
@@ -374,7 +380,8 @@ def apart(
         body=body,
         personal=personal or {},
     )
-    return event_writes(parts, event, owner, now)[1]
+    found = () if kind in terms.COUNTED else terms.alone(kind, body, (principal or {}).get("id", ""))
+    return [*event_writes(parts, event, owner, now)[1], *terms.writes(event.tenant, now, event.id, found)]
 
 
 def event_writes(parts: Parts, event: Event, owner: SubjectKey | None, now: int) -> tuple[bytes, list[Write]]:

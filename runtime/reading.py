@@ -1,0 +1,56 @@
+"""What can be asked of the log: a search, a call's story, and who else has read it. Each reading is recorded before it is answered."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from .access import LOCAL_OPERATOR, Access, Kind, accesses, noted, reader, revealer
+from .people import People
+from .searching import Page, search
+from .searching_query import Query
+from .story import Story, story
+from .work import Parts
+
+
+class Reading:
+    """The methods of a runtime by which the log is read."""
+
+    parts: Parts
+    people: People
+
+    async def start(self) -> Self:
+        """See Runtime."""
+        raise NotImplementedError
+
+    async def search(self, query: Query, *, by: str = LOCAL_OPERATOR, after: str | None = None, most: int = 50) -> Page:
+        """Give a page of what meets a query, the newest first; `after` is the cursor of the page before.
+
+        `by` names who reads: an active person. No personal value is in a page. Raises `BadSearch` and `NotAReader`.
+        """
+        await self.start()
+        who = await reader(self.people, by)
+        pseudonym = "" if query.subject is None else (await self.parts.vault.subject(query.subject, keep=False)).pseudonym
+        page = await search(self.parts, query, pseudonym, after=after, most=most)
+        await noted(self.parts, "audit.read", who, sought=query.sought(pseudonym), found=len(page.found))
+        return page
+
+    async def story(self, call_id: str, *, by: str = LOCAL_OPERATOR, reveal: bool = False, purpose: str = "") -> Story:
+        """Tell everything about a call in order, in plain words; personal values only with `reveal`, a purpose and a role for it.
+
+        Raises `CallNotFound`, `NotAReader` and `PurposeMissing`.
+        """
+        await self.start()
+        who = await (revealer(self.people, by, purpose) if reveal else reader(self.people, by))
+        told = await story(self.parts, await self.parts.store.get(call_id), reveal=reveal)
+        kind: Kind = "personal.revealed" if reveal else "audit.read"
+        found = sum(len(one.personal) for one in told.events) if reveal else len(told.events)
+        await noted(self.parts, kind, who, call=call_id, found=found, purpose=purpose)
+        return told
+
+    async def accesses(self, *, by: str = LOCAL_OPERATOR, most: int = 50) -> list[Access]:
+        """List who has read the log, the latest first; this is recorded as well. Raises `NotAReader`."""
+        await self.start()
+        who = await reader(self.people, by)
+        found = await accesses(self.parts, most=most)
+        await noted(self.parts, "audit.read", who, sought={"accesses": most}, found=len(found))
+        return found

@@ -149,7 +149,10 @@ class SimulatedDatabase:
         await self._disk.pause(0.15, 0.02)
         if self._disk.fails(0.05):
             raise StoreError("injected")
-        return self._reader.execute(sql, values).fetchall()
+        try:
+            return self._reader.execute(sql, values).fetchall()
+        except sqlite3.ProgrammingError as error:  # it was closed meanwhile, as the real one says it
+            raise StoreError("closed") from error
 
     async def time(self) -> None:
         """Leave time to the clock of the process."""

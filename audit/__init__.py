@@ -12,7 +12,7 @@ from .keys import KeyFile
 from .leaf import LARGEST, Leaf, Opening, Record, commit, read, write
 from .log import Entry, FolderLog, Log
 from .merkle import EMPTY_ROOT, RightEdge, leaf_hash, node_hash, root
-from .privacy import KEY_SIZE, KeyedHash, keyed_hash, open_, seal, unwrap, wrap
+from .privacy import KEY_SIZE, KeyedHash, epoch_of, keyed_hash, open_, seal, unveil, unwrap, veil, wrap
 from .proofs import check_consistency, check_inclusion, prove_consistency, prove_inclusion, root_of
 from .report import Finding, Report
 from .seen import SeenLog
@@ -52,6 +52,7 @@ __all__ = [
     "check_consistency",
     "check_inclusion",
     "commit",
+    "epoch_of",
     "export",
     "export_tiles",
     "folder_fetch",
@@ -67,7 +68,9 @@ __all__ = [
     "root_of",
     "seal",
     "sign",
+    "unveil",
     "unwrap",
+    "veil",
     "verifier_key",
     "verify",
     "verify_checkpoint",

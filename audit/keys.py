@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,11 +26,12 @@ class KeyFile:
     signing_seed: bytes
     tenant_keys: Mapping[int, bytes]
     lookup_key: bytes
+    path: Path | None = field(default=None, compare=False)
 
     @classmethod
     def create(cls, path: Path, random: Callable[[int], bytes] = os.urandom) -> KeyFile:
         """Make new keys and write them to a new file that its owner alone can read. Raises StoreError if the file is there."""
-        keys = cls(random(KEY_SIZE), {1: random(KEY_SIZE)}, random(KEY_SIZE))
+        keys = cls(random(KEY_SIZE), {1: random(KEY_SIZE)}, random(KEY_SIZE), path)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -51,7 +53,7 @@ class KeyFile:
         try:
             content = orjson.loads(path.read_bytes())
             tenant_keys = {int(epoch): bytes.fromhex(key) for epoch, key in content["tenant_keys"].items()}
-            keys = cls(bytes.fromhex(content["signing_seed"]), tenant_keys, bytes.fromhex(content["lookup_key"]))
+            keys = cls(bytes.fromhex(content["signing_seed"]), tenant_keys, bytes.fromhex(content["lookup_key"]), path)
         except FileNotFoundError:
             raise KeysMissing(f"{path} is missing. A new key is never made for an existing database: restore the file.") from None
         except OSError as error:
@@ -91,6 +93,40 @@ class KeyFile:
             "lookup": keyed_hash(self.lookup_key, "fingerprint", "").hex(),
         }
 
+    def epoch_named(self, fingerprint: str) -> int | None:
+        """Give the epoch whose tenant key has this fingerprint; None where none of these has."""
+        found = (epoch for epoch, key in self.tenant_keys.items() if keyed_hash(key, "fingerprint", "").hex() == fingerprint)
+        return next(found, None)
+
+    def with_next_epoch(self, random: Callable[[int], bytes] = os.urandom) -> KeyFile:
+        """Give these keys and a tenant key of the next epoch."""
+        return replace(self, tenant_keys={**self.tenant_keys, self.epoch + 1: random(KEY_SIZE)})
+
+    def of_last_epoch(self) -> KeyFile:
+        """Give these keys without the tenant keys of epochs before the last one."""
+        return replace(self, tenant_keys={self.epoch: self.tenant_key})
+
+    def save(self) -> None:
+        """Write these keys in place of the file that they were read from, whole or not at all, and overwrite what that held.
+
+        Raises StoreError if it can't be written.
+        """
+        assert self.path is not None
+        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(self._to_json())
+                _reach_the_disk(file)
+            with self.path.open("r+b") as before:
+                draft.replace(self.path)
+                _reach_the_disk_in(self.path.parent)
+                before.write(b"\0" * os.fstat(before.fileno()).st_size)  # a key that was replaced must be gone, not merely without a name
+                _reach_the_disk(before)
+        except OSError as error:
+            raise StoreError(f"{self.path} can't be written: {error.strerror}") from error
+        finally:
+            draft.unlink(missing_ok=True)
+
     def __repr__(self) -> str:
         return f"KeyFile({self.fingerprints})"
 
@@ -102,3 +138,18 @@ class KeyFile:
             "lookup_key": self.lookup_key.hex(),
         }
         return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _reach_the_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _reach_the_disk_in(folder: Path) -> None:
+    if os.name == "nt":  # a folder can't be opened there
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Callable, Mapping
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 
 from ..errors import AuditError
 
@@ -46,10 +46,34 @@ def wrap(tenant_key: bytes, epoch: int, subject_key: bytes, subject: str, random
 
 def unwrap(tenant_keys: Mapping[int, bytes], wrapped: bytes, subject: str) -> bytes:
     """Unwrap a subject's key. Raises AuditError when the tenant key of its epoch is gone, or the wrapping is not this subject's."""
-    epoch = int.from_bytes(wrapped[:_EPOCH_SIZE], "big")
+    epoch = epoch_of(wrapped)
     if epoch not in tenant_keys:
         raise AuditError(f"the tenant key of epoch {epoch} is not there; what it wrapped can't be opened")
     return open_(tenant_keys[epoch], wrapped[_EPOCH_SIZE:], _wrapping(subject, epoch))
+
+
+def epoch_of(wrapped: bytes) -> int:
+    """Name the epoch of the tenant key that wraps a subject's key."""
+    return int.from_bytes(wrapped[:_EPOCH_SIZE], "big")
+
+
+def veil(tenant_key: bytes, lookup: bytes) -> bytes:
+    """Encrypt a keyed hash so that the same gives the same (AES-SIV, RFC 5297), under the tenant key of an epoch.
+
+    Whoever holds the lookup key alone could try every name against the hash: in a backup it goes with the epoch. A rotation veils it
+    anew without knowing what was hashed.
+    """
+    return _veiling(tenant_key).encrypt(lookup, None)
+
+
+def unveil(tenant_key: bytes, veiled: bytes) -> bytes:
+    """Give the keyed hash that was veiled; one of before there were veils is given as it is. Raises AuditError."""
+    if len(veiled) == KEY_SIZE:
+        return veiled
+    try:
+        return _veiling(tenant_key).decrypt(veiled, None)
+    except (InvalidTag, ValueError) as error:
+        raise AuditError("this lookup was veiled under another key, or changed") from error
 
 
 def keyed_hash(key: bytes, label: str, text: str | bytes) -> bytes:
@@ -76,6 +100,10 @@ class KeyedHash:
 
 def _cipher(key: bytes | AESGCM) -> AESGCM:
     return key if isinstance(key, AESGCM) else AESGCM(key)
+
+
+def _veiling(tenant_key: bytes) -> AESSIV:
+    return AESSIV(hmac.digest(tenant_key, _PREFIX + b"lookup veil", "sha512"))
 
 
 def _wrapping(subject: str, epoch: int) -> bytes:

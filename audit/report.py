@@ -30,7 +30,7 @@ class Report:
     """The result of `verify`, filled as the log is read.
 
     `uncovered` counts the entries under no valid checkpoint: the database alone protects them. `sealed` counts the commitments
-    that this reader can't open, and `attested` the decisions that were recorded but not reproduced, for want of an opening or
+    that this reader can't open (`erased`: those of them whose person a `subject.erased` event names), and `attested` the decisions that were recorded but not reproduced, for want of an opening or
     because `verify` was given no `decide`. None of these three is a failure.
     """
 
@@ -44,6 +44,7 @@ class Report:
     mismatched: int = 0
     reproduced: int = 0
     attested: int = 0
+    erased: int = 0
     found: int = 0
     findings: list[Finding] = field(default_factory=list)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ..errors import AuditError
 from .disclosure import Decide, check_decision, check_opening
 from .effects import hold_together
+from .erasures import Erasures
 from .event import FINAL, KINDS
 from .integrity import Integrity
 from .leaf import read
@@ -52,6 +53,7 @@ class _Verification:
         self._integrity = Integrity(log, self.report)
         self._stories: dict[str, Story] = {}
         self._usage = Usage()
+        self._erasures = Erasures()
         self._decided: dict[str, tuple[int | None, str | None]] = {}  # by policies, the first call that they decided
         self._activated: set[str] = set()
 
@@ -79,6 +81,7 @@ class _Verification:
             self._decided.setdefault(str(event.body.get("policy")), (entry.index, event.call))
         elif event.kind == "policy.activated":
             self._activated.add(str(event.body.get("policy")))
+        self._erasures.add(entry.index, event, commitments=len(record.commitments), opened=entry.opening is not None)
         for finding in self._usage.add(entry.index, event):
             self.report.add(finding)
         if event.call is not None:
@@ -93,6 +96,8 @@ class _Verification:
             self.report.open_calls += story.state not in FINAL
             for finding in story.finish():
                 self.report.add(finding)
+        for finding in self._erasures.finish(self.report):
+            self.report.add(finding)
         for finding in self._usage.finish({call: story.state for call, story in self._stories.items()}):
             self.report.add(finding)
         for finding in hold_together(self._stories):

@@ -15,12 +15,14 @@ from . import (
     changes,
     database,
     doctor,
+    holds,
     keys,
     people,
     policies,
     scaffold,
     serve,
     settling,
+    subjects,
     switches,
     worker,
 )
@@ -64,6 +66,8 @@ policies.commands.add_typer(changes.commands)
 app.add_typer(policies.commands, name="policy")
 app.add_typer(switches.commands, name="switch")
 app.add_typer(people.commands, name="people")
+app.add_typer(subjects.commands, name="subject")
+app.add_typer(holds.commands, name="hold")
 app.add_typer(keys.commands, name="keys")
 audit.commands.add_typer(audit_search.commands)
 app.add_typer(audit.commands, name="audit")

@@ -114,6 +114,7 @@ def _show_report(report: Report) -> None:
     unchecked = {
         "not under a checkpoint": report.uncovered,
         "values sealed to you": report.sealed,
+        "of these by an erasure": report.erased,
         "decisions attested only": report.attested,
     }
     title, style = ("The log verifies", "green") if report.ok else ("The log does NOT verify", "red")

@@ -86,7 +86,7 @@ async def _amended(parts: Parts, work: Work, arguments: Mapping[str, Any], by: s
     clear, personal = parted_arguments(action, merged.canonical)
     body = {"digest_before": call.digest, "digest": digest, "by": by, "arguments": clear}
     sealed = {f"/arguments{pointer}": value for pointer, value in personal.items()} | ({"/reason": reason} if reason else {})
-    fingerprint = fingerprint_of(parts, action, merged, session, effect_text)
+    fingerprint = fingerprint_of(work.asker, action, merged, session, effect_text)
     first = work.proposed or (call.fingerprint or b"").hex()
     work = work.evolve(arguments=merged, nonce=nonce.hex(), effect_text=effect_text, proposed=first)
     work = work.note("call.amended", body, sealed, to=State.WAITING, digest=digest, fingerprint=fingerprint, **RESTARTED)

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from ..audit import FINAL, State
 
 T = TypeVar("T")
+ERASED = b"erased"
+"""What is in the place of the sealed request of a call whose customer was erased."""
 UNDOING = "undoes IS NOT NULL AND state NOT IN ('rejected', 'denied', 'failed', 'declined', 'expired', 'cancelled')"
 """Of the calls that undo another, those that do or have done so: at most one for each, as an index says."""
 
@@ -80,6 +82,11 @@ class Call:
     def final(self) -> bool:
         """Say whether the call can never move again."""
         return self.state in FINAL
+
+    @property
+    def erased(self) -> bool:
+        """Say whether what was asked for, and what came of it, was erased with its customer."""
+        return self.sealed == ERASED
 
     def evolve(self, **changes: Any) -> Call:
         """Make the next version of this call."""

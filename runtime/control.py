@@ -117,6 +117,7 @@ async def _take(parts: Parts, row: ControlRow) -> None:
         control.policies = await stored_bundle(parts.store, row.bundle, known)
     if row.shadow != (control.shadow.digest if control.shadow else ""):
         control.shadow = await _shadow(parts.store, row.shadow, known) if row.shadow else None
+    parts.vault.forget()  # somebody may have been erased
     control.epoch = row.epoch
 
 

@@ -87,6 +87,10 @@ class Database(Reads, Protocol):
         """Let another process give events their places."""
         ...
 
+    async def scrub(self) -> None:
+        """Let nothing of what was deleted lie about, as far as that is this database's own to see to."""
+        ...
+
     @property
     def queue(self) -> Queue | None:
         """Give what wakes calls up, where that is not a column of theirs."""

@@ -29,10 +29,12 @@ async def claim(parts: Parts, work: Work, held: Sequence[Hold], *, repeat_of: st
     call = work.call
     if not held or held[0].call == call.id:
         return work
+    latest = await parts.store.get(held[0].call)
+    if latest.erased:  # whoever asks now can't be told from them any more: it was done, and is not done again
+        return latest if not _time_has_passed(parts, work, latest) else work.evolve(next_ordinal=held[0].ordinal + 1)
     if any(hold.subject != work.asker.pseudonym for hold in held):
         return Taken("conflict")  # another subject: nothing is revealed
     equal = next((hold.call for hold in held if hold.fingerprint == call.fingerprint), None)
-    latest = await parts.store.get(held[0].call)
     if latest.state is State.SUCCEEDED:
         following = work.evolve(next_ordinal=held[0].ordinal + 1)
         if repeat_of in {hold.call for hold in held} or _time_has_passed(parts, work, latest):

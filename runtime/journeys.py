@@ -131,7 +131,7 @@ class Journeys:
         before = await self._parts.store.earlier(received.call)
         if before.same is not None:
             same = await self._parts.store.get(before.same)
-            if received.call.fingerprint not in {same.fingerprint, await proposed(self._parts, same)}:
+            if not same.erased and received.call.fingerprint not in {same.fingerprint, await proposed(self._parts, same)}:
                 raise KeyReused
             return same
         if submission.undoes is not None and (under_way := await undo_of(self._parts, submission.undoes)) is not None:

@@ -68,6 +68,7 @@ class Outcome:
     the call waits. `repeated` means that this is the outcome of an earlier, equal request: nothing was done again.
     `until` (RFC 3339) is the end of a cooling-off, or when an unknown effect is looked up next; `settled_by` says of an unknown
     one whether a "look_up" or a "person" finds out, and `taken_back` whether it was "undone" since, or "reversed" by the provider.
+    `erased` says that its customer was erased, and what came of it with them: only the state is known.
     """
 
     call_id: str | None
@@ -83,6 +84,7 @@ class Outcome:
     until: str | None = None
     settled_by: str | None = None
     taken_back: str | None = None
+    erased: bool = False
 
     @property
     def final(self) -> bool:
@@ -132,6 +134,8 @@ class Outcome:
             body["repeated"] = True
         if self.dry_run:
             body["dry_run"] = True
+        if self.erased:
+            body["erased"] = True
         if self.retry_after is not None:
             body["retry_after"] = self.retry_after
         told = {"until": self.until, "settled_by": self.settled_by, "taken_back": self.taken_back}

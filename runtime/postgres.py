@@ -105,6 +105,9 @@ class PostgresDatabase:
         if self._beside is not None:
             await self._beside.close()
 
+    async def scrub(self) -> None:
+        """Leave the remains of rows to the server: all that they hold is sealed."""
+
     def snapshot(self) -> PostgresSnapshot:
         """Keep a moment, on a connection of its own."""
         return PostgresSnapshot(self._url)

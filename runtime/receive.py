@@ -15,6 +15,7 @@ from .call import Call
 from .clock import to_datetime
 from .recorded import parted_arguments
 from .session import ANONYMOUS, Session
+from .vault import SubjectKey
 from .work import Parts, Work, new_id
 
 _READABLE = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -71,7 +72,7 @@ async def receive(parts: Parts, submission: Submission, action: Action, argument
         model=session.model,
         assurance=session.assurance,
         idempotency=idempotency(parts, submission),
-        fingerprint=fingerprint_of(parts, action, arguments, session, effect_text),
+        fingerprint=fingerprint_of(asker, action, arguments, session, effect_text),
         digest=digest_of(nonce, action, arguments, session, effect_text),
         effect_key=effect_key,
         ordinal=0,
@@ -128,9 +129,9 @@ def effect_text_of(action: Action, arguments: Arguments, session: Session) -> st
     return action.key.fill(arguments.canonical, session.subject, session.tenant)
 
 
-def fingerprint_of(parts: Parts, action: Action, arguments: Arguments, session: Session, effect_text: str | None) -> bytes:
+def fingerprint_of(asker: SubjectKey, action: Action, arguments: Arguments, session: Session, effect_text: str | None) -> bytes:
     """Hash what is asked for, so that it is known again when it is asked for again."""
-    return parts.vault.hash("request", canonical(_request(action, arguments, session, effect_text)))
+    return asker.hash("request", canonical(_request(action, arguments, session, effect_text)))
 
 
 async def proposed(parts: Parts, call: Call) -> bytes | None:

@@ -29,6 +29,7 @@ from .confirmation import Confirmation, confirm, confirmation
 from .control import PolicyFolder, guard, nothing, put_in_force, put_nothing_in_force, shapes
 from .database import open_database
 from .hindsight import Hindsight
+from .holds import Holds
 from .identity import StepUp
 from .inbox import most_urgent
 from .journeys import Journeys
@@ -45,6 +46,7 @@ from .session import Session
 from .step_up import CodeSent, send_code, step_up
 from .store import Store
 from .stored import roles_held
+from .subjects import Subjects
 from .switches import Switches
 from .vault import Vault
 from .views import CallView, Health, health, outcome_of, placed_events, view
@@ -370,6 +372,8 @@ class Runtime(Afterwards, Hindsight, Reading):
         )
         self.people, self._journeys = People(self.parts), Journeys(self.parts)
         self.switches, self.bundles = Switches(self.parts, self.people), Bundles(self.parts, self.people)
+        self.holds = Holds(self.parts)
+        self.subjects = Subjects(self.parts, self.holds)
         resources[Bundles] = self.bundles
         self._rejections, self._sequencer = Rejections(self.parts), Sequencer(self.parts)
         await self._sequencer.open()
@@ -377,6 +381,7 @@ class Runtime(Afterwards, Hindsight, Reading):
             await put_nothing_in_force(self.parts)
         else:
             await put_in_force(self.parts, self.folder, by=self._activate or "the folder at start", activate=bool(self._activate))
+        await self.subjects.go_on()
         wakeups = Wakeups(self.parts, self._journeys.advance, self._rejections, wake=self.wakeups)
         self._background = begun(self.parts, self._journeys, self._sequencer, wakeups)
         self.breakers.listeners.append(telemetry.breaker)

@@ -47,6 +47,13 @@ def _insert(table: str, *columns: str) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - names from this file
 
 
+HELD = (
+    "SELECT h.id FROM hold h WHERE h.tenant = ?1 AND (h.kind = 'subject' AND h.target = ?2 OR EXISTS (SELECT 1 FROM call c WHERE"
+    " c.tenant = ?1 AND c.subject = ?2 AND (h.kind = 'call' AND c.id = h.target OR h.kind = 'time'"
+    " AND c.created_at >= h.since_at AND c.created_at <= h.until_at)))"
+)
+"""The legal holds on a person: on them, on a call of theirs, or on a time in which they called."""
+
 STATEMENTS: dict[str, str] = {
     "control.open": _insert("tenant_control", "tenant", "epoch", "bundle"),
     "control.activate": "UPDATE tenant_control SET epoch = epoch + 1, bundle = ? WHERE tenant = ? AND epoch = ?",
@@ -57,12 +64,33 @@ STATEMENTS: dict[str, str] = {
     "control.hold": "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND epoch = ?",
     "switch.throw": _insert("switch", "tenant", "kind", "target", "reason", "author", "at"),
     "switch.lift": "DELETE FROM switch WHERE tenant = ? AND kind = ? AND target = ?",
+    # Whoever adds a person does so under the tenant key that stands: a rotation must find everybody.
+    "keys.fence": "UPDATE store_meta SET value = ? WHERE key = 'fingerprint.tenant' AND value = ?",
+    "keys.stand": "UPDATE store_meta SET value = value WHERE key = 'fingerprint.tenant' AND value = ?",
     "bundle.add": _insert("bundle", "tenant", "digest", "sources", "author", "created_at") + " ON CONFLICT DO NOTHING",
     "subject.add": _insert("subject", "tenant", "lookup", "pseudonym", "wrapped_key"),
     "call.add": _insert("call", *CALL_COLUMNS),
     "call.move": f"UPDATE call SET {', '.join(f'{name} = ?' for name in CALL_MUTABLE)} WHERE tenant = ? AND id = ? AND version = ?",  # noqa: S608
     "call.forbid": "UPDATE call SET cancel_asked = 1 WHERE tenant = ? AND id = ? AND state IN ('executing', 'unknown')",
     "call.wake": "",
+    "subject.wrap": "UPDATE subject SET lookup = ?, wrapped_key = ? WHERE tenant = ? AND pseudonym = ? AND wrapped_key = ?",
+    # Only while every call of theirs has ended, and no hold stands: counted here, where no other transaction is under way.
+    "erase.subject": "DELETE FROM subject WHERE tenant = ?1 AND pseudonym = ?2 AND NOT EXISTS (SELECT 1 FROM call c WHERE c.tenant = ?1"
+    " AND c.subject = ?2 AND c.state IN ('new', 'waiting', 'ready', 'executing', 'unknown')) AND NOT EXISTS (" + HELD + ")",  # noqa: S608 - text from this file
+    "erase.openings": "DELETE FROM opening WHERE tenant = ? AND subject = ?",
+    "erase.effects": "UPDATE effect SET fingerprint = ?1 WHERE tenant = ?2 AND (subject = ?3 OR call IN"
+    " (SELECT c.id FROM call c WHERE c.tenant = ?2 AND c.subject = ?3))",
+    "erase.excluded": "DELETE FROM excluded WHERE tenant = ?1 AND call IN (SELECT c.id FROM call c WHERE c.tenant = ?1 AND c.subject = ?2)",
+    "erase.votes": "UPDATE vote SET who = NULL WHERE tenant = ?1 AND call IN (SELECT c.id FROM call c WHERE c.tenant = ?1 AND c.subject = ?2)",
+    "erase.codes": "DELETE FROM code WHERE tenant = ?1 AND requirement IN (SELECT r.id FROM requirement r"
+    " JOIN call c ON c.tenant = r.tenant AND c.id = r.call WHERE c.tenant = ?1 AND c.subject = ?2)",
+    "erase.raised": "DELETE FROM raised WHERE tenant = ? AND subject = ?",
+    "erase.calls": "UPDATE call SET version = version + 1, sealed = ?, result = NULL, fingerprint = NULL, conversation = '',"
+    " provider_status = NULL WHERE tenant = ? AND subject = ?",
+    "erasure.add": _insert("erasure", "tenant", "pseudonym", "epoch", "at"),
+    "erasure.complete": "UPDATE erasure SET completed_at = ? WHERE tenant = ? AND pseudonym = ? AND completed_at IS NULL",
+    "hold.add": _insert("hold", "tenant", "id", "kind", "target", "since_at", "until_at", "reason", "author", "at"),
+    "hold.drop": "DELETE FROM hold WHERE tenant = ? AND id = ?",
     "effect.hold": _insert("effect", "tenant", "key", "ordinal", "call", "fingerprint", "subject"),
     "effect.amend": "UPDATE effect SET fingerprint = ? WHERE tenant = ? AND key = ? AND ordinal = ? AND call = ?",
     "effect.free": "DELETE FROM effect WHERE tenant = ? AND key = ? AND ordinal = ? AND call = ?",
@@ -157,6 +185,7 @@ def inserted_columns(statement: str) -> str:
 POSTGRES = {name: numbered(text) for name, text in STATEMENTS.items()} | {
     # The lock that whoever raises the epoch holds alone is shared by all others: to look is enough.
     "control.hold": "SELECT 1 FROM tenant_control WHERE tenant = $1 AND epoch = $2",
+    "keys.stand": "SELECT 1 FROM store_meta WHERE key = 'fingerprint.tenant' AND value = $1",
 }
 """The same for PostgreSQL."""
 

@@ -184,6 +184,10 @@ class Store:
         """Let another process give events their places."""
         await self._database.yield_lead()
 
+    async def scrub(self) -> None:
+        """Let nothing of what was deleted lie about."""
+        await self._database.scrub()
+
     @property
     def queue(self) -> Queue | None:
         """Give what wakes calls up, where that is not a column of theirs."""

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, text
 from sqlmodel import Field, SQLModel
 
+from . import subjects_tables  # noqa: F401 - they are tables of the same database
 from .call import UNDOING
 from .reading_tables import AccessRow, TermRow
 

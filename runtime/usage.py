@@ -107,13 +107,14 @@ def exceeded(parts: Parts, work: Work, decision: Decision) -> list[Headroom]:
 
 def _take(parts: Parts, work: Work, one: Measured) -> Take:
     series = f"{one.limit}:{one.unit}"
+    key, member = _nameless(work, one.key), None if one.member is None else _nameless(work, one.member)
     return Take(
         tenant=work.call.tenant,
         call=work.call.id,
         limit=one.limit,
         series=series,
-        key=parts.vault.hash("limit", canonical([series, one.key])),
-        member=b"" if one.member is None else parts.vault.hash("limit.member", canonical([series, one.key, one.member])),
+        key=parts.vault.hash("limit", canonical([series, key])),
+        member=b"" if member is None else parts.vault.hash("limit.member", canonical([series, key, member])),
         takes=one.takes,
         width=width_of(one.window),
         at=parts.clock.now(),
@@ -121,6 +122,11 @@ def _take(parts: Parts, work: Work, one: Measured) -> Take:
         again=work.call.attempt > 0,
         tell=partial(apart, parts),
     )
+
+
+def _nameless(work: Work, key: str) -> str:
+    """Count a customer under the pseudonym: a hash of their id, which stands in the log for good, could be guessed with the lookup key."""
+    return work.asker.pseudonym if key and key.encode() == canonical(work.session.subject) else key
 
 
 async def _used(parts: Parts, work: Work, takes: tuple[Take, ...]) -> Found:

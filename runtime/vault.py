@@ -11,9 +11,10 @@ from typing import Any
 import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ..audit import KeyedHash, open_, seal, unwrap, wrap
-from ..errors import AuditError
-from .journal import CommitUnknown, Conflict
+from ..audit import KeyedHash, KeyFile, epoch_of, keyed_hash, open_, seal, unveil, unwrap, veil, wrap
+from ..errors import AuditError, KeysMissing
+from .journal import TRIES, CommitUnknown, Conflict
+from .opening import TENANT
 from .statements import Write
 from .store import Store
 
@@ -38,6 +39,10 @@ class SubjectKey:
     def open(self, sealed: bytes, place: str) -> Any:
         """Open what `seal` gave; raises `AuditError`."""
         return orjson.loads(open_(self.cipher, sealed, place.encode()))
+
+    def hash(self, label: str, text: str | bytes) -> bytes:
+        """Hash what is compared within what this person asks for: with the key it goes, from backups too, so that nobody can guess it."""
+        return keyed_hash(self.key, label, text)
 
 
 class Vault:
@@ -75,16 +80,29 @@ class Vault:
         )
         if row is None:
             raise AuditError("the key of this person is gone")
-        return self._remember(row[0], SubjectKey(pseudonym, unwrap(self._store.keys.tenant_keys, row[1], pseudonym)))
+        key, lookup = self._opened(pseudonym, row[1]), self._unveiled(*row)
+        return self._remember(lookup, key) if lookup else key
 
     async def lookup_of(self, pseudonym: str) -> bytes | None:
         """Give the keyed hash of whom a pseudonym stands for; None when that is gone."""
-        row = await self._store.row("SELECT lookup FROM subject WHERE tenant = ? AND pseudonym = ?", (self._store.tenant, pseudonym))
-        return row[0] if row else None
+        row = await self._store.row(
+            "SELECT lookup, wrapped_key FROM subject WHERE tenant = ? AND pseudonym = ?", (self._store.tenant, pseudonym)
+        )
+        return self._unveiled(*row) if row else None
 
     def unwrapped(self, pseudonym: str, wrapped: bytes) -> SubjectKey:
         """Give the key of a person from its row, in any thread; raises `AuditError` for one that was changed."""
-        return self._by_pseudonym.get(pseudonym) or SubjectKey(pseudonym, unwrap(self._store.keys.tenant_keys, wrapped, pseudonym))
+        return self._by_pseudonym.get(pseudonym) or self._opened(pseudonym, wrapped)
+
+    async def find(self, subject_id: str) -> SubjectKey | None:
+        """Give the key of a person; None where nothing is held about them. What this process remembers does not count."""
+        return await self._stored(self.hash("subject", subject_id))
+
+    def forget(self) -> None:
+        """Forget every key, and read the key file anew: somebody was erased, or a rotation is under way."""
+        self._known.clear()
+        self._by_pseudonym.clear()
+        self._read_keys()
 
     async def is_subject(self, subject_id: str, pseudonym: str) -> bool:
         """Say whether a pseudonym stands for this person."""
@@ -92,22 +110,55 @@ class Vault:
         return found is not None and found.pseudonym == pseudonym
 
     async def _stored(self, lookup: bytes) -> SubjectKey | None:
-        row = await self._store.row(
-            "SELECT pseudonym, wrapped_key FROM subject WHERE tenant = ? AND lookup = ?", (self._store.tenant, lookup)
+        for _ in range(2):
+            keys = self._store.keys.tenant_keys.values()
+            places = [lookup, *(veil(key, lookup) for key in keys)]
+            sql = f"SELECT pseudonym, wrapped_key FROM subject WHERE tenant = ? AND lookup IN ({', '.join('?' * len(places))})"  # noqa: S608
+            if row := await self._store.row(sql, (self._store.tenant, *places)):
+                return self._opened(*row)
+            if await self._standing() is not None:
+                return None
+            self._read_keys()
+        raise KeysMissing(
+            f"{self._store.keys.path}: the tenant key that this database stands at is not in it; put the latest key file here"
         )
-        return SubjectKey(row[0], unwrap(self._store.keys.tenant_keys, row[1], row[0])) if row else None
 
     async def _make(self, lookup: bytes) -> SubjectKey:
-        keys = self._store.keys
         made = _new_key()
-        wrapped = wrap(keys.tenant_key, keys.epoch, made.key, made.pseudonym, os.urandom)
+        for left in reversed(range(TRIES)):
+            keys, epoch = self._store.keys, await self._standing() or 0
+            try:
+                await self._store.commit(_adding(self._store.tenant, keys, epoch, lookup, made) if epoch else [])
+            except (Conflict, CommitUnknown):
+                if (found := await self._stored(lookup)) is not None:
+                    return found
+                if not left:
+                    raise
+            else:
+                if epoch:
+                    return made
+            self._read_keys()
+        raise KeysMissing
+
+    async def _standing(self) -> int | None:
+        """Give the epoch that new keys are wrapped under; None where its tenant key is not known here."""
+        return self._store.keys.epoch_named((await self._store.row("SELECT value FROM store_meta WHERE key = ?", (TENANT,)))[0])
+
+    def _opened(self, pseudonym: str, wrapped: bytes) -> SubjectKey:
+        if epoch_of(wrapped) not in self._store.keys.tenant_keys:
+            self._read_keys()  # another process has rotated them
+        return SubjectKey(pseudonym, unwrap(self._store.keys.tenant_keys, wrapped, pseudonym))
+
+    def _unveiled(self, lookup: bytes, wrapped: bytes) -> bytes | None:
+        key = self._store.keys.tenant_keys.get(epoch_of(wrapped))
         try:
-            await self._store.commit([Write("subject.add", (self._store.tenant, lookup, made.pseudonym, wrapped))])
-        except (Conflict, CommitUnknown):
-            if (found := await self._stored(lookup)) is None:
-                raise
-            return found
-        return made
+            return unveil(key, lookup) if key else None
+        except AuditError:
+            return None  # the row was changed
+
+    def _read_keys(self) -> None:
+        if (path := self._store.keys.path) is not None:
+            self._store.keys = KeyFile.load(path)
 
     def _remember(self, lookup: bytes, key: SubjectKey) -> SubjectKey:
         for cache, name in ((self._known, lookup), (self._by_pseudonym, key.pseudonym)):
@@ -116,6 +167,13 @@ class Vault:
             if len(cache) > REMEMBERED:
                 cache.popitem(last=False)
         return key
+
+
+def _adding(tenant: str, keys: KeyFile, epoch: int, lookup: bytes, made: SubjectKey) -> list[Write]:
+    key = keys.tenant_keys[epoch]
+    wrapped = wrap(key, epoch, made.key, made.pseudonym, os.urandom)
+    stands = Write("keys.stand", (keyed_hash(key, "fingerprint", "").hex(),))
+    return [stands, Write("subject.add", (tenant, veil(key, lookup), made.pseudonym, wrapped))]
 
 
 def _new_key() -> SubjectKey:

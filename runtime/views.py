@@ -102,6 +102,7 @@ async def outcome_of(parts: Parts, call: Call, *, repeated: bool = False) -> Out
         until=until_of(parts, call),
         settled_by=settled_by(call),
         taken_back=call.taken_back,
+        erased=call.erased,
     )
 
 

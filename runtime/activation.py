@@ -81,7 +81,7 @@ async def govern(parts: Parts, work: Work) -> Work:
     # The beginning of a digest, or `shadow`, may be another bundle by the time it is agreed to.
     why = locks_itself(loaded) if digest == loaded.digest else "name the bundle by its whole digest"
     why = why or await _refusal(parts, work, proposed.author)
-    return deny(work, "denied", say=why, why=why) if why else work.also(exclude(parts, work.call, proposed.author))
+    return deny(work, "denied", say=why, why=why) if why else work.also(exclude(work.owner, work.call, proposed.author))
 
 
 async def _refusal(parts: Parts, work: Work, author: str) -> str | None:

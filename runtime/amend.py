@@ -90,7 +90,7 @@ async def _amended(parts: Parts, work: Work, arguments: Mapping[str, Any], by: s
     first = work.proposed or (call.fingerprint or b"").hex()
     work = work.evolve(arguments=merged, nonce=nonce.hex(), effect_text=effect_text, proposed=first)
     work = work.note("call.amended", body, sealed, to=State.WAITING, digest=digest, fingerprint=fingerprint, **RESTARTED)
-    return (await _rekeyed(parts, work, call)).also(exclude(parts, call, by))
+    return (await _rekeyed(parts, work, call)).also(exclude(work.owner, call, by))
 
 
 async def _rekeyed(parts: Parts, work: Work, before: Call) -> Work:

@@ -12,6 +12,7 @@ from .call import Call
 from .people import People, Person
 from .statements import Write
 from .store import Requirement
+from .vault import SubjectKey
 from .work import Draft, Parts, Work, move
 
 T = TypeVar("T")
@@ -35,13 +36,14 @@ class Barred:
         """Gather who can't vote on a call: who asked, who answers for the agent that did, whom it serves, and who amended it."""
         people, hashes, vault = People(parts), await parts.store.excluded(call.id) | also, parts.vault
         lookup = await vault.lookup_of(call.subject)
+        hashing = await _hashing(parts, call)
         asking = [one for one in (call.principal, await people.owner_of(call.principal)) if one]
         names = [name for one in asking if (person := await people.get(one)) for name in _names(person)]
         return cls(
             frozenset(one.casefold() for one in (*asking, *names)),
             frozenset(one.casefold() for one in served if one),
             lambda named: lookup is not None and vault.hash("subject", named) == lookup,
-            lambda person: vault.hash("person", person.id) in hashes,
+            lambda person: bool({hashed("person", person.id) for hashed in hashing} & hashes),
         )
 
     def serves(self, person: Person) -> bool:
@@ -126,12 +128,25 @@ async def excluded_rows(parts: Parts, work: Work) -> list[Write]:
     """Keep who can't vote on a call, for good and for the database to refuse: it stays theirs if its agent gets another owner."""
     barred = await _barred(parts, work)
     theirs = {work.session.subject, *(one.id for one in await People(parts).everybody() if barred.why(one))}
-    return [exclude(parts, work.call, one) for one in sorted(theirs)]
+    return [exclude(work.owner, work.call, one) for one in sorted(theirs)]
 
 
-def exclude(parts: Parts, call: Call, person: str) -> Write:
-    """Let somebody never vote on a call."""
-    return Write("excluded.add", (call.tenant, call.id, parts.vault.hash("person", person)), expect=None)
+def exclude(owner: SubjectKey, call: Call, person: str) -> Write:
+    """Let somebody never vote on a call; the hash is under the key of the person whose data it is, and tells nobody when that is gone."""
+    return Write("excluded.add", (call.tenant, call.id, owner.hash("person", person)), expect=None)
+
+
+async def _hashing(parts: Parts, call: Call) -> list[Callable[[str, str], bytes]]:
+    """Give how whoever is excluded from a call may be hashed: rows of before are so under the lookup key."""
+    try:
+        return [(await parts.vault.by_pseudonym(call.subject)).hash, parts.vault.hash]
+    except AuditError:
+        return [parts.vault.hash]
+
+
+async def voter_hash(parts: Parts, call: Call, person: str) -> bytes:
+    """Hash a voter as whoever is excluded from the call is hashed."""
+    return (await _hashing(parts, call))[0]("person", person)
 
 
 def to_widen(asked: Iterable[Requirement], now: int) -> list[Requirement]:

@@ -268,4 +268,7 @@ def _decided(work: Work, given: Inputs, decision: Mapping[str, Any], digest: str
     sealed = {f"/inputs/arguments{pointer}": value for pointer, value in personal.items()}
     sealed |= {f"/inputs/facts/{name}": value for name, value in given.facts.items()}
     sealed["/inputs/subject/id"] = given.subject["id"]
+    if "conversation" in recorded["session"]:  # by its name somebody could be found elsewhere
+        recorded["session"] = {name: value for name, value in recorded["session"].items() if name != "conversation"}
+        sealed["/inputs/session/conversation"] = given.session["conversation"]
     return {"decision": dict(decision), "policy": digest, "inputs": recorded}, sealed

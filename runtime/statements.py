@@ -75,8 +75,9 @@ STATEMENTS: dict[str, str] = {
     "call.wake": "",
     "subject.wrap": "UPDATE subject SET lookup = ?, wrapped_key = ? WHERE tenant = ? AND pseudonym = ? AND wrapped_key = ?",
     # Only while every call of theirs has ended, and no hold stands: counted here, where no other transaction is under way.
-    "erase.subject": "DELETE FROM subject WHERE tenant = ?1 AND pseudonym = ?2 AND NOT EXISTS (SELECT 1 FROM call c WHERE c.tenant = ?1"
-    " AND c.subject = ?2 AND c.state IN ('new', 'waiting', 'ready', 'executing', 'unknown')) AND NOT EXISTS (" + HELD + ")",  # noqa: S608 - text from this file
+    "erase.subject": "DELETE FROM subject WHERE tenant = ?1 AND pseudonym = ?2 AND NOT EXISTS (SELECT 1 FROM call c"  # noqa: S608 - text from this file
+    " WHERE c.tenant = ?1 AND c.subject = ?2 AND c.state IN ('new', 'waiting', 'ready', 'executing', 'unknown'))"
+    " AND NOT EXISTS (" + HELD + ")",
     "erase.openings": "DELETE FROM opening WHERE tenant = ? AND subject = ?",
     "erase.effects": "UPDATE effect SET fingerprint = ?1 WHERE tenant = ?2 AND (subject = ?3 OR call IN"
     " (SELECT c.id FROM call c WHERE c.tenant = ?2 AND c.subject = ?3))",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..audit import State
 from ..errors import AlreadySettled, AlreadyStarted, AlreadyVoted, ApprovalNotOpen, NotAnApprover
 from .answering import TRIES, Answer, decline, grant, named_call, open_for
-from .approvals import Barred, adds, approvals_of, customer_of, is_customer, seats_of, unfilled
+from .approvals import Barred, adds, approvals_of, customer_of, is_customer, seats_of, unfilled, voter_hash
 from .call import Call
 from .journal import Conflict
 from .people import People, Person
@@ -47,7 +47,7 @@ async def vote(
         voter = await entitled(parts, people, person, call, choice)
         named = min((one for one in choice if seats_of(one).roles & voter.roles), key=lambda one: one.state != "open")
         role = named.role if named.role in voter.roles else named.escalate_to
-        who, roles = parts.vault.hash("person", person), sorted(voter.roles)
+        who, roles = await voter_hash(parts, call, person), sorted(voter.roles)
         row = (call.tenant, named.id, person, answer, role, call.digest, parts.clock.now(), call.id, " ".join(roles), who)
         body = {"approval": named.id, "person": person, "answer": answer, "digest": call.digest, "role": role, "roles": roles, "via": via}
         said, counted = Draft("approval.voted", body, {"/reason": reason} if reason else {}), [Write("vote.add", row)]

@@ -64,3 +64,21 @@ def test_another_file_is_refused(tmp_path, text):
 def test_a_folder_that_is_not_there_is_one_clear_error(tmp_path):
     with pytest.raises(StoreError, match="can't be created"):
         KeyFile.create(tmp_path / "absent" / "remit.keys")
+
+
+def test_a_rotation_adds_an_epoch_and_then_leaves_the_others_out_of_the_file(tmp_path):
+    path = tmp_path / "remit.keys"
+    first = KeyFile.create(path)
+    second = first.with_next_epoch()
+    second.save()
+    assert KeyFile.load(path) == second and list(second.tenant_keys) == [1, 2]
+    assert [second.epoch_named(one.fingerprints["tenant"]) for one in (first, second)] == [1, 2]
+    assert first.epoch_named(second.fingerprints["tenant"]) is None
+    linked = tmp_path / "old"
+    linked.hardlink_to(path)  # whoever kept the old file by another name
+    second.of_last_epoch().save()
+    assert list(KeyFile.load(path).tenant_keys) == [2]
+    assert first.tenant_key.hex() not in path.read_text()
+    assert set(linked.read_bytes()) == {0}, "it was overwritten, not merely unlinked"
+    assert path.stat().st_mode & 0o077 == 0
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["old", "remit.keys"]

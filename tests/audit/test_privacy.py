@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from remit.audit import KeyedHash, keyed_hash, open_, seal, unwrap, wrap
+from remit.audit import KeyedHash, keyed_hash, open_, seal, unveil, unwrap, veil, wrap
 from remit.errors import AuditError
 
 KEY, OTHER = b"a" * 32, b"b" * 32
@@ -55,3 +55,12 @@ def test_a_keyed_hash_depends_on_key_label_and_text():
     often = KeyedHash(KEY)
     for text in ("x", "y", b"x"):
         assert often("effect", text) == keyed_hash(KEY, "effect", text)
+
+
+def test_a_veiled_lookup_is_found_again_and_tells_nothing_without_its_tenant_key():
+    lookup = keyed_hash(KEY, "subject", "kim@example.org")
+    assert veil(OTHER, lookup) == veil(OTHER, lookup) != veil(KEY, lookup)
+    assert lookup not in veil(OTHER, lookup)
+    assert unveil(OTHER, veil(OTHER, lookup)) == lookup == unveil(OTHER, lookup), "one of before there were veils is as it was"
+    with pytest.raises(AuditError):
+        unveil(KEY, veil(OTHER, lookup))

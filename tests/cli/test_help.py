@@ -56,7 +56,8 @@ def test_the_commands_are_those_that_were_promised():
     promised = """demo · init · new action · actions list · actions schema · call · calls list · calls show · calls amend · calls cancel · calls resolve · calls reversed · calls undo · approve · reject · policy check ·
         policy test · policy diff · policy schema · policy reload ·
         policy explain · policy replay · policy shadow · policy propose · policy activate · policy bundles ·
-        switch throw · switch lift · switch list · people add · people role · people disable · people list · keys init ·
+        switch throw · switch lift · switch list · subject export · subject erase · subject complete · subject erased ·
+        hold place · hold lift · hold list · people add · people role · people disable · people list · keys init ·
         keys new · keys revoke · audit verify ·
         audit export · audit search · audit story · audit access · db upgrade · doctor · serve · worker"""
     leaves = {" ".join(path[1:]) for path, command in FOUND.items() if not getattr(command, "commands", None)}

@@ -257,3 +257,15 @@ async def test_the_file_and_its_log_hold_no_value_that_was_deleted(running, worl
     gone = {row[0] for row in blobs} - {row[0] for row in world.sql("SELECT blob FROM opening")}
     assert gone and [one for one in gone if one[-32:] in world.bytes()] == []
     assert sqlite3.connect(world.database).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+async def test_what_an_effect_key_names_can_still_be_tried_with_the_key_file(running, world):
+    """A limit that is documented: a repeat must be known for good."""
+    await running.submit(asks(payment="pay_1"), session())
+    await running.subjects.erase("kay", **WHY)
+    tried = running.parts.vault.hash("effect", "refund:pay_1")
+    assert (await running.parts.store.holds(tried)) and tried.hex() in str(await running.events(most=1_000) or await story_of(running))
+
+
+async def story_of(runtime):
+    return [(await runtime.view(call.id)).events for call in await runtime.calls()]

@@ -14,6 +14,7 @@ ON_FILES = {
     "test_backoff": "arithmetic",
     "test_breaker": "arithmetic",
     "test_callers": "what callers are told: the same phases",
+    "test_erasure_page": "reads a page, and what the tables are called",
     "test_hostile": "what models send is read before anything is stored",
     "test_kill": "`tests/torture` kills on both",
     "test_old_database": "databases of before there was a server",

@@ -26,12 +26,16 @@ SubjectId = Annotated[str, typer.Argument(metavar="ID", help="The customer's id,
 @commands.command("export", epilog=example("remit subject export ada", "remit subject export ada --out ada.json"))
 def export(
     subject: SubjectId,
+    by: Annotated[str, typer.Option("--by", metavar="PERSON", help="Who has it opened; it is recorded.")] = OPERATOR,
+    purpose: Annotated[
+        str, typer.Option("--purpose", metavar="TEXT", help="For what; it is recorded, so name nobody.")
+    ] = "asked for by the person",
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A new JSON file that its owner alone can read.")] = None,
     app: App = None,
     as_json: AsJson = False,
 ) -> None:
     """Show everything that is held about a customer, readable."""
-    held = run(load(app), lambda runtime: _exported(runtime, subject))
+    held = run(load(app), lambda runtime: _exported(runtime, subject, by, purpose))
     if out is not None:
         _written(out, held)
         show(f"Wrote {out}: {len(held['calls'])} calls.")
@@ -113,8 +117,8 @@ def _written(place: Path, document: Mapping[str, Any]) -> None:
         draft.unlink(missing_ok=True)
 
 
-async def _exported(runtime: Runtime, subject: str) -> Mapping[str, Any]:
-    return await (await runtime.start()).subjects.export(subject)
+async def _exported(runtime: Runtime, subject: str, by: str, purpose: str) -> Mapping[str, Any]:
+    return await (await runtime.start()).subjects.export(subject, by=by, purpose=purpose)
 
 
 async def _erased(runtime: Runtime, subject: str, reason: str, basis: str, by: str) -> Erasure:

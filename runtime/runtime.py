@@ -373,7 +373,7 @@ class Runtime(Afterwards, Hindsight, Reading):
         self.people, self._journeys = People(self.parts), Journeys(self.parts)
         self.switches, self.bundles = Switches(self.parts, self.people), Bundles(self.parts, self.people)
         self.holds = Holds(self.parts)
-        self.subjects = Subjects(self.parts, self.holds)
+        self.subjects = Subjects(self.parts, self.people, self.holds)
         resources[Bundles] = self.bundles
         self._rejections, self._sequencer = Rejections(self.parts), Sequencer(self.parts)
         await self._sequencer.open()

@@ -12,11 +12,13 @@ from typing import Any
 
 from ..audit import FINAL
 from ..errors import CallError
+from .access import LOCAL_OPERATOR, noted, revealer
 from .call import ERASED
 from .clock import to_text
 from .control import refresh
 from .holds import Holds, described, known
 from .journal import CommitUnknown, Conflict
+from .people import People
 from .recorded import plain
 from .statements import Write
 from .subjects_rotation import rotate
@@ -50,15 +52,17 @@ class Erasure:
 class Subjects:
     """Export and erase persons."""
 
-    def __init__(self, parts: Parts, holds: Holds) -> None:
-        self._parts, self._store, self._holds = parts, parts.store, holds
+    def __init__(self, parts: Parts, people: People, holds: Holds) -> None:
+        self._parts, self._store, self._people, self._holds = parts, parts.store, people, holds
 
-    async def export(self, subject_id: str) -> Mapping[str, Any]:
+    async def export(self, subject_id: str, *, by: str = LOCAL_OPERATOR, purpose: str = "what is held about a person") -> Mapping[str, Any]:
         """Give everything that is held about a person, opened, as one JSON document; raises `SubjectNotFound`.
 
         Calls with arguments, results, reasons, what was shown, votes, and each event with its personal values; holds, and what they have
-        proved of who they are.
+        proved of who they are. The access log keeps by whom and for what purpose. Raises `NotAReader` and `PurposeMissing` as well.
         """
+        if by != LOCAL_OPERATOR:
+            await revealer(self._people, by, purpose)
         key = await known(self._parts, subject_id)
         calls = [asdict(await view(self._parts, await self._store.get(call_id))) for call_id in await self._calls(key.pseudonym)]
         sql = "SELECT conversation, assurance, verified_at, until_at FROM raised WHERE tenant = ? AND subject = ? ORDER BY verified_at"
@@ -67,6 +71,8 @@ class Subjects:
             for conversation, assurance, at, until in await self._store.rows(sql, (self._store.tenant, key.pseudonym))
         ]
         holds = [described(one) for one in await self._holds.on(key.pseudonym)]
+        sought = {"subject": key.pseudonym}
+        await noted(self._parts, "personal.revealed", by, sought=sought, found=len(calls), purpose=purpose)
         return {"subject": subject_id, "pseudonym": key.pseudonym, "calls": calls, "proved": proved, "holds": holds}
 
     async def erase(self, subject_id: str, *, reason: str, legal_basis: str, by: str) -> Erasure:

@@ -10,6 +10,7 @@ import pytest
 from remit.audit import FolderLog, KeyFile, State, unveil, unwrap, veil, verify, wrap
 from remit.errors import StoreError
 from remit.runtime import subjects, subjects_rotation
+from remit.runtime.access import NotAReader
 from remit.runtime.holds import BadHold, HoldNotFound, SubjectNotFound
 from remit.runtime.subjects import CallsUnderWay, UnderHold
 from tests.runtime.bank import ALLOW, NOTES, Store, altered, asks, says, session
@@ -79,6 +80,7 @@ async def test_nobody_recovers_anything_and_no_proof_breaks(running, world, tmp_
     assert [value for value in GUESSES if value.encode() in told] == []
     assert (await running.view(other)).subject == "zoe", "who lives is held as before"
     assert [(await running.view(one)).arguments for one in ids] == [{}] * len(ids)
+    assert [value for value in GUESSES if value in str([await running.story(one) for one in ids])] == []
     with pytest.raises(SubjectNotFound):
         await running.subjects.export(WHO)
 
@@ -91,6 +93,16 @@ async def test_everything_held_is_given_out(running, world):
     await story(running, world)
     given = json.dumps(await running.subjects.export(WHO), default=str)
     assert [what for what, value in PERSONAL.items() if value not in given] == [] and "zoe" not in given
+
+
+async def test_that_it_was_given_out_is_recorded(running):
+    await running.submit(asks(), session())
+    with pytest.raises(NotAReader):
+        await running.subjects.export("kay", by="sam")
+    await running.people.change_roles("sam", add=["privacy_officer"])
+    given = await running.subjects.export("kay", by="sam", purpose="asked by letter")
+    (read,) = [one for one in await running.accesses() if one.kind == "personal.revealed"]
+    assert (read.who, read.purpose, read.sought) == ("sam", "asked by letter", {"subject": given["pseudonym"]})
 
 
 async def test_a_repeat_gets_the_state_of_what_was_erased(running, world):

@@ -54,8 +54,8 @@ _LEADS = (
 class PostgresDatabase:
     """An open PostgreSQL database, prepared for this version, with the keys of its deployment."""
 
-    def __init__(self, url: str, tenant: str, keys: KeyFile) -> None:
-        self.name, self.keys, self._url = name_of(url), keys, url
+    def __init__(self, url: str, tenant: str, keys: KeyFile, keys_at: Path) -> None:
+        self.name, self.keys, self.keys_at, self._url = name_of(url), keys, keys_at, url
         self.queue = Queue(url, tenant)
         self.writer = PostgresWriter(self.connected, self.queue.defer)
         self._reader = PostgresReader(self.connected, self.name)
@@ -165,7 +165,7 @@ def open_postgres(url: str, tenant: str, keys: Path) -> PostgresDatabase:
         raise StoreError(f"{_who(url)} lacks rights ({error}); {GRANTS}") from error
     except psycopg.Error as error:
         raise DatabaseUnavailable(f"{name_of(url)} can't be opened: {error}") from error
-    return PostgresDatabase(url, tenant, file)
+    return PostgresDatabase(url, tenant, file, keys)
 
 
 def _prepare(connection: psycopg.Connection[Any], url: str, place: Path, keys: KeyFile) -> None:

@@ -37,6 +37,7 @@ from .migrating import is_postgres
 from .outcome import Outcome, problem
 from .people import People
 from .reading import Reading
+from .proof import Proof, wait_for_proof
 from .receive import Submission, parse
 from .rejection import Rejections
 from .review import Review, review
@@ -119,7 +120,7 @@ class Runtime(Afterwards, Hindsight, Reading):
         try:
             await self._journeys.rest()
             await self._rejections.flush()
-            await self._sequencer.catch_up()
+            await self._sequencer.finish()
         finally:
             self._started = None
             await self.parts.store.close()
@@ -176,13 +177,18 @@ class Runtime(Afterwards, Hindsight, Reading):
                 raise
             return Outcome(call_id=None, action=sent.name, state=State.DENIED, error=problem("key_reused"))
         except Overloaded as overloaded:
-            refused = problem("overloaded", overloaded.message, retry="later")
+            refused = problem(overloaded.code, overloaded.message, retry="later")
             return Outcome(call_id=None, action=sent.name, state=State.DENIED, error=refused, retry_after=overloaded.after)
 
     async def wait(self, call_id: str, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109 - it bounds the wait, not the call
         """Wait until a call is final, at most `timeout` seconds, and give it as it then stands."""
         await self.start()
         return await self._journeys.end(call_id, timeout)
+
+    async def wait_for_proof(self, call_id: str, timeout: float | None = None) -> Proof | None:  # noqa: ASYNC109 - as above
+        """Wait until a checkpoint covers every event of a call by now, and give it; None after `timeout` seconds."""
+        await self.start()
+        return await wait_for_proof(self.parts, call_id, timeout)
 
     async def get(self, call_id: str) -> Outcome:
         """Give a call as it stands; raises `CallNotFound`."""
@@ -371,7 +377,7 @@ class Runtime(Afterwards, Hindsight, Reading):
         self.people, self._journeys = People(self.parts), Journeys(self.parts)
         self.switches, self.bundles = Switches(self.parts, self.people), Bundles(self.parts, self.people)
         resources[Bundles] = self.bundles
-        self._rejections, self._sequencer = Rejections(self.parts), Sequencer(self.parts)
+        self._rejections, self._sequencer = Rejections(self.parts), Sequencer(self.parts, self._journeys.admission)
         await self._sequencer.open()
         if self.managed:
             await put_nothing_in_force(self.parts)

@@ -3,19 +3,15 @@
 import asyncio
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from remit.audit import KeyFile, verify
-from remit.runtime.database import open_database
-from remit.runtime.logs import DatabaseLog, Reproduction
-from remit.runtime.store import Store
-from remit.runtime.vault import Vault
+from remit.audit import KeyFile
 from tests.audit.tampering.catalogue import CASES, RECEIVED, _forge, recommit
 from tests.audit.tampering.hand import hand
 from tests.audit.tampering.history import told
-from tests.runtime.bank import World, shut
+from tests.audit.tampering.looking import verified
+from tests.runtime.bank import World
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +24,6 @@ def original(tmp_path_factory):
 def world(original, tmp_path):
     shutil.copytree(original.folder, tmp_path / "copy")
     return World(tmp_path / "copy")
-
-
-def verified(world):
-    """Verify what is in the database as it is: nothing is placed or signed meanwhile."""
-    database = open_database(world.database)
-    store = Store(database, "default")
-    (log_id,) = database._reader.execute("SELECT value FROM store_meta WHERE key = 'log_id'").fetchone()
-    try:
-        with DatabaseLog(SimpleNamespace(store=store, vault=Vault(store), log_id=log_id)) as log:
-            return verify(log, decide=Reproduction(log.bundles(), world.runtime()._shapes))
-    finally:
-        shut(database)
 
 
 def test_control_untouched_it_verifies_and_every_decision_follows(world):

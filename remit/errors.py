@@ -13,7 +13,8 @@
     │       └── Unproved
     ├── AuditError           a log or a leaf is not what it must be
     └── StoreError           the database or its keys can't be used
-        └── DatabaseLocked, DatabaseReadOnly, DatabaseTooNew, KeysMissing, KeysMismatch, LogRolledBack, PolicyChanged
+        └── DatabaseLocked, DatabaseReadOnly, DatabaseTooNew, KeysMissing, KeysMismatch, PolicyChanged,
+            LogRolledBack, LastSignedUnusable
     HandlerSignal            what a handler says of its own effect
     └── Refused, Retryable, Unsure
 
@@ -251,6 +252,12 @@ class LogRolledBack(StoreError):
     """The log in the database is not the one that was signed last: nothing more is signed."""
 
     code = "log_rolled_back"
+
+
+class LastSignedUnusable(StoreError):
+    """The file of what was signed last can't be used."""
+
+    code = "last_signed_unusable"
 
 
 class PolicyChanged(StoreError):

@@ -14,15 +14,11 @@ from pathlib import Path
 import orjson
 
 from ..audit import RightEdge
-from ..errors import AuditError, LogRolledBack, StoreError
+from ..errors import AuditError, LastSignedUnusable, LogRolledBack
 from .store import Store
 
 FORMAT = 1
 READ_AT_ONCE = 10_000
-
-
-class LastSignedUnusable(StoreError):
-    """The file of what was signed last can't be used."""
 
 
 class LastSigned:

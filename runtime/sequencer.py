@@ -14,11 +14,11 @@ from contextlib import suppress
 from typing import Any
 
 from ..audit import RightEdge, sign
-from ..errors import LogRolledBack
+from ..errors import LastSignedUnusable, LogRolledBack
 from . import telemetry
 from .admission import Admission
 from .journal import Conflict
-from .last_signed import LastSigned, LastSignedUnusable
+from .last_signed import LastSigned
 from .statements import Write
 from .work import Parts, apart
 
@@ -52,11 +52,15 @@ class Sequencer:
         """Place and sign, again and again, until cancelled."""
         while True:
             await asyncio.sleep(PAUSE)
-            for does in (self.catch_up, self._look):
-                try:
-                    await does()
-                except Exception as error:  # noqa: BLE001 - it goes on
-                    self._tell(error)
+            await self.attempt()
+
+    async def attempt(self) -> None:
+        """Place and sign once, and see how long events have waited; what goes wrong is said, and tried again."""
+        for does in (self.catch_up, self._look):
+            try:
+                await does()
+            except Exception as error:  # noqa: BLE001 - it goes on
+                self._tell(error)
 
     async def catch_up(self) -> int:
         """Place everything that is committed by now; gives how many events that were. Raises `LogRolledBack`."""

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from remit.audit import KeyFile
+from remit.audit import KeyFile, leaf_hash
+from remit.errors import LogRolledBack
 from tests.audit.tampering.catalogue import CASES, RECEIVED, _forge, recommit
 from tests.audit.tampering.hand import hand
 from tests.audit.tampering.history import told
 from tests.audit.tampering.looking import verified
-from tests.runtime.bank import World
+from tests.runtime.bank import World, says, session
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +107,69 @@ def test_the_page_lists_every_manipulation_and_where_it_is_found():
     listed = [line for line in page.splitlines() if line.startswith("| ") and "`" in line]
     assert [line for line in listed if line.count("|") == 4] == [f"| {case.words} | `{case.code}` | {case.place} |" for case in CASES]
     assert [line for line in listed if line.count("|") == 3] == [f"| {words} | `{code}` |" for words, (_, code) in WITH_THE_KEY.items()]
+
+
+# what is found when the runtime signs next, and what is not found by anybody
+
+
+async def signs_on(world):
+    """Let a runtime come and sign one event more; gives the report on the log then."""
+    async with world.running(people=False) as runtime:
+        await runtime.submit(says("another note"), session())
+        await runtime._sequencer.catch_up()
+        return await runtime.verify()
+
+
+def _rewind(at):
+    at.sql("DELETE FROM event WHERE leaf_index >= 19")
+    at.sql("DELETE FROM checkpoint WHERE size > 19")
+    at.set_head()
+
+
+def _rewrite_the_tree(at):
+    at.change(29, b'"at":"2', b'"at":"1')
+    at.sql("DELETE FROM checkpoint")
+    at.set_head()
+
+
+def _set_the_head_back(at):
+    at.set_head(26)
+
+
+@pytest.mark.parametrize("do", [_rewind, _rewrite_the_tree, _set_the_head_back])
+async def test_what_the_log_itself_does_not_show_is_found_when_it_is_signed_next(world, do):
+    with hand(world.database) as at:
+        do(at)
+    with pytest.raises(LogRolledBack):
+        await signs_on(world)
+
+
+@pytest.mark.parametrize("do", [_rewind, _rewrite_the_tree])
+async def test_control_without_what_is_kept_outside_it_is_signed(world, do):
+    for file in world.folder.glob("*.signed"):
+        file.unlink()
+    with hand(world.database) as at:
+        do(at)
+    assert (await signs_on(world)).ok
+
+
+async def test_with_the_key_a_log_that_was_written_anew_is_found_when_it_is_signed_next(world):
+    with hand(world.database) as at:
+        at.change(29, b'"at":"2', b'"at":"1')
+        at.resign(signing(world))
+    with pytest.raises(LogRolledBack, match="not those that were signed"):
+        await signs_on(world)
+
+
+async def test_an_event_that_somebody_makes_up_before_it_has_a_place_is_signed_like_any(world):
+    with hand(world.database) as at:
+        leaf = at.leaf(6).replace(b'"id":"', b'"id":"made-up-', 1)
+        row = ("default", "made-up", None, 0, "agent.added", 1, leaf, leaf_hash(leaf))
+        at.sql("INSERT INTO event (tenant, id, call, sequence, kind, at, leaf, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *row)
+    assert (await signs_on(world)).ok, "it is for reconciliation to find what never happened"
+
+
+def test_the_columns_beside_a_leaf_are_an_index_and_not_what_is_verified(world):
+    with hand(world.database) as at:
+        at.sql("UPDATE event SET kind = 'call.denied', at = 0, call = NULL WHERE leaf_index = 10")
+    assert verified(world).ok

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Self
 
 from .work import Parts
 
@@ -22,16 +23,26 @@ class Proof:
     note: str
 
 
-async def wait_for_proof(parts: Parts, call_id: str, timeout: float | None = None) -> Proof | None:  # noqa: ASYNC109 - it bounds the wait
-    """Wait until a checkpoint covers every event of a call, at most `timeout` seconds; None where none does by then. Raises `CallNotFound`."""
-    await parts.store.get(call_id)
-    try:
-        async with asyncio.timeout(timeout):
-            while (proof := await _proof(parts, call_id)) is None:  # noqa: ASYNC110
-                await asyncio.sleep(POLL)  # another process may place them, and tells nobody
-    except TimeoutError:
-        return None
-    return proof
+class Proving:
+    """What a runtime can say of the proof of a call."""
+
+    parts: Parts
+
+    async def start(self) -> Self:
+        """See Runtime."""
+        raise NotImplementedError
+
+    async def wait_for_proof(self, call_id: str, timeout: float | None = None) -> Proof | None:  # noqa: ASYNC109 - it bounds the wait
+        """Wait until a checkpoint covers every event of a call by now, and give it; None after `timeout` seconds. Raises `CallNotFound`."""
+        await self.start()
+        await self.parts.store.get(call_id)
+        try:
+            async with asyncio.timeout(timeout):
+                while (proof := await _proof(self.parts, call_id)) is None:  # noqa: ASYNC110
+                    await asyncio.sleep(POLL)  # another process may place them, and tells nobody
+        except TimeoutError:
+            return None
+        return proof
 
 
 async def _proof(parts: Parts, call_id: str) -> Proof | None:

@@ -36,8 +36,8 @@ from .logs import DatabaseLog, Reproduction
 from .migrating import is_postgres
 from .outcome import Outcome, problem
 from .people import People
+from .proof import Proving
 from .reading import Reading
-from .proof import Proof, wait_for_proof
 from .receive import Submission, parse
 from .rejection import Rejections
 from .review import Review, review
@@ -56,7 +56,7 @@ from .work import Control, Parts
 MANAGED = "managed"
 
 
-class Runtime(Afterwards, Hindsight, Reading):
+class Runtime(Afterwards, Hindsight, Proving, Reading):
     """Run actions for an agent: validated, decided, approved, done at most once, and recorded.
 
     `actions` are actions, modules, catalogs, or names of entry-point groups; `policies` a folder or file, or "managed": then they are
@@ -184,11 +184,6 @@ class Runtime(Afterwards, Hindsight, Reading):
         """Wait until a call is final, at most `timeout` seconds, and give it as it then stands."""
         await self.start()
         return await self._journeys.end(call_id, timeout)
-
-    async def wait_for_proof(self, call_id: str, timeout: float | None = None) -> Proof | None:  # noqa: ASYNC109 - as above
-        """Wait until a checkpoint covers every event of a call by now, and give it; None after `timeout` seconds."""
-        await self.start()
-        return await wait_for_proof(self.parts, call_id, timeout)
 
     async def get(self, call_id: str) -> Outcome:
         """Give a call as it stands; raises `CallNotFound`."""

@@ -33,8 +33,9 @@ CREATE TRIGGER event_undeleted BEFORE DELETE ON event
 WHEN NOT EXISTS (SELECT 1 FROM pruned WHERE tenant = OLD.tenant AND OLD.leaf_index < below)
 BEGIN {_REFUSED}; END;
 CREATE TRIGGER event_unreplaced BEFORE INSERT ON event
-WHEN EXISTS (SELECT 1 FROM event WHERE id = NEW.id) OR EXISTS (SELECT 1 FROM event WHERE position = NEW.position)
+WHEN (NEW.position <> -1 AND EXISTS (SELECT 1 FROM event WHERE position = NEW.position))
     OR (NEW.leaf_index IS NOT NULL AND EXISTS (SELECT 1 FROM event WHERE tenant = NEW.tenant AND leaf_index = NEW.leaf_index))
+    OR EXISTS (SELECT 1 FROM event WHERE id = NEW.id)
 BEGIN {_TAKEN}; END;
 CREATE TRIGGER checkpoint_unchanged BEFORE UPDATE ON checkpoint BEGIN {_REFUSED}; END;
 CREATE TRIGGER checkpoint_undeleted BEFORE DELETE ON checkpoint BEGIN {_REFUSED}; END;
@@ -45,7 +46,8 @@ CREATE TRIGGER bundle_undeleted BEFORE DELETE ON bundle BEGIN {_REFUSED}; END;
 CREATE TRIGGER bundle_unreplaced BEFORE INSERT ON bundle
 WHEN EXISTS (SELECT 1 FROM bundle WHERE tenant = NEW.tenant AND digest = NEW.digest) BEGIN SELECT RAISE(IGNORE); END;
 """  # noqa: S608 - names from this file
-"""On SQLite INSERT OR REPLACE deletes without asking the triggers of a deletion: so those of an insertion look, too."""
+"""On SQLite INSERT OR REPLACE deletes without asking the triggers of a deletion: so those of an insertion look, too. Before one,
+a position that was not given is -1: what costs every event is one look by its id."""
 
 _ROW = "({0}.position, {0}.tenant, {0}.id, {0}.call, {0}.sequence, {0}.kind, {0}.at, {0}.leaf, {0}.hash)"
 _POSTGRES = f"""

@@ -9,6 +9,7 @@ import pytest
 
 from remit.audit import State
 from remit.errors import StoreError
+from remit.runtime.doctor import examine
 from remit.runtime.placing import place_events
 from tests.postgres import server
 from tests.runtime.bank import Store, World, asks, session
@@ -70,6 +71,8 @@ async def test_the_application_works_and_the_sequencer_places_what_it_does(roles
         assert (await runtime.wait_for_proof(done.call_id, 10)).size > 0
         report = await runtime.verify()
         assert report.ok and report.uncovered == 0
+        (rights,) = [found for found in examine(runtime) if found.about == "rights"]
+        assert "the sequencer's process must run" in rights.found
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,11 @@
     │   ├── NotAnOperator, NotUnknown, StillRunning
     │   ├── NotSettled, NoUndo, NothingToUndo
     │   └── Overloaded
+    │       └── Unproved
     ├── AuditError           a log or a leaf is not what it must be
     └── StoreError           the database or its keys can't be used
-        └── DatabaseLocked, DatabaseReadOnly, DatabaseTooNew, KeysMissing, KeysMismatch, PolicyChanged
+        └── DatabaseLocked, DatabaseReadOnly, DatabaseTooNew, KeysMissing, KeysMismatch, PolicyChanged,
+            LogRolledBack, LastSignedUnusable
     HandlerSignal            what a handler says of its own effect
     └── Refused, Retryable, Unsure
 
@@ -191,6 +193,12 @@ class Overloaded(CallError):
         self.after = after
 
 
+class Unproved(Overloaded):
+    """The audit log is behind: what has happened can't be proved yet. Nothing was done; come back in as many seconds as `after` says."""
+
+    code = "unproved"
+
+
 class AuditError(RemitError):
     """This log or leaf is not what it must be."""
 
@@ -238,6 +246,18 @@ class KeysMismatch(StoreError):
     """The key file belongs to another database."""
 
     code = "keys_mismatch"
+
+
+class LogRolledBack(StoreError):
+    """The log in the database is not the one that was signed last: nothing more is signed."""
+
+    code = "log_rolled_back"
+
+
+class LastSignedUnusable(StoreError):
+    """The file of what was signed last can't be used."""
+
+    code = "last_signed_unusable"
 
 
 class PolicyChanged(StoreError):

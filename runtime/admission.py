@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ..errors import Overloaded
+from ..errors import Overloaded, Unproved
 from .journal import LONGEST_QUEUE
 
 LONGEST_LINE = 2_000
@@ -23,6 +23,10 @@ FEW = 8
 STALE = 1.0
 """Seconds after which what was seen says nothing any more."""
 LONGEST_PAUSE = 60
+LONGEST_UNPROVED = 60.0
+"""Seconds that an event may wait for its checkpoint before nothing is let in that writes."""
+UNPROVED_PAUSE = 10
+"""Seconds after which whoever was refused for that may come back."""
 
 
 class Admission:
@@ -33,6 +37,8 @@ class Admission:
         self._since, self._least, self._seen = now(), 0.0, 0.0
         self._standing = False
         self._rested, self._rate_since, self._rate = 0, now(), 0.0
+        self._oldest: int | None = None
+        self._oldest_since = now()
 
     def waited(self, seconds: float) -> None:
         """Take in how long the first change of a group has waited for its transaction to end."""
@@ -58,6 +64,21 @@ class Admission:
         stands = self._standing and line >= FEW and self._now() - self._seen <= STALE
         if stands or line >= LONGEST_LINE or queue >= LONGEST_QUEUE:
             raise Overloaded(after=self.pause(line))
+
+    def unproved(self, oldest: int | None) -> None:
+        """Take in the position of the oldest event that no checkpoint covers, if there is one."""
+        if oldest != self._oldest:  # by how long this process sees it stand there, not by its time: clocks are set, and tests set them far
+            self._oldest, self._oldest_since = oldest, self._now()
+
+    def proved(self) -> None:
+        """Raise `Unproved` where an event has waited too long for its checkpoint: what would be done next could not be proved either."""
+        waited = self._now() - self._oldest_since
+        if self._oldest is not None and waited >= LONGEST_UNPROVED:
+            raise Unproved(
+                f"The audit log is behind: its oldest event has waited for its checkpoint for {waited:.0f} seconds, so nothing was done. "
+                f"Come back in {UNPROVED_PAUSE} seconds.",
+                after=UNPROVED_PAUSE,
+            )
 
     def pause(self, line: int) -> int:
         """Say in how many seconds those that are on their way will have come to rest, as far as can be told."""

@@ -65,10 +65,11 @@ class Writer(Reads, Protocol):
 
 
 class Database(Reads, Protocol):
-    """An open database with its keys; `name` is for people."""
+    """An open database with its keys, which lie at `keys_at`; `name` is for people."""
 
     name: str
     keys: KeyFile
+    keys_at: Path
 
     @property
     def writer(self) -> Writer:

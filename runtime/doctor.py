@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..audit import KeyFile
 from ..errors import KeysMissing, RemitError, StoreError
 from .finding import Finding, Look, seconds
-from .granting import lacking
+from .granting import lacking, may_place
 from .migrating import LATEST
 from .opening import REVISION, check_keys
 from .sqlite import keys_path
@@ -97,8 +97,12 @@ def _rights(look: Look) -> Iterator[Finding]:
         return
     if missing := lacking(look.ask):
         yield Finding("rights", "bad", f"this role lacks {', '.join(missing)}", "let the owner of the tables grant it (docs/postgresql.md)")
-    else:
+    elif may_place(look.ask):
         yield Finding("rights", "ok", "this role may do all that a process does")
+    else:
+        yield Finding(
+            "rights", "ok", "this role may do all that a process does but place events and sign: the sequencer's process must run"
+        )
 
 
 def _durable(look: Look) -> Iterator[Finding]:

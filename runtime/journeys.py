@@ -40,8 +40,8 @@ class Journeys:
         self._tasks: dict[str, asyncio.Task[Call]] = {}
         self._watchers: set[asyncio.Task[None]] = set()
         self._inside = 0
-        self._admission = Admission()
-        parts.store.journal.waited = self._admission.waited
+        self.admission = Admission()
+        parts.store.journal.waited = self.admission.waited
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -50,7 +50,7 @@ class Journeys:
     def admitted(self) -> Iterator[None]:
         """Let one more call in, or raise `Overloaded` where it would be too many; whatever is let in may finish."""
         try:
-            self._admission.admit(max(self._inside, len(self._tasks)), self._parts.store.journal.depth)
+            self.admission.admit(max(self._inside, len(self._tasks)), self._parts.store.journal.depth)
         except Overloaded:
             telemetry.refused()
             raise
@@ -68,6 +68,8 @@ class Journeys:
             return await self.outcome(begun.id, wait, repeated=True)
         if submission.dry_run:
             return await dry_outcome(self._parts, await travel(self._parts, begun, () if begun.at_rest else FIRST[:-1]))
+        if action.effect.writes and not begun.at_rest:
+            self.admission.proved()
         task = self._start(received.call.id, self._travel(submission, received, begun))
         await asyncio.wait({task}, timeout=wait)
         if (written := await self._written(received.call, task)) is not None:
@@ -117,7 +119,7 @@ class Journeys:
     def _ended(self, task: asyncio.Task[Call]) -> None:
         call_id = task.get_name()
         del self._tasks[call_id]
-        self._admission.rested()
+        self.admission.rested()
         if (left := self._parts.lingering.pop(call_id, None)) is not None:
             watcher = asyncio.create_task(watch(self._parts, call_id, left))
             self._watchers.add(watcher)
@@ -158,7 +160,7 @@ class Journeys:
             if isinstance(again, Call):
                 return again
             begun = again.evolve(found=found)  # so that a mere limit takes one further try, whatever others take and give back
-        raise Overloaded(after=self._admission.pause(len(self._tasks)))
+        raise Overloaded(after=self.admission.pause(len(self._tasks)))
 
     async def _advance(self, call_id: str) -> Call:
         for _ in range(TRIES):

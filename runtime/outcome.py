@@ -29,6 +29,7 @@ WORDS = {
     "refused": "The provider refused; it was not done.",
     "result_invalid": "It was done, but what the provider answered can't be shown.",
     "read_failed": "It could not be looked up. Try again later.",
+    "unproved": "The audit log is behind, so nothing was done.",
     "overloaded": "Too much is going on right now, so nothing was done.",
     "stopped": "It was not done.",
     "unavailable": "What this goes through can't be reached at the moment, so nothing was done.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,9 +15,9 @@ from psycopg.types.numeric import Int8BinaryDumper
 
 from ..audit import KeyFile
 from ..errors import DatabaseUnavailable, KeysMissing, StoreError
-from .granting import lacking
+from .granting import lacking, lacking_to_place, may_place
 from .migrating import LATEST, upgrade
-from .opening import check_keys, needs_upgrade, remember_keys
+from .opening import Ask, check_keys, needs_upgrade, remember_keys
 from .postgres_arrays import adapt_arrays
 from .postgres_reader import PostgresReader
 from .postgres_writer import PostgresWriter
@@ -54,12 +54,13 @@ _LEADS = (
 class PostgresDatabase:
     """An open PostgreSQL database, prepared for this version, with the keys of its deployment."""
 
-    def __init__(self, url: str, tenant: str, keys: KeyFile) -> None:
-        self.name, self.keys, self._url = name_of(url), keys, url
+    def __init__(self, url: str, tenant: str, keys: KeyFile, keys_at: Path, *, places: bool = True) -> None:
+        self.name, self.keys, self.keys_at, self._url = name_of(url), keys, keys_at, url
         self.queue = Queue(url, tenant)
         self.writer = PostgresWriter(self.connected, self.queue.defer)
         self._reader = PostgresReader(self.connected, self.name)
         self._beside: Connection | None = None
+        self._places = places
         self._leading = asyncio.Lock()
         self._lease = SEQUENCER << 32 | crc32(tenant.encode())
 
@@ -83,7 +84,9 @@ class PostgresDatabase:
         return int(now)
 
     async def leads(self) -> bool:
-        """Try to take the lock that one process holds while its connection lives."""
+        """Try to take the lock that one process holds while its connection lives; never as a role that may not place events."""
+        if not self._places:
+            return False
         async with self._leading:  # who asks at the same time must not make a second connection, which would never get the lock
             try:
                 return await self._lead()
@@ -152,8 +155,8 @@ def name_of(url: str) -> str:
     return f"PostgreSQL {given.get('dbname', '')} at {given.get('host', 'localhost')}"
 
 
-def open_postgres(url: str, tenant: str, keys: Path) -> PostgresDatabase:
-    """Prepare a database for this version, and open it for a tenant.
+def open_postgres(url: str, tenant: str, keys: Path, *, only_places: bool = False) -> PostgresDatabase:
+    """Prepare a database for this version, and open it for a tenant; `only_places` as a role that may do nothing else.
 
     Raises `KeysMissing` without the key file, which `remit keys init` makes, and `StoreError` in the form that fits.
     """
@@ -163,15 +166,17 @@ def open_postgres(url: str, tenant: str, keys: Path) -> PostgresDatabase:
         raise KeysMissing(f"{keys}: the key file of {name_of(url)} is missing; `remit keys init` makes one for a new database") from None
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
-            _prepare(connection, url, keys, file)
+            places = _prepare(connection, url, keys, file, lacking_to_place if only_places else lacking)
     except psycopg.errors.InsufficientPrivilege as error:
         raise StoreError(f"{_who(url)} lacks rights ({error}); {GRANTS}") from error
     except psycopg.Error as error:
         raise DatabaseUnavailable(f"{name_of(url)} can't be opened: {error}") from error
-    return PostgresDatabase(url, tenant, file)
+    return PostgresDatabase(url, tenant, file, keys, places=places)
 
 
-def _prepare(connection: psycopg.Connection[Any], url: str, place: Path, keys: KeyFile) -> None:
+def _prepare(connection: psycopg.Connection[Any], url: str, place: Path, keys: KeyFile, lacks: Callable[[Ask], list[str]]) -> bool:
+    """Bring it to this version and check keys and rights; says whether this role may give events their places."""
+
     def ask(sql: str, values: Sequence[Any] = ()) -> list[Any]:
         with psycopg.RawCursor(connection) as cursor:
             cursor.execute(numbered(sql), values)
@@ -185,11 +190,12 @@ def _prepare(connection: psycopg.Connection[Any], url: str, place: Path, keys: K
         check_keys(ask, keys, file=place, name=name_of(url))
     if needs_upgrade(ask, name_of(url), made=there("alembic_version")):
         _upgraded(url)
-    if missing := lacking(ask):
+    if missing := lacks(ask):
         raise StoreError(f"{_who(url)} lacks {', '.join(missing)}; {GRANTS}")
     with connection.transaction():
         remember_keys(ask, keys)
     check_keys(ask, keys, file=place, name=name_of(url))
+    return may_place(ask)
 
 
 def _upgraded(url: str) -> None:

@@ -37,6 +37,7 @@ from .logs import DatabaseLog, Reproduction
 from .migrating import is_postgres
 from .outcome import Outcome, problem
 from .people import People
+from .proof import Proving
 from .reading import Reading
 from .receive import Submission, parse
 from .rejection import Rejections
@@ -57,7 +58,7 @@ from .work import Control, Parts
 MANAGED = "managed"
 
 
-class Runtime(Afterwards, Hindsight, Reading):
+class Runtime(Afterwards, Hindsight, Proving, Reading):
     """Run actions for an agent: validated, decided, approved, done at most once, and recorded.
 
     `actions` are actions, modules, catalogs, or names of entry-point groups; `policies` a folder or file, or "managed": then they are
@@ -121,7 +122,7 @@ class Runtime(Afterwards, Hindsight, Reading):
         try:
             await self._journeys.rest()
             await self._rejections.flush()
-            await self._sequencer.catch_up()
+            await self._sequencer.finish()
         finally:
             self._started = None
             await self.parts.store.close()
@@ -178,7 +179,7 @@ class Runtime(Afterwards, Hindsight, Reading):
                 raise
             return Outcome(call_id=None, action=sent.name, state=State.DENIED, error=problem("key_reused"))
         except Overloaded as overloaded:
-            refused = problem("overloaded", overloaded.message, retry="later")
+            refused = problem(overloaded.code, overloaded.message, retry="later")
             return Outcome(call_id=None, action=sent.name, state=State.DENIED, error=refused, retry_after=overloaded.after)
 
     async def wait(self, call_id: str, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109 - it bounds the wait, not the call
@@ -375,7 +376,7 @@ class Runtime(Afterwards, Hindsight, Reading):
         self.holds = Holds(self.parts)
         self.subjects = Subjects(self.parts, self.people, self.holds)
         resources[Bundles] = self.bundles
-        self._rejections, self._sequencer = Rejections(self.parts), Sequencer(self.parts)
+        self._rejections, self._sequencer = Rejections(self.parts), Sequencer(self.parts, self._journeys.admission)
         await self._sequencer.open()
         if self.managed:
             await put_nothing_in_force(self.parts)

@@ -1,31 +1,43 @@
 """Give committed events their place in the tree, and sign the head within a second.
 
 One fenced step of whichever process gets there first: the head's version is a compare-and-set, so two sequencers never both
-place a row. Rows are taken `WHERE leaf_index IS NULL`, never by `id > last`: ids are not commit order.
+place a row. Rows are taken `WHERE leaf_index IS NULL`, never by `id > last`: ids are not commit order. Before it signs on, it holds the
+tree to what was signed last, which is kept outside the database.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from ..audit import RightEdge, sign
+from ..errors import LastSignedUnusable, LogRolledBack
 from . import telemetry
+from .admission import Admission
 from .journal import Conflict
+from .last_signed import LastSigned
 from .statements import Write
 from .work import Parts, apart
 
 BATCH = 2_000
 PAUSE = 0.25
+LOOK = 1.0
+"""Seconds between two looks at the oldest event that has no place."""
 
 log = telemetry.logger("remit.sequencer")
 
 
 class Sequencer:
-    """Build the tree over the event table."""
+    """Build the tree over the event table; tell `admission` how long events wait for it."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, parts: Parts, admission: Admission | None = None) -> None:
+        self._parts, self._admission = parts, admission
+        self._signed = LastSigned(parts.store, parts.log_id)
+        self._told = ""
+        self._looked = 0.0
 
     async def open(self) -> None:
         """Begin the tree where there is none yet, with an event that names the log's keys by their fingerprints."""
@@ -40,13 +52,18 @@ class Sequencer:
         """Place and sign, again and again, until cancelled."""
         while True:
             await asyncio.sleep(PAUSE)
+            await self.attempt()
+
+    async def attempt(self) -> None:
+        """Place and sign once, and see how long events have waited; what goes wrong is said, and tried again."""
+        for does in (self.catch_up, self._look):
             try:
-                await self.catch_up()
+                await does()
             except Exception as error:  # noqa: BLE001 - it goes on
-                log.error("events wait for their checkpoint; it is tried again: %s", telemetry.places(error))  # noqa: TRY400 - not its words
+                self._tell(error)
 
     async def catch_up(self) -> int:
-        """Place everything that is committed by now; gives how many events that were."""
+        """Place everything that is committed by now; gives how many events that were. Raises `LogRolledBack`."""
         placed = 0
         if self._parts.control.outdated is not None:
             await self._parts.store.yield_lead()
@@ -57,13 +74,20 @@ class Sequencer:
             placed += count
         return placed
 
+    async def finish(self) -> None:
+        """Place what is left, at the end of a process; where nothing may be signed, that is said, and stands in nobody's way."""
+        try:
+            await self.catch_up()
+        except (LogRolledBack, LastSignedUnusable) as error:
+            self._tell(error)
+
     async def _step(self) -> int:
         store = self._parts.store
+        signed = self._signed.read()
         version, edge = await self._head()
-        sql = "SELECT position, hash FROM event WHERE tenant = ? AND leaf_index IS NULL ORDER BY position LIMIT ?"
-        rows = await store.rows(sql, (store.tenant, BATCH))
-        if not rows:
+        if not (rows := await self._waiting()):
             return 0
+        await self._signed.hold(edge, signed)
         writes = [Write("event.place", (edge.size + offset, position)) for offset, (position, _) in enumerate(rows)]
         for _, leaf_hash in rows:
             edge.append(leaf_hash)
@@ -74,8 +98,42 @@ class Sequencer:
             await store.commit(writes)
         except Conflict:
             return 0  # another process has placed them
+        await self._remember(edge)
         return len(rows)
+
+    async def _waiting(self) -> Sequence[Any]:
+        """Read (position, hash) of events that have no place: those that committed late, too, whatever their position."""
+        sql = "SELECT position, hash FROM event WHERE tenant = ? AND leaf_index IS NULL ORDER BY position LIMIT ?"
+        return await self._parts.store.rows(sql, (self._parts.store.tenant, BATCH))
+
+    async def _remember(self, edge: RightEdge) -> None:
+        try:
+            await asyncio.to_thread(self._signed.remember, edge)
+        except OSError as error:
+            self._say(f"what was signed last can't be kept in {self._signed.path} ({error.strerror}): a backup put back is not noticed")
 
     async def _head(self) -> tuple[int, RightEdge]:
         row = await self._parts.store.row("SELECT version, edge FROM log_head WHERE tenant = ?", (self._parts.store.tenant,))
         return row[0], RightEdge.from_bytes(row[1])
+
+    async def _look(self) -> None:
+        """See, now and then, which event has waited longest, whichever process should have placed it."""
+        now = time.monotonic()
+        if self._admission is None or now - self._looked < LOOK:
+            return
+        self._looked = now
+        sql = "SELECT position FROM event WHERE tenant = ? AND leaf_index IS NULL ORDER BY position LIMIT 1"
+        oldest = await self._parts.store.row(sql, (self._parts.store.tenant,))
+        self._admission.unproved(oldest[0] if oldest else None)
+
+    def _tell(self, error: Exception) -> None:
+        if isinstance(error, LogRolledBack | LastSignedUnusable):
+            self._say(error.message)
+        else:
+            log.error("events wait for their checkpoint; it is tried again: %s", telemetry.places(error))
+
+    def _say(self, words: str) -> None:
+        """Log words once, until there are others."""
+        if words != self._told:
+            self._told = words
+            log.error("%s", words)

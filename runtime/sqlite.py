@@ -118,7 +118,7 @@ class SqliteDatabase:
     """An open embedded database: one connection that writes, one that reads, and the keys beside the file."""
 
     def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection, keys: KeyFile) -> None:
-        self.path, self.name, self.keys = path, path.name, keys
+        self.path, self.name, self.keys, self.keys_at = path, path.name, keys, keys_path(path)
         self.writer = SqliteWriter(writer)
         self._reader = reader
 

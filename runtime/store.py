@@ -122,6 +122,7 @@ class Store:
     def __init__(self, database: Database, tenant: str) -> None:
         self.tenant = tenant
         self.keys = database.keys
+        self.keys_at = database.keys_at
         self.name = database.name
         self._database = database
         self.journal = Journal(database.writer)

@@ -353,6 +353,15 @@ class CheckpointRow(SQLModel, table=True):
     at: int = Field(sa_column=_big())
 
 
+class PrunedRow(SQLModel, table=True):
+    """From which place on a tenant's leaves must be there: what lies below may be deleted, by whoever prunes, and nothing else."""
+
+    __tablename__ = "pruned"
+    tenant: str = Field(primary_key=True)
+    below: int = Field(sa_column=_big())
+    at: int = Field(sa_column=_big())
+
+
 class PersonRow(SQLModel, table=True):
     """A member of staff."""
 

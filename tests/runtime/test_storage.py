@@ -1,6 +1,7 @@
 """The database and its keys: the first run, what is refused and why, a full disk, a lock, a commit whose answer is lost."""
 
 import asyncio
+import re
 import resource
 import shutil
 import sqlite3
@@ -30,7 +31,7 @@ def bare(tmp_path):
 
 
 def left(world) -> set[str]:
-    return {path.name for path in world.folder.iterdir()} - {"policies"}
+    return {re.sub(r"\.\w{8}\.signed$", ".signed", path.name) for path in world.folder.iterdir()} - {"policies"}
 
 
 # the first run
@@ -43,7 +44,7 @@ async def test_the_first_run_makes_the_database_and_its_keys(bare):
         assert (await runtime.verify()).ok
     async with bare.running(people=False, activate=False) as runtime:
         assert (await runtime.submit(asks(), session())).repeated, "and the second finds it"
-    assert left(bare) == {"remit.db", "remit.keys"}
+    assert left(bare) == {"remit.db", "remit.keys", "remit.signed"}
 
 
 async def test_the_keys_of_a_database_are_made_once(bare):

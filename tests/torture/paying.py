@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -118,6 +119,9 @@ class Desk:
 
     def __init__(self, folder: Path, database: str, url: str, *, provider: str = "sandbox") -> None:
         self.folder, self.database, self.url, self.provider = folder, database, url, provider
+        # Copies of one database have one log: beside one key file the second would be taken for the first, put back from a backup.
+        own = folder / f"{urlsplit(database).path.strip('/')}.keys"
+        self.keys = own if "://" in database and own.exists() else folder / "remit.keys"
         (folder / "policies").mkdir(exist_ok=True)
         (folder / "policies" / "refunds.yaml").write_text(POLICY)
 
@@ -143,6 +147,6 @@ class Desk:
                 payments = LocalStripe(self.url)
                 payments.api.timeout = timeout
                 closing.push_async_callback(payments.api.aclose)
-            settings: dict[str, Any] = {"keys": self.folder / "remit.keys", "clock": clock, "lease_margin": timedelta(seconds=margin)}
+            settings: dict[str, Any] = {"keys": self.keys, "clock": clock, "lease_margin": timedelta(seconds=margin)}
             runtime = Runtime(hasty, policies=self.folder / "policies", database=self.database, resources=[payments, keyless], **settings)
             yield await closing.enter_async_context(runtime)

@@ -9,6 +9,7 @@ import shutil
 import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from remit import Runtime
 from remit.sandbox.payments import PaymentSandbox
@@ -107,7 +108,10 @@ class PostgresPlace(Place):
 
     def desk(self, *, url: str | None = None, folder: Path | None = None) -> Desk:
         """Copy the database; it is dropped in the end."""
-        return Desk(folder or self.folder, self._made.enter_context(postgres.database(self._copied)), url or self.sandbox.url)
+        at = folder or self.folder
+        made = self._made.enter_context(postgres.database(self._copied))
+        shutil.copy(self.folder / "remit.keys", at / f"{urlsplit(made).path.strip('/')}.keys")
+        return Desk(at, made, url or self.sandbox.url)
 
     async def take_up(self, desk: Desk, *asked: tuple[str, str], variant: str = "") -> Books:
         """Start again, let the customer ask for these effects again, and compare the books when nothing more happens."""

@@ -141,7 +141,7 @@ class SimulatedDatabase:
     name = "simulated"
 
     def __init__(self, disk: Disk, owner: Owner) -> None:
-        self.keys, self._disk, self._owner = disk.keys, disk, owner
+        self.keys, self.keys_at, self._disk, self._owner = disk.keys, disk.path.with_suffix(".keys"), disk, owner
         self.writer = SimulatedWriter(disk, owner)
         self._reader = disk.connect()
 

@@ -91,7 +91,7 @@ class World:
                 for process in world.processes:
                     world.crash(process)
                 loop.bury()
-                for left in folder.glob(f"{seed}.db*"):
+                for left in folder.glob(f"{seed}.*"):
                     left.unlink()
 
     def note(self, *words: Any) -> None:

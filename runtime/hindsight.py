@@ -10,12 +10,14 @@ from typing import Self
 
 from .bundles import SHADOW, Bundles
 from .decided import Explained, explain_call
+from .exporting import Filter, Format, export_events
+from .logs import DatabaseLog
 from .replay import Progress, Replay, replay, shadowed
 from .work import Parts
 
 
 class Hindsight:
-    """The methods of a runtime that look back at decisions."""
+    """The methods of a runtime that look back at what was done."""
 
     parts: Parts
     bundles: Bundles
@@ -45,3 +47,13 @@ class Hindsight:
         """Say what the bundle that is decided beside the one in force would have done so far; raises `UnknownBundle` where there is none."""
         await self.start()
         return await asyncio.to_thread(shadowed, self.parts, (await self.bundles.find(SHADOW)).digest)
+
+    async def export_events(self, path: Path, *, form: Format, chosen: Filter | None = None) -> int:
+        """Write events to a new file, without personal values, and count them; raises `AuditError`. What has no place yet comes last."""
+        await self.start()
+
+        def exported() -> int:
+            with DatabaseLog(self.parts, sealed=True) as log:
+                return export_events(log, path, form, chosen or Filter())
+
+        return await asyncio.to_thread(exported)

@@ -64,6 +64,15 @@ async def test_a_file_that_is_there_is_left_alone(filled, tmp_path):
     assert (tmp_path / "there").read_text() == "mine"
 
 
+async def test_the_access_log_says_who_carried_what_away(filled, world, tmp_path):
+    def exports():
+        return world.sql("SELECT count(*) FROM access WHERE kind = 'audit.exported'")[0][0]
+
+    before = exports()
+    await filled.export_events(tmp_path / "events", form="csv", chosen=Filter(action="refund"), by="boss")
+    assert exports() == before + 1
+
+
 # CSV
 
 NASTY = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://example.org";"x")', "=cmd|' /C calc'!A0"]

@@ -10,6 +10,7 @@ import typer
 from . import (
     actions,
     audit,
+    audit_follow,
     audit_search,
     calls,
     changes,
@@ -69,6 +70,7 @@ app.add_typer(people.commands, name="people")
 app.add_typer(subjects.commands, name="subject")
 app.add_typer(holds.commands, name="hold")
 app.add_typer(keys.commands, name="keys")
+audit.commands.add_typer(audit_follow.commands)
 audit.commands.add_typer(audit_search.commands)
 app.add_typer(audit.commands, name="audit")
 app.add_typer(database.commands, name="db")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import AuditError
-from .application import load, run
+from .application import Unusable, load, run
+from .audit_export import Form, export_file
 from .options import App, AsJson, example, group
 from .output import panel, show, show_json
 
@@ -52,17 +53,38 @@ def verify(
         raise typer.Exit(1)
 
 
-@commands.command("export", epilog=example("remit audit export exported-log", "remit audit export --tiles public/log"))
+@commands.command(
+    "export",
+    epilog=example(
+        "remit audit export exported-log",
+        "remit audit export --tiles public/log",
+        "remit audit export --format csv --out events.csv --since 7d",
+    ),
+)
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder; with --tiles, also one that an earlier export is in.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="A new folder; with --tiles, also one that an earlier export is in.")
+    ] = None,
     disclose: Annotated[bool, typer.Option("--disclose", help="With the personal values, for whoever may read them.")] = False,
     tiles: Annotated[bool, typer.Option("--tiles", help="As C2SP tlog-tiles, for a static server; what is new is added.")] = False,
+    form: Annotated[Form | None, typer.Option("--format", help="Events as one file instead.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The new file.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="From then on: 7d for how far back, or a date or time.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Until before then.")] = None,
+    action: Annotated[str | None, typer.Option(metavar="NAME", help="Events of this action alone.")] = None,
     app: App = None,
 ) -> None:
-    """Write the log as a folder that anyone can verify.
+    """Write the log as a folder that anyone can verify, or events as one file.
 
     Verifying it needs neither this database nor its keys.
     """
+    if form is not None:
+        if folder is not None or disclose or tiles:
+            raise Unusable("--format writes one file, without personal values: leave FOLDER, --disclose and --tiles out")
+        export_file(form, out, since=since, until=until, action=action, app=app)
+        return
+    if folder is None or any((out, since, until, action)):
+        raise Unusable("name a new FOLDER, or say --format with --out, --since, --until and --action")
     if tiles and disclose:
         raise typer.BadParameter("tiles are for publishing, and hold no personal values", param_hint="--disclose")
     run(load(app), lambda runtime: runtime.export(folder, disclose=disclose, tiles=tiles))

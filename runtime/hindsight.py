@@ -8,14 +8,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
+from .access import LOCAL_OPERATOR, noted
 from .bundles import SHADOW, Bundles
 from .decided import Explained, explain_call
+from .exporting import Filter, Format, export_events
+from .logs import DatabaseLog
 from .replay import Progress, Replay, replay, shadowed
 from .work import Parts
 
 
 class Hindsight:
-    """The methods of a runtime that look back at decisions."""
+    """The methods of a runtime that look back at what was done."""
 
     parts: Parts
     bundles: Bundles
@@ -45,3 +48,20 @@ class Hindsight:
         """Say what the bundle that is decided beside the one in force would have done so far; raises `UnknownBundle` where there is none."""
         await self.start()
         return await asyncio.to_thread(shadowed, self.parts, (await self.bundles.find(SHADOW)).digest)
+
+    async def export_events(self, path: Path, *, form: Format, chosen: Filter | None = None, by: str = LOCAL_OPERATOR) -> int:
+        """Write events to a new file, without personal values, and count them; raises `AuditError`.
+
+        What has no place yet comes last. `by` is recorded in the access log.
+        """
+        await self.start()
+
+        wanted = chosen or Filter()
+
+        def exported() -> int:
+            with DatabaseLog(self.parts, sealed=True) as log:
+                return export_events(log, path, form, wanted)
+
+        sought = {"format": form, "since": wanted.since, "until": wanted.until, "action": wanted.action}
+        await noted(self.parts, "audit.exported", by, sought=sought)
+        return await asyncio.to_thread(exported)

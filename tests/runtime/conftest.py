@@ -30,8 +30,10 @@ ON_FILES = {
 def pytest_generate_tests(metafunc):
     module = metafunc.module.__name__.rpartition(".")[2]
     if "store" in metafunc.fixturenames and module not in ON_FILES and not module.startswith("test_postgres"):
-        alone = metafunc.definition.get_closest_marker("on_files")
-        metafunc.parametrize("store", ["sqlite"] if alone else ["sqlite", "postgresql"], indirect=True)
+        left = {
+            kind for kind, mark in (("postgresql", "on_files"), ("sqlite", "on_servers")) if metafunc.definition.get_closest_marker(mark)
+        }
+        metafunc.parametrize("store", [kind for kind in ("sqlite", "postgresql") if kind not in left], indirect=True)
 
 
 @pytest.fixture(autouse=True)

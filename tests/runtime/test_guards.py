@@ -8,7 +8,7 @@ import pytest
 
 from remit.runtime.migrating import upgrade
 from tests.postgres import database
-from tests.runtime.bank import Store, asks, session
+from tests.runtime.bank import asks, session
 from tests.runtime.further import address, write
 from tests.runtime.unguarded import unguarded
 
@@ -93,9 +93,8 @@ async def test_on_a_file_no_event_takes_the_place_of_another(told):
     assert kept(told) == before
 
 
+@pytest.mark.on_servers
 async def test_on_a_server_tables_are_not_emptied_and_no_replica_passes(told):
-    if not Store.server:
-        pytest.skip("files know neither")
     before = kept(told)
     for sql in TRUNCATED:
         with psycopg.connect(told.database, autocommit=True) as connection, pytest.raises(psycopg.Error, match=REFUSED):

@@ -20,7 +20,7 @@ from remit.audit import Event, write
 from remit.runtime.sequencer import Sequencer
 from remit.runtime.statements import STATEMENTS, numbered
 from tests.audit.tampering.looking import verified
-from tests.runtime.bank import Store, asks, says, session
+from tests.runtime.bank import asks, says, session
 
 WRITERS, EACH = 8, 30
 ADDS = STATEMENTS["event.add"]
@@ -80,13 +80,8 @@ async def alone(world):
         yield runtime
 
 
-@pytest.fixture
-def served():
-    if not Store.server:
-        pytest.skip("a file has one writer at a time: positions are the order of commits")
-
-
-async def test_whoever_commits_late_gets_a_place_without_a_gap(world, served, alone):
+@pytest.mark.on_servers  # a file has one writer at a time: positions are the order of commits
+async def test_whoever_commits_late_gets_a_place_without_a_gap(world, alone):
     await written_slowly(world, alone)
     events, placed, different, last = places(world)
     assert events == placed == different == last >= WRITERS * EACH
@@ -108,7 +103,8 @@ class ByPosition(Sequencer):
         return rows
 
 
-async def test_control_whoever_goes_on_from_the_last_id_loses_events(world, served, alone):
+@pytest.mark.on_servers
+async def test_control_whoever_goes_on_from_the_last_id_loses_events(world, alone):
     alone._sequencer = ByPosition(alone.parts)
     await written_slowly(world, alone)
     events, placed, *_ = places(world)

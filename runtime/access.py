@@ -60,9 +60,11 @@ async def reader(people: People, who: str) -> str:
 
 async def revealer(people: People, who: str, purpose: str) -> str:
     """Give whoever may have personal values revealed; raises `NotAReader` and `PurposeMissing`."""
+    roles = ", ".join(sorted(REVEALING))
+    if who == LOCAL_OPERATOR:
+        raise NotAReader(f"say who reads (--as PERSON): personal values are revealed to a person with one of the roles {roles}")
     person = await _active(people, who)
     if not person.roles & REVEALING:
-        roles = ", ".join(sorted(REVEALING))
         raise NotAReader(f"{who} has none of the roles {roles}; personal values stay sealed to them")
     if not SHORTEST_PURPOSE <= len(purpose.strip()) <= LONGEST_PURPOSE:
         raise PurposeMissing(

@@ -87,7 +87,7 @@ def test_a_story_is_told_in_plain_words_without_personal_values(told, remit):
 
 def test_revealing_takes_a_person_a_role_and_a_purpose(told, remit):
     large, _ = told
-    assert "there is no active person" in remit("audit", "story", large, "--reveal", "--purpose=complaint 117").line
+    assert "say who reads" in remit("audit", "story", large, "--reveal", "--purpose=complaint 117").line
     assert "has none of the roles" in remit("audit", "story", large, "--reveal", "--purpose=complaint 117", "--as=eve").line
     assert remit("people", "role", "eve", "--add", "reviewer").code == 0
     assert "purpose" in remit("audit", "story", large, "--reveal", "--as=eve").line

@@ -252,6 +252,8 @@ def _series(place: tuple[str, str, bytes]) -> int:
     return _SERIES | crc32(place[1].encode() + place[2])
 
 
+_TOO_LARGE = "54"
+"""The class of what is too long or too much for the server: one change's own fault, and no other's."""
 _SORTED = frozenset({"usage.add", "series.put", "requirement.move"})
 
 
@@ -264,7 +266,7 @@ def _refused(error: psycopg.Error) -> StoreError:
             return Overlapped(str(error).partition("\n")[0])
         case errors.ReadOnlySqlTransaction():
             return DatabaseReadOnly("the server takes no writes; is it a standby?")
-        case errors.OperationalError():
+        case errors.OperationalError() if not (error.sqlstate or "").startswith(_TOO_LARGE):
             return DatabaseUnavailable(f"the database refused the change: {error}")
         case _:
             return StoreError(f"the database refused the change: {str(error).splitlines()[0]}")  # what follows may repeat values

@@ -7,10 +7,11 @@ import pytest
 
 from remit.audit import State, verify
 from remit.errors import DatabaseUnavailable, RemitError, StoreError
-from remit.runtime import postgres_reader
+from remit.runtime import postgres_reader, postgres_writer
 from remit.runtime.logs import DatabaseLog
 from remit.runtime.postgres import PostgresSnapshot
 from remit.runtime.postgres_arrays import COLUMNS, SQL
+from remit.runtime.postgres_writer import PostgresWriter
 from remit.runtime.statements import CALL_COLUMNS, CALL_MUTABLE, inserted_columns
 from tests.runtime.bank import Store, World, asks, says, session
 
@@ -134,6 +135,43 @@ async def test_no_text_harms_anybody_else(runtime, where, text):
         assert outcome.state in {State.SUCCEEDED, State.DENIED, State.REJECTED}
     assert {outcome.state for outcome in await others} == {State.SUCCEEDED}
     assert (await runtime.verify()).ok
+
+
+async def beside_what_is_too_long(runtime, monkeypatch):
+    """Write five calls in one group with one that no index can hold; gives what became of the five, and of that one."""
+    entered, gate, begin = asyncio.Event(), asyncio.Event(), PostgresWriter.begin
+
+    async def slowly(writer, group):
+        entered.set()
+        await gate.wait()
+        await begin(writer, group)
+
+    await runtime.submit(says("the customer is known"), session())
+    monkeypatch.setattr(PostgresWriter, "begin", slowly)
+    first = asyncio.create_task(runtime.submit(says("first"), session()))
+    await entered.wait()
+    others = [asyncio.create_task(runtime.submit(says(f"n{number}"), session())) for number in range(5)]
+    harmful = asyncio.create_task(runtime.submit(says("x"), session(conversation="x" * 300_000)))
+    try:
+        async with asyncio.timeout(20):
+            while runtime.parts.store.journal.depth < 6:
+                await asyncio.sleep(0.01)
+    finally:
+        gate.set()
+    await first
+    return await asyncio.gather(*others, return_exceptions=True), (await asyncio.gather(harmful, return_exceptions=True))[0]
+
+
+async def test_what_is_too_long_for_an_index_is_refused_alone(runtime, monkeypatch):
+    others, harmful = await beside_what_is_too_long(runtime, monkeypatch)
+    assert {outcome.state for outcome in others} == {State.SUCCEEDED}
+    assert isinstance(harmful, StoreError) and not isinstance(harmful, DatabaseUnavailable)
+
+
+async def test_control_taken_for_a_server_in_trouble_it_takes_the_others_with_it(runtime, monkeypatch):
+    monkeypatch.setattr(postgres_writer, "_TOO_LARGE", "none")
+    others, _ = await beside_what_is_too_long(runtime, monkeypatch)
+    assert any(isinstance(outcome, DatabaseUnavailable) for outcome in others)
 
 
 async def test_sums_and_times_beyond_four_bytes_are_kept(world):

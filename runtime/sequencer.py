@@ -78,6 +78,7 @@ class Sequencer:
         """Place what is left, at the end of a process; where nothing may be signed, that is said, and stands in nobody's way."""
         try:
             await self.catch_up()
+            await self._keep_up()
         except (LogRolledBack, LastSignedUnusable) as error:
             self._tell(error)
 
@@ -100,6 +101,16 @@ class Sequencer:
             return 0  # another process has placed them
         await self._remember(edge)
         return len(rows)
+
+    async def _keep_up(self) -> None:
+        """Remember what was signed last where a step was cut off between its commit and that."""
+        if self._parts.control.outdated is not None or not await self._parts.store.leads():
+            return
+        signed = self._signed.read()
+        _, edge = await self._head()
+        if signed is None or signed.size < edge.size:
+            await self._signed.hold(edge, signed)
+            await self._remember(edge)
 
     async def _waiting(self) -> Sequence[Any]:
         """Read (position, hash) of events that have no place: those that committed late, too, whatever their position."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +12,7 @@ import typer
 from .application import Unusable, load, run
 from .options import OPERATOR, App, AsJson, CallId, example
 from .output import coloured, panel, show, show_json, state_style, table
+from .times import moment_at, time_of
 from .values import moment, shown
 
 if TYPE_CHECKING:
@@ -82,13 +81,15 @@ def search(
     asked: dict[str, Any] = {"call": call, "conversation": conversation, "action": action, "subject": subject, "principal": principal}
     asked |= {"approver": approver, "by": by, "rule": rule, "kind": kind, "text": text, "outcome": _state(outcome)}
     asked |= {"at_least": _amount("--at-least", at_least), "at_most": _amount("--at-most", at_most)}
-    times = {"since": _time("--since", since), "until": _time("--until", until)}
+    times = {"since": time_of("--since", since), "until": time_of("--until", until)}
 
     async def searched(runtime: Runtime) -> Page:
         from ..runtime import Query
+        from ..runtime.clock import to_micros
 
         now = (await runtime.start()).parts.clock.now()
-        return await runtime.search(Query(**asked, **_counted(times, now)), by=person, after=after, most=most)
+        counted: dict[str, Any] = {name: to_micros(at) for name, time in times.items() if (at := moment_at(time, now))}
+        return await runtime.search(Query(**asked, **counted), by=person, after=after, most=most)
 
     page = run(load(app), searched)
     if as_json:
@@ -163,33 +164,6 @@ def _state(text: str | None) -> State | None:
     if text not in set(State) or text == State.NEW:
         raise Unusable(f"--outcome {text}: write one of {', '.join(one for one in State if one is not State.NEW)}")
     return State(text)
-
-
-def _time(option: str, text: str | None) -> datetime | timedelta | None:
-    """Read a time: so long ago, or a date with or without a time of day, in UTC unless it says otherwise."""
-    from ..actions.effects import duration
-    from ..errors import DefinitionError
-
-    if text is None:
-        return None
-    with suppress(DefinitionError):
-        return duration(text)
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        raise Unusable(f"{option} {text}: write a number and s, m, h or d, or a time such as 2026-03-01T10:00") from None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
-
-
-def _counted(times: Mapping[str, datetime | timedelta | None], now: int) -> dict[str, Any]:
-    """Give times in microseconds since 1970; durations count back from now, by the database's clock."""
-    from ..runtime.clock import MICROSECOND, to_micros
-
-    return {
-        name: now - time // MICROSECOND if isinstance(time, timedelta) else to_micros(time)
-        for name, time in times.items()
-        if time is not None
-    }
 
 
 def _brief(one: Found) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from .application import Unusable, load, run
 from .options import OPERATOR, App, AsJson, example, group
 from .output import show, show_json, table
+from .times import moment_at, time_of
 from .values import moment
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def place(
     reason: Why,
     subject: Annotated[str | None, typer.Option("--subject", metavar="ID", help="A customer.")] = None,
     call: Annotated[str | None, typer.Option("--call", metavar="ID", help="One call.")] = None,
-    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Calls received from then on, such as 2026-11-01.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Calls received from then on, such as 30d or 2026-11-01.")
+    ] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Calls received until then; default: until now.")] = None,
     by: By = OPERATOR,
     app: App = None,
@@ -39,11 +41,12 @@ def place(
     """Place a legal hold on a customer, a call or a time: what it covers can't be erased."""
     if sum(one is not None for one in (subject, call, since or until)) != 1:
         raise Unusable("name one thing: --subject ID, --call ID, or --since TIME (and --until TIME)")
-    begins, ends = _moment(since), _moment(until)
+    begins, ends = time_of("--since", since), time_of("--until", until)
 
     async def placed(runtime: Runtime) -> LegalHold:
-        holds = (await runtime.start()).holds
-        return await holds.place(by=by, reason=reason, subject=subject, call=call, since=begins, until=ends)
+        now = (await runtime.start()).parts.clock.now()
+        times = {"since": moment_at(begins, now), "until": moment_at(ends, now)}
+        return await runtime.holds.place(by=by, reason=reason, subject=subject, call=call, **times)
 
     hold = run(load(app), placed)
     if as_json:
@@ -83,13 +86,3 @@ def list_holds(app: App = None, as_json: AsJson = False) -> None:
         show(table(("hold", "on", "which", "reason", "by", "since (UTC)"), rows))
     else:
         show("No legal hold stands.")
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise Unusable(f"{text!r} is not a time; write it like 2026-11-01 or 2026-11-01T12:00:00+00:00") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -102,19 +102,16 @@ def erased(app: App = None, as_json: AsJson = False) -> None:
 def _written(place: Path, document: Mapping[str, Any]) -> None:
     """Write a new file, whole or not at all."""
     import json
-    import os
 
-    draft = place.with_name(f".{place.name}.{os.getpid()}")
+    from ..runtime.exporting import written
+
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(document, file, indent=2, default=str)
-        os.link(draft, place)
+        with written(place) as file:
+            file.write(json.dumps(document, indent=2, default=str).encode())
     except FileExistsError:
         raise Unusable(f"{place} exists; name a new file") from None
     except OSError as error:
         raise Unusable(f"{place} can't be written: {error.strerror}") from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 async def _exported(runtime: Runtime, subject: str, by: str, purpose: str) -> Mapping[str, Any]:

@@ -60,6 +60,8 @@ def export_events(log: Log, path: Path, form: Format, chosen: Filter) -> int:
             for event in _events(log, chosen):
                 file.write(line(event, form))
                 count += 1
+    except FileExistsError as error:
+        raise AuditError(f"{path} exists; export to a new file") from error
     except OSError as error:
         raise AuditError(f"{path} can't be written: {error.strerror}") from error
     return count
@@ -67,19 +69,21 @@ def export_events(log: Log, path: Path, form: Format, chosen: Filter) -> int:
 
 @contextmanager
 def written(path: Path) -> Iterator[BinaryIO]:
-    """Give a file that takes its name only when all of it is on the disk; until then it is a hidden one beside it."""
+    """Give a new file, for its owner alone, that takes its name only when all of it is on the disk; until then it is a hidden one beside it.
+
+    Raises FileExistsError where somebody has taken the name meanwhile.
+    """
     number, name = mkstemp(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent)
     try:
         with os.fdopen(number, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(name).rename(path)
+        os.link(name, path)  # unlike a renaming it never takes the place of a file that is there
         settled(path.parent)
-    except BaseException:
+    finally:
         with suppress(OSError):
-            Path(name).unlink(missing_ok=True)
-        raise
+            Path(name).unlink()
 
 
 def settled(folder: Path) -> None:

@@ -27,7 +27,7 @@ class Sink:
     """
 
     def __init__(self, folder: Path, *, largest: int = 64 * 1024 * 1024) -> None:
-        self._folder, self._largest = folder, largest
+        self._folder, self._largest, self._failed = folder, largest, False
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.upcoming = self._resume()
@@ -35,12 +35,18 @@ class Sink:
             raise AuditError(f"{folder} can't be written: {error.strerror}") from error
 
     def write(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Append events, which begin at the place `upcoming` and leave none out; they are on the disk when this returns."""
+        """Append events, which begin at the place `upcoming` and leave none out; they are on the disk when this returns.
+
+        Once it has failed for the disk, what is in the files is not known: nothing more is written until the folder is opened anew.
+        """
+        if self._failed:
+            raise AuditError(f"{self._folder} could not be written before: open it anew")
         rest = iter(events)
         try:
             while self._fill(rest):
                 pass
         except OSError as error:
+            self._failed = True
             raise AuditError(f"{self._folder} can't be written: {error.strerror}") from error
 
     def _fill(self, rest: Any) -> bool:

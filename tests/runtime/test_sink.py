@@ -86,3 +86,34 @@ async def test_it_follows_a_runtime(runtime, tmp_path):
     told = await runtime.events(most=1_000)
     written = [json.loads(line) for path in sorted((tmp_path / "out").glob("*")) for line in path.read_text().splitlines()]
     assert written == told
+
+
+def after_a_full_disk(folder, monkeypatch, *, honest):
+    """Let the disk be full for the second batch, and give what is in the file after the third."""
+    sink = Sink(folder)
+    sink.write([{"place": 0}])
+    with monkeypatch.context() as full, pytest.raises(AuditError, match="No space"):
+        full.setattr("remit.runtime.sink.os.fsync", _full)
+        sink.write([{"place": 1}, {"place": 2}])
+    (folder / "events-000000000000000.jsonl").write_text('{"place":0}\n{"pla')  # what reached the disk
+    if not honest:
+        sink._failed = False
+    try:
+        sink.write([{"place": sink.upcoming}])
+    except AuditError:
+        Sink(folder).write([{"place": 1}, {"place": 2}, {"place": 3}])
+    return (folder / "events-000000000000000.jsonl").read_text()
+
+
+def _full(_file):
+    raise OSError(28, "No space left on device")
+
+
+@PURE
+def test_after_the_disk_was_full_it_is_opened_anew_and_nothing_is_missing(tmp_path, monkeypatch):
+    assert after_a_full_disk(tmp_path, monkeypatch, honest=True) == "".join(f'{{"place":{place}}}\n' for place in range(4))
+
+
+@PURE
+def test_control_who_goes_on_after_a_full_disk_leaves_events_out(tmp_path, monkeypatch):
+    assert '"place":1' not in after_a_full_disk(tmp_path, monkeypatch, honest=False)

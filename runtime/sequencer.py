@@ -70,9 +70,9 @@ class Sequencer:
             return 0
         if not await self._parts.store.leads():
             return 0
-        while count := await self._step():
+        while (count := await self._step()) == BATCH:  # fewer were all that there were: what is written meanwhile waits for the next time
             placed += count
-        return placed
+        return placed + count
 
     async def finish(self) -> None:
         """Place what is left, at the end of a process; where nothing may be signed, that is said, and stands in nobody's way."""

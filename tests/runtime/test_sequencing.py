@@ -255,3 +255,33 @@ async def test_whoever_wants_a_proof_waits_for_the_checkpoint_that_covers_the_ca
     ((last,),) = world.sql("SELECT max(leaf_index) FROM event WHERE call = ?", (call_id,))
     assert proof.leaf == last < proof.size and proof.call_id == call_id
     assert [(proof.size, proof.note)] == world.sql("SELECT size, note FROM checkpoint WHERE size > ? ORDER BY size LIMIT 1", (last,))
+
+
+async def steps_while_more_comes(runtime, monkeypatch, catch_up):
+    """Let more be written during each step, ten times at most; gives how many steps are taken before it is content."""
+    step, taken = Sequencer._step, 0
+
+    async def busily(sequencer):
+        nonlocal taken
+        taken += 1
+        count = await step(sequencer)
+        if taken < 10:
+            await runtime.submit(says(f"meanwhile {taken}"), session())
+        return count
+
+    monkeypatch.setattr(Sequencer, "_step", busily)
+    await runtime.submit(says("before"), session())
+    await catch_up(runtime._sequencer)
+    return taken
+
+
+async def test_what_is_written_meanwhile_waits_for_the_next_checkpoint(alone, monkeypatch):
+    assert await steps_while_more_comes(alone, monkeypatch, Sequencer.catch_up) == 1
+
+
+async def test_control_until_nothing_is_left_it_signs_without_a_pause(alone, monkeypatch):
+    async def until_nothing_is_left(sequencer):
+        while await sequencer._step():
+            pass
+
+    assert await steps_while_more_comes(alone, monkeypatch, until_nothing_is_left) > 9

@@ -11,7 +11,7 @@ from remit.errors import CallNotFound, NothingToUndo, NotSettled, NoUndo
 from remit.runtime import work as work_module
 from remit.runtime.people import BadPerson
 from remit.runtime.undoing import undo_of
-from tests.runtime.bank import ACTIONS, OWN, Bank, Receipt, asks, comes_to, dropped, find, gated, kinds, lost, raising, session
+from tests.runtime.bank import ACTIONS, OWN, Bank, Receipt, asks, comes_to, dropped, find, gated, good, kinds, lost, raising, session
 from tests.runtime.limited import held, limited
 
 BUDGET = "{id: budget, measure: arguments.amount, currency: EUR, window: 1h, at_most: 10000}"
@@ -158,10 +158,17 @@ async def take_back_again(ctx: Context, payment_id: str, receipt: str, memo: str
 
 @pytest.mark.parametrize("index", [True, False])
 async def test_control_without_the_index_whoever_looks_at_once_would_undo_it_twice(world, monkeypatch, index):
-    unseen = [None, None]
+    unseen, both_on_their_way = [None, None], asyncio.Event()
 
     async def late(parts, call_id):
-        return unseen.pop() if unseen else await undo_of(parts, call_id)
+        if unseen:
+            return unseen.pop()
+        both_on_their_way.set()  # the index has refused the second, which looks again
+        return await undo_of(parts, call_id)
+
+    async def second(bank, ctx, about, key):
+        both_on_their_way.set()
+        return await good(bank, ctx, about, key)
 
     again = [take_back_again, *(one for one in LENDING if one.name != "take_back")]
     async with lending(world).running(again) as runtime:
@@ -169,6 +176,7 @@ async def test_control_without_the_index_whoever_looks_at_once_would_undo_it_twi
             world.sql("DROP INDEX call_undoes")
         first = await lent(runtime)
         monkeypatch.setattr("remit.runtime.journeys.undo_of", late)
+        world.bank.plan += [gated(both_on_their_way), second]
         both = await asyncio.gather(*(runtime.undo(first, by=session()) for _ in range(2)))
         assert len({one.call_id for one in both}) == (1 if index else 2)
         assert len(world.bank.effects) == (2 if index else 3)

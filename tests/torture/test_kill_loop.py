@@ -48,6 +48,9 @@ def payments_of(sandbox: PaymentSandbox, kills: int) -> tuple[str, Asking]:
 def live_and_die(sandbox, desk, life: str, kills: int, customer: str, asking: Asking) -> None:
     written, ordered = lambda: len(sandbox.written()), 0
     with worker() as lives:
+        # However the kills fall, one effect of the kind `once` is left without an answer.
+        sandbox.order(Fault.ANSWER_LOST)
+        lives.live(desk, life, customer=customer, payments={"once": asking.payments["once"][:1]})
         for number in range(kills):
             # Few at a time: at a provider that fails more often than not, the connector's breaker would stand in the way of the kills.
             if number % 3 == 0 and ordered - sum(one.fault is not None for one in sandbox.written()) < 4:

@@ -1,11 +1,19 @@
-"""Wait for the checkpoint that covers what a call has done so far."""
+"""What a runtime can show of its log: its events, the proof of a call, the verifier's verdict, and a copy that anyone can verify."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
+from ..audit import Report, export, export_tiles, verify
+from .access import LOCAL_OPERATOR, noted
+from .control import known_shapes
+from .logs import DatabaseLog, Reproduction
+from .sequencer import Sequencer
+from .views import placed_events
 from .work import Parts
 
 POLL = 0.1
@@ -24,9 +32,10 @@ class Proof:
 
 
 class Proving:
-    """What a runtime can say of the proof of a call."""
+    """The methods of a runtime by which its log is read as a whole, proved and handed on."""
 
     parts: Parts
+    _sequencer: Sequencer
 
     async def start(self) -> Self:
         """See Runtime."""
@@ -43,6 +52,39 @@ class Proving:
         except TimeoutError:
             return None
         return proof
+
+    async def events(self, *, after: int = -1, most: int = 100) -> list[Mapping[str, Any]]:
+        """List events in the log's order from behind place `after`: clear parts and commitments, no personal values."""
+        await self.start()
+        return await placed_events(self.parts, after=after, most=most)
+
+    async def export(self, folder: Path, *, disclose: bool = False, tiles: bool = False, by: str = LOCAL_OPERATOR) -> None:
+        """Write the log as a new folder that anyone can verify; `disclose` adds the openings of personal values. `by` is recorded.
+
+        With `tiles` in the form of C2SP tlog-tiles, which has no openings and goes on where an earlier export ended.
+        """
+        await self.start()
+        await self._sequencer.catch_up()
+
+        def exported() -> None:
+            with DatabaseLog(self.parts, sealed=not disclose) as log:
+                (export_tiles if tiles else export)(log, folder)
+
+        await noted(self.parts, "audit.exported", by, sought={"disclose": disclose, "tiles": tiles})
+        await asyncio.to_thread(exported)
+
+    async def verify(self, *, by: str = LOCAL_OPERATOR) -> Report:
+        """Check the whole log of this database: integrity, meaning, and every decision reproduced. `by` is recorded."""
+        await self.start()
+        await self._sequencer.catch_up()
+
+        def verified() -> Report:
+            with DatabaseLog(self.parts) as log:
+                return verify(log, decide=Reproduction(log.bundles(), known_shapes(self.parts)))
+
+        report = await asyncio.to_thread(verified)
+        await noted(self.parts, "audit.verified", by, sought={"ok": report.ok}, found=report.entries)
+        return report
 
 
 async def _proof(parts: Parts, call_id: str) -> Proof | None:

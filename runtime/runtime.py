@@ -11,29 +11,23 @@ from typing import Any, Self
 
 from ..actions import Catalog, Problem, ToolCall
 from ..actions.dialects import dialect
-from ..audit import Report, State, export, export_tiles, verify
+from ..audit import State
 from ..errors import KeyReused, Overloaded, PolicyError, StoreError
 from ..policies import Check, Results, check, is_test, load, read_tests, run_cases
 from . import telemetry
-from .access import LOCAL_OPERATOR, noted
 from .activation import activate_policies, asked
 from .afterwards import Afterwards
-from .amend import amend
-from .answering import Answer
 from .background import begun, ended
 from .breaker import Breakers, Breaking
 from .bundles import Bundles
 from .call import Call
 from .clock import Clock
-from .confirmation import Confirmation, confirm, confirmation
 from .control import PolicyFolder, guard, nothing, put_in_force, put_nothing_in_force, shapes
 from .database import open_database
 from .hindsight import Hindsight
 from .holds import Holds
 from .identity import StepUp
-from .inbox import most_urgent
 from .journeys import Journeys
-from .logs import DatabaseLog, Reproduction
 from .migrating import is_postgres
 from .outcome import Outcome, problem
 from .people import People
@@ -41,24 +35,22 @@ from .proof import Proving
 from .reading import Reading
 from .receive import Submission, parse
 from .rejection import Rejections
-from .review import Review, review
 from .sequencer import Sequencer
 from .session import Session
-from .step_up import CodeSent, send_code, step_up
 from .store import Store
 from .stored import roles_held
 from .subjects import Subjects
 from .switches import Switches
 from .vault import Vault
-from .views import CallView, Health, health, outcome_of, placed_events, view
-from .votes import vote
+from .views import CallView, Health, health, outcome_of, view
+from .waiting import Waiting
 from .wakeups import Wakeups
 from .work import Control, Parts
 
 MANAGED = "managed"
 
 
-class Runtime(Afterwards, Hindsight, Proving, Reading):
+class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
     """Run actions for an agent: validated, decided, approved, done at most once, and recorded.
 
     `actions` are actions, modules, catalogs, or names of entry-point groups; `policies` a folder or file, or "managed": then they are
@@ -202,92 +194,10 @@ class Runtime(Afterwards, Hindsight, Proving, Reading):
         await self.start()
         return await self.parts.store.calls(state=state, action=action, before=before, most=most)
 
-    async def inbox(self, *, person: str | None = None) -> list[CallView]:
-        """List the calls that somebody is asked about now, or that `person` could approve: the 200 most urgent ones."""
-        await self.start()
-        return [await view(self.parts, call) for call in await most_urgent(self.parts, self.people, person)]
-
-    async def events(self, *, after: int = -1, most: int = 100) -> list[Mapping[str, Any]]:
-        """List events in the log's order from behind place `after`: clear parts and commitments, no personal values."""
-        await self.start()
-        return await placed_events(self.parts, after=after, most=most)
-
     async def health(self) -> Health:
         """Say how this process and its database stand; raises `StoreError` when the database can't be read."""
         await self.start()
         return await health(self.parts, running=len(self._journeys))
-
-    async def export(self, folder: Path, *, disclose: bool = False, tiles: bool = False, by: str = LOCAL_OPERATOR) -> None:
-        """Write the log as a new folder that anyone can verify; `disclose` adds the openings of personal values. `by` is recorded.
-
-        With `tiles` in the form of C2SP tlog-tiles, which has no openings and goes on where an earlier export ended.
-        """
-        await self.start()
-        await self._sequencer.catch_up()
-
-        def exported() -> None:
-            with DatabaseLog(self.parts, sealed=not disclose) as log:
-                (export_tiles if tiles else export)(log, folder)
-
-        await noted(self.parts, "audit.exported", by, sought={"disclose": disclose, "tiles": tiles})
-        await asyncio.to_thread(exported)
-
-    async def vote(
-        self,
-        approval: str,
-        *,
-        person: str,
-        answer: Answer,
-        reason: str = "",
-        digest: str | None = None,
-        shown: str | None = None,
-        via: str = "api",
-    ) -> Outcome:
-        """Count a person's answer to an approval (its id, or its call's), and take the call on from there."""
-        await self.start()
-        seen = {"digest": digest, "shown": shown}
-        voted = await vote(self.parts, self.people, approval, person=person, answer=answer, reason=reason, via=via, **seen)
-        return await outcome_of(self.parts, await self._journeys.advance(voted.id))
-
-    async def confirm(
-        self, call_id: str, *, subject: str, answer: Answer = "approve", digest: str | None = None, shown: str | None = None
-    ) -> Outcome:
-        """Count the customer's own answer; the host has authenticated them as `subject`, through a channel that no model reaches."""
-        await self.start()
-        confirmed = await confirm(self.parts, call_id, subject=subject, answer=answer, digest=digest, shown=shown)
-        return await outcome_of(self.parts, await self._journeys.advance(confirmed.id))
-
-    async def confirmation(self, call_id: str, *, subject: str) -> Confirmation:
-        """Give what the customer is asked to confirm, in their own language; the host has authenticated them as `subject`."""
-        await self.start()
-        return await confirmation(self.parts, call_id, subject=subject)
-
-    async def send_code(self, call_id: str, *, subject: str) -> CodeSent:
-        """Send the customer a one-time code; raises `CodeNotSent` where none could be sent, or too many were."""
-        await self.start()
-        return await send_code(self.parts, call_id, subject=subject)
-
-    async def step_up(self, call_id: str, *, subject: str, code: str | None = None, token: str | None = None) -> Outcome:
-        """Take the customer's one-time code, or a token of the host, as proof, and take the call on; raises `CodeNotAccepted`."""
-        await self.start()
-        proved = await step_up(self.parts, call_id, subject=subject, code=code, token=token)
-        return await outcome_of(self.parts, await self._journeys.advance(proved.id))
-
-    async def amend(self, call_id: str, *, by: str, arguments: Mapping[str, Any], reason: str = "", digest: str | None = None) -> Outcome:
-        """Put arguments, as a model sends them, in place of those of a waiting call, and decide it anew; raises `NotAmended`."""
-        await self.start()
-        amended = await amend(self.parts, self.people, call_id, by=by, arguments=arguments, reason=reason, digest=digest)
-        return await outcome_of(self.parts, await self._journeys.advance(amended.id))
-
-    async def review(self, call_id: str) -> Review:
-        """Give what an approver needs to know: the call, why it stopped, what it does to the limits, and what was done before."""
-        await self.start()
-        return await review(self.parts, await self.parts.store.get(call_id))
-
-    @property
-    def link_key(self) -> bytes:
-        """Give the key (32 bytes) that seals links to a confirmation; it can be had once the runtime has started."""
-        return self.parts.vault.hash("key", "link")
 
     async def reload_policies(self, *, by: str) -> str:
         """Read the policy folder again and put it in force everywhere; gives the bundle's digest. A broken folder changes nothing."""
@@ -328,19 +238,6 @@ class Runtime(Afterwards, Hindsight, Proving, Reading):
         if self._own_folder is None:
             raise PolicyError("the policies are managed, not a folder's: `remit policy propose` and `remit policy activate` change them")
         return self._own_folder
-
-    async def verify(self, *, by: str = LOCAL_OPERATOR) -> Report:
-        """Check the whole log of this database: integrity, meaning, and every decision reproduced. `by` is recorded."""
-        await self.start()
-        await self._sequencer.catch_up()
-
-        def verified() -> Report:
-            with DatabaseLog(self.parts) as log:
-                return verify(log, decide=Reproduction(log.bundles(), self._shapes))
-
-        report = await asyncio.to_thread(verified)
-        await noted(self.parts, "audit.verified", by, sought={"ok": report.ok}, found=report.entries)
-        return report
 
     async def _start(self) -> None:
         database = open_database(self.database, tenant=self.tenant, keys=self.keys)

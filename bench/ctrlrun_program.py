@@ -18,6 +18,7 @@ from pathlib import Path
 
 import ctrlrun
 from ctrlrun.approval import LocalApprovalProvider
+from ctrlrun.receipt import verify_chain
 
 FOLDER = Path(sys.argv[1])
 POLICY = """\
@@ -58,6 +59,10 @@ def answer(question: dict[str, int]) -> dict[str, float]:
     if "count" in question:
         with sqlite3.connect(FOLDER / "state.db") as store:
             return {table: store.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("effects", "receipts", "events")}
+    if "verify" in question:
+        begun = time.perf_counter()
+        found = verify_chain(ctrlrun.SQLiteStateStore(FOLDER / "state.db"))
+        return {"seconds": time.perf_counter() - begun, "verified": found.verified, "ok": found.ok}
     callers = question["callers"]
     if callers not in pools:
         pools[callers] = ThreadPoolExecutor(callers)

@@ -31,7 +31,7 @@ class Sizes:
     starts: int = 15
     history: int = 200_000
     aged: int = 100_000
-    verified: int = 5_000
+    verified: int = 20_000
     approvals: int = 40
     seconds: float = 20.0
     lasting: int = 100_000

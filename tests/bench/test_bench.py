@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from bench import __main__ as bench
-from bench import decisions, filling, limits, one_step, scale, throughput, workload
+from bench import decisions, filling, limits, one_step, scale, throughput, verifying, workload
 from bench.program import Unavailable
 from bench.report import page
 from bench.sampling import LIMIT, SMALLEST, Measurement
@@ -18,7 +18,7 @@ from tests.environments import ENVIRONMENTS
 
 BUILT, CEDAR, DBOS = ((ENVIRONMENTS / name / "pins").is_file() for name in ("ctrlrun", "cedarpy", "dbos"))
 FIGURE = {"name", "value", "unit", "target", "met"}
-RATES = {"calls/s", "workflows/s", "ms", "ms a call", "times", "µs", "s", "events/s", "decisions/s"}
+RATES = {"calls/s", "workflows/s", "ms", "ms a call", "times", "µs", "s", "events/s", "decisions/s", "bytes", "MB"}
 MEASURED = {"title", "figures", "notes", "stolen", "others", "repeated", "disturbed", "seconds"}
 
 
@@ -31,6 +31,7 @@ def results(tmp_path_factory):
         patch.setitem(bench.MEASUREMENTS, "throughput", partial(throughput.measure, others=BUILT))
         patch.setitem(bench.MEASUREMENTS, "aged", partial(throughput.measure, others=BUILT, aged=True))
         patch.setitem(bench.MEASUREMENTS, "one_step", partial(one_step.measure, others=DBOS))
+        patch.setitem(bench.MEASUREMENTS, "verifying", partial(verifying.measure, others=BUILT))
         patch.setitem(bench.MEASUREMENTS, "decisions", partial(decisions.measure, others=CEDAR))
         return bench.run(SMALLEST, list(bench.MEASUREMENTS), lambda _: None)
 
@@ -66,6 +67,10 @@ def test_the_targets_of_the_design_are_held_against_what_was_measured(results):
             "≤ 600 ms",
             "≤ 1.5",
             "≤ 300 MB",
+            *["≤ 10 %", "≤ 1000 ms"] * 2,
+            "≥ 250,000",
+            "≥ 25,000",
+            "≥ 5,000",
             *["0"] * 4,
             *["≤ 1.3"] * (5 + 2 * 8),
             *["≤ 100"] * (2 * 8),

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from remit import Outcome, Runtime
+from remit.runtime.heap import keep_what_is_there
 
 from . import workload
 from .workload import APPROVER, call_of, next_call, open_approved, open_runtime, submit_many
@@ -37,6 +38,7 @@ async def main(settings: dict[str, Any]) -> None:
     if keeping or approved:
         workload.executing = lambda call, payment: executed.append((call, payment, time.monotonic()))
     runtime = await (open_approved(folder, **settings) if approved else open_runtime(folder, **settings))
+    keep_what_is_there()  # as `remit serve` and `remit worker` do
     try:
         while line := await asyncio.to_thread(sys.stdin.readline):
             print(json.dumps(await answer(runtime, json.loads(line))), flush=True)

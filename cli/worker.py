@@ -44,9 +44,12 @@ async def _work(runtime: Runtime) -> int:
     import asyncio
     import logging
 
+    from ..runtime.heap import keep_what_is_there
+
     log = logging.getLogger("remit.worker")
     stop = _signalled()
     await runtime.start()
+    keep_what_is_there()
     log.info("taking up calls of %s in %s", ", ".join(sorted(runtime.catalog)) or "no action", runtime.parts.store.name)
     try:
         while not stop.is_set():

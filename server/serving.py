@@ -11,6 +11,7 @@ import uvicorn
 
 from ..errors import RemitError
 from ..runtime import Runtime
+from ..runtime.heap import keep_what_is_there
 from .app import create_app
 
 GRACE = 20
@@ -56,4 +57,5 @@ async def _serve(runtime: Runtime, listening: socket.socket, stripe_secret: str 
     )
     host, port = listening.getsockname()[:2]
     log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+    keep_what_is_there()
     await uvicorn.Server(config).serve(sockets=[listening])

@@ -1,4 +1,4 @@
-"""Measure everything in one run: `python -m bench`, `--quick` for small samples, `--million` for the longest, `--only NAME …`."""
+"""Measure everything in one run: `python -m bench`; `--quick` for small samples, `--million` or `--ten-million` for long ones, `--only NAME …`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from . import (
 )
 from .machine import facts
 from .report import page, show
-from .sampling import FULL, MILLION, QUICK, Measurement, Sizes
+from .sampling import FULL, MILLION, QUICK, TEN_MILLION, Measurement, Sizes
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "latest.json"
@@ -106,10 +106,15 @@ def main() -> None:
         action="store_true",
         help="histories of a million calls, and a million while memory is watched: some twenty minutes more",
     )
+    size.add_argument(
+        "--ten-million",
+        action="store_true",
+        help="logs of ten million events, best with --only searching: 25 GB on the disk for each database",
+    )
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, metavar="NAME", help=f"only these: {', '.join(MEASUREMENTS)}")
     given = parser.parse_args()
     console = Console()
-    sizes = QUICK if given.quick else MILLION if given.million else FULL
+    sizes = QUICK if given.quick else MILLION if given.million else TEN_MILLION if given.ten_million else FULL
     results = run(sizes, given.only or list(MEASUREMENTS), console.print)
     show(results, console)
     RESULTS.parent.mkdir(exist_ok=True)

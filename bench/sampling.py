@@ -29,7 +29,7 @@ class Sizes:
     one_at_a_time: int = 1_000
     decisions: int = 4_000
     starts: int = 15
-    history: int = 200_000
+    history: int = 250_000
     aged: int = 100_000
     verified: int = 20_000
     approvals: int = 40
@@ -38,7 +38,9 @@ class Sizes:
 
 
 FULL = Sizes()
+"""A history of a million events."""
 MILLION = replace(FULL, history=1_000_000, lasting=1_000_000)
+TEN_MILLION = replace(FULL, history=2_500_000)
 QUICK = Sizes(
     rounds=3,
     calls=400,

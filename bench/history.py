@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 
 from remit import Runtime
 
 from .filling import fill
-from .program import Unavailable
 from .sampling import Measurement, Sizes, median, timed
-from .server import database, processes
+from .server import databases, or_said, processes
 from .workload import open_runtime, submit, submit_many
 
 CHUNK = 50
@@ -21,12 +19,7 @@ async def measure(sizes: Sizes, folder: Path, *, postgres: bool = False) -> Meas
     """Take one call over each in turn, and then rounds of many callers over each in turn."""
     where, many = ("PostgreSQL", 16) if postgres else ("SQLite", 64)
     measured = Measurement(f"A call after {sizes.history:,} calls, beside one over an empty database, on {where}")
-    with ExitStack() as stack:
-        try:
-            urls = [stack.enter_context(database()) if postgres else "" for _ in range(2)]
-        except Unavailable as error:
-            measured.notes.append(f"It was not measured: {error}")
-            return measured
+    with or_said(measured), databases(2, postgres=postgres) as urls:
         writing = await timed(lambda: fill(folder / "filled", sizes.history, urls[1]))
         measured.notes.append(f"The history of {sizes.history:,} calls was written, and placed in its tree, in {writing:,.0f} s.")
         empty = await open_runtime(folder / "empty", url=urls[0])

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import bisect
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from remit import Runtime
 
 from .filling import fill
 from .overload import offer
-from .program import Unavailable
 from .sampling import Measurement, Sizes, median, quantile, timed
-from .server import database
+from .server import databases, or_said
 from .throughput import ratio_of
 from .workload import done, open_runtime, submit_many
 
@@ -32,12 +31,7 @@ async def measure(sizes: Sizes, folder: Path, *, postgres: bool = False) -> Meas
     """Measure all three on one database; what was measured must verify."""
     where = "PostgreSQL" if postgres else "SQLite"
     measured = Measurement(f"What proof costs, {where}")
-    with ExitStack() as stack:
-        try:
-            urls = [stack.enter_context(database()) if postgres else "" for _ in range(2)]
-        except Unavailable as error:
-            measured.notes.append(f"It was not measured: {error}")
-            return measured
+    with or_said(measured), databases(2, postgres=postgres) as urls:
         runtime = await open_runtime(folder / "calls", url=urls[0])
         try:
             await _overhead(measured, sizes, runtime, CALLERS[where])

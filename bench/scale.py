@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from .limits import EVERYBODY
-from .program import Unavailable, Worker, together
+from .program import Worker, together
 from .sampling import Measurement, Sizes, median
-from .server import database, deadlocks, processes, settings
+from .server import databases, deadlocks, or_said, processes, settings
 
 CALLERS = 16
 PROCESSES = (1, 2, 4)
@@ -24,12 +24,10 @@ PLAIN, HOT = "no limit", "one limit for everybody"
 async def measure(sizes: Sizes, folder: Path) -> Measurement:
     """Take rounds in turn with 1, 2 and 4 processes, 16 callers in all; then let all make the same calls, and count."""
     measured = Measurement(f"PostgreSQL, {CALLERS} callers in all")
-    try:
+    with or_said(measured):
         for what, limit in ((PLAIN, ""), (HOT, EVERYBODY)):
-            with ExitStack() as stack:
-                await _over(measured, sizes, folder / what, what, limit, stack.enter_context(database()), stack)
-    except Unavailable as error:
-        measured.notes.append(f"It was not measured: {error}")
+            with databases(1, postgres=True) as (url,), ExitStack() as stack:
+                await _over(measured, sizes, folder / what, what, limit, url, stack)
     return measured
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ from remit.audit import State
 from remit.runtime import Query
 
 from .filling import PEOPLE, fill
-from .program import Unavailable
 from .sampling import Measurement, Sizes, median, quantile, timed
-from .server import database
+from .server import databases, or_said
 from .workload import open_runtime
 
 SHORT = 2_500
@@ -51,12 +49,7 @@ async def measure(sizes: Sizes, folder: Path, *, postgres: bool = False) -> Meas
     """Search both histories in turn, each search many times: its first page, and one from the middle of the log."""
     where = "PostgreSQL" if postgres else "SQLite"
     measured = Measurement(f"A page of 50 of {4 * sizes.history:,} events beside one of {4 * SHORT:,}, on {where}")
-    with ExitStack() as stack:
-        try:
-            urls = [stack.enter_context(database()) if postgres else "" for _ in range(2)]
-        except Unavailable as error:
-            measured.notes.append(f"It was not measured: {error}")
-            return measured
+    with or_said(measured), databases(2, postgres=postgres) as urls:
         for name, calls, url in (("short", min(SHORT, sizes.history), urls[0]), ("long", sizes.history, urls[1])):
             await fill(folder / name, calls, url)
         short, long = await open_runtime(folder / "short", url=urls[0]), await open_runtime(folder / "long", url=urls[1])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from .program import Unavailable
+from .sampling import Measurement
 
 
 @contextmanager
@@ -25,6 +26,22 @@ def database() -> Iterator[str]:
         raise Unavailable(f"PostgreSQL can't be reached: {error}") from error
     with postgres.database() as url:
         yield url
+
+
+@contextmanager
+def or_said(measured: Measurement) -> Iterator[None]:
+    """Say in the measurement what could not be had, where something in the block needed it."""
+    try:
+        yield
+    except Unavailable as error:
+        measured.notes.append(f"It was not measured: {error}")
+
+
+@contextmanager
+def databases(count: int, *, postgres: bool) -> Iterator[list[str]]:
+    """Give the addresses of as many empty databases on the server, or "" for those that are files; raises `Unavailable`."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(database()) if postgres else "" for _ in range(count)]
 
 
 def processes(url: str) -> list[int]:

@@ -8,9 +8,9 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from .program import Unavailable, Worker
+from .program import Worker
 from .sampling import Measurement, Sizes, median, quantile
-from .server import database, processes
+from .server import databases, or_said, processes
 from .workload import APPROVER, open_approved
 
 HERE, ELSEWHERE = 50.0, 600.0
@@ -22,12 +22,7 @@ LONGEST = 30.0
 async def measure(sizes: Sizes, folder: Path) -> Measurement:
     """Hold calls, agree to each in one place and then in the other, and compare with when its handler ran."""
     measured = Measurement("From an approval to the handler, on PostgreSQL")
-    with ExitStack() as stack:
-        try:
-            url = stack.enter_context(database())
-        except Unavailable as error:
-            measured.notes.append(f"It was not measured: {error}")
-            return measured
+    with or_said(measured), databases(1, postgres=True) as (url,), ExitStack() as stack:
         folder.mkdir(parents=True, exist_ok=True)
         worker = stack.enter_context(Worker(folder, url=url, approved=True))
         worker.ask({})

@@ -151,7 +151,7 @@ async def test_what_can_not_be_had_is_said_and_the_rest_is_measured(tmp_path, mo
     def nowhere():
         raise Unavailable("there is no PostgreSQL")
 
-    monkeypatch.setattr("bench.scale.database", nowhere)
+    monkeypatch.setattr("bench.server.database", nowhere)
     measured = await scale.measure(SMALLEST, tmp_path)
     assert (measured.figures, measured.notes) == ([], ["It was not measured: there is no PostgreSQL"])
     assert "## PostgreSQL" in page(

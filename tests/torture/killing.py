@@ -9,12 +9,16 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.torture.paying import Desk
+from tests.torture.sizes import size
 
+LONGEST = size(100, 1_800)
+"""Seconds in which a child must say something."""
 Written = Callable[[], int]
 """Counts the writing requests that the provider has seen."""
 
@@ -51,15 +55,23 @@ class Worker:
         return self._hear()
 
     def _hear(self) -> str:
+        """Hear one line; a child that has died in silence would be waited for for ever, by a thread that no timeout of a test ends."""
         assert self._process.stdout
-        return self._process.stdout.readline().strip()
+        given_up = threading.Timer(LONGEST, os.killpg, (self._process.pid, signal.SIGKILL))
+        given_up.start()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            given_up.cancel()
+        assert line, f"the worker said nothing for {LONGEST} seconds, or ended"
+        return line.strip()
 
 
 @contextlib.contextmanager
 def worker(*under: str) -> Iterator[Worker]:
     """Run a worker while the block lasts; `under` is a program that runs it, with its arguments."""
     command = [*under, sys.executable, "-m", "tests.torture.worker"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdin
         yield Worker(process)
         process.stdin.close()

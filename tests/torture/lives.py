@@ -89,8 +89,8 @@ async def to_a_point(
         prepared = await STARTS[start].prepare(one)
         if variant == "unfenced":
             STATEMENTS["call.move"] = STATEMENTS["call.move"].replace("AND version = ?", "AND ? > 0")
+        begun()  # first: as soon as they are armed, another thread may pass a point
         points.armed = True
-        begun()
         await STARTS[start].go_on(one, prepared)
     Path(names).write_text(json.dumps(points.passed))
 

@@ -94,7 +94,7 @@ class Proving:
         """Compare what was done since then with the providers' own ledgers, both ways, and record what came of it.
 
         `since` is aware, or so long ago by the database's clock; `by` an active person. Nothing is changed at a provider, and no call is
-        settled. What can't be read makes it incomplete. Raises `NoLedger` and `NotAReader`.
+        settled. What can't be read makes it incomplete. Raises `NoLedger`, `NotAReader`, and `BadSearch` for a time to come.
         """
         await self.start()
         return await reconcile(self.parts, since=since, by=await reader(self.people, by), progress=progress)

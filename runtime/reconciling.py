@@ -21,6 +21,7 @@ from .clock import MICROSECOND, to_datetime, to_micros, to_text
 from .differences import Difference, Standing, judged, unknown
 from .ledgers import NoLedger, Place, places
 from .recounted import Recounted, recount
+from .searching_query import BadSearch
 from .work import Parts, apart
 
 Progress = Callable[[int, int], None]
@@ -131,12 +132,14 @@ class _Tally:
 
 
 async def reconcile(parts: Parts, *, since: datetime | timedelta, by: str, progress: Progress | None = None) -> Reconciliation:
-    """Compare both ways, and record the result as an event; raises `NoLedger` where there is nothing to compare with."""
+    """Compare both ways, and record the result as an event; raises `NoLedger` where there is nothing to compare with, and `BadSearch`."""
     reach = places(parts)
     if not reach:
         raise NoLedger
     now = parts.clock.now()
     tally = _Tally(begins=now - since // MICROSECOND if isinstance(since, timedelta) else to_micros(since), until=now)
+    if tally.begins > tally.until:
+        raise BadSearch(f"{to_text(tally.begins)} has not come yet: say since when to compare")
     await _look_for_calls(parts, reach, tally, progress)
     for place in {(one.ledger, one.effect): one for one in reach.values()}.values():
         if place.keeping is Keeping.ALL:
@@ -262,7 +265,7 @@ async def _read(place: Place, about: str, tally: _Tally) -> list[LedgerEntry] | 
             return entries
         break
     tally.failed[place.name] += 1
-    tally.unread[f"{place.name}: an object ({why})"] += 1
+    tally.unread[f"{place.name}: what it has of one object, {place.effect} ({why})"] += 1
     return None
 
 

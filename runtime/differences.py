@@ -60,7 +60,7 @@ def judged(
 
     `ended` says that another call of this log has rightly removed it since.
     """
-    mine = [one for one in entries if _is_of(told, one)]
+    mine = [one for one in entries if is_of(told, one)]
     standing = [one for one in mine if one.stands]
     found = _Finder(told.id, ledger, effect)
     match told.state:
@@ -102,7 +102,7 @@ class _Finder:
         )
 
 
-def _is_of(told: Recounted, entry: LedgerEntry) -> bool:
+def is_of(told: Recounted, entry: LedgerEntry) -> bool:
     """Say whether an entry is a call's: it names it, or names none and has the reference that the call was given."""
     return entry.call == told.id or (entry.call is None and told.reference is not None and entry.reference == told.reference)
 

@@ -17,8 +17,8 @@ from typing import Any
 from ..actions import Keeping, Ledger, LedgerEntry
 from ..audit import State
 from ..errors import HandlerSignal, Retryable
-from .clock import MICROSECOND, to_datetime, to_micros, to_text
-from .differences import Difference, Standing, judged, unknown
+from .clock import MICROSECOND, SECOND, to_datetime, to_micros, to_text
+from .differences import Difference, Standing, is_of, judged, unknown
 from .ledgers import NoLedger, Place, places
 from .recounted import Recounted, recount
 from .searching_query import BadSearch
@@ -101,6 +101,7 @@ class _Tally:
     found: int = 0
     differences: list[Difference] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
+    others: set[tuple[str, str, str | None]] = field(default_factory=set)
 
     def take(self, judgement: Standing | list[Difference], *, counts: bool = True) -> None:
         self.calls += counts
@@ -177,6 +178,8 @@ async def _compare(parts: Parts, reach: Mapping[str, Place], told: Iterable[Reco
         entries = await _read(place, about, tally)
         if entries is None:
             continue
+        if place.keeping is not Keeping.ALL:  # what nobody here has made can be seen only on what a call was about
+            await _trace(parts, reach, place, _others(ones, entries, tally), tally)
         if place.keeping is Keeping.LATEST:
             await _compare_latest(parts, place, ones, entries, tally)
             continue
@@ -189,15 +192,24 @@ async def _compare_latest(parts: Parts, place: Place, ones: Sequence[Recounted],
     """Compare where each effect writes over the one before: only what was done last can be seen."""
     named = [one.call for one in entries if one.call is not None]
     known = await recount(parts, named, tally.until)
-    for entry in entries:
-        if entry.call is not None and entry.call not in known:
-            tally.take([unknown(entry, ledger=place.name)], counts=False)
     for one in ones:
         over = any(name != one.id and (name not in known or known[name].done > one.done or not known[name].done) for name in named)
         if one.state is State.SUCCEEDED and over:
             tally.take("superseded")
         else:
             tally.take(judged(one, entries, ledger=place.name, effect=place.effect))
+
+
+def _others(ones: Sequence[Recounted], entries: Sequence[LedgerEntry], tally: _Tally) -> list[LedgerEntry]:
+    """Give the entries that are of none of these calls, each once, as far as they were made since the beginning."""
+    others = []
+    for entry in entries:
+        name = (entry.effect, entry.reference, entry.call)
+        early = entry.at is not None and to_micros(entry.at) + SECOND <= tally.begins  # providers tell whole seconds
+        if not early and name not in tally.others and not any(is_of(one, entry) for one in ones):
+            tally.others.add(name)
+            others.append(entry)
+    return others
 
 
 async def _look_for_entries(parts: Parts, reach: Mapping[str, Place], place: Place, tally: _Tally) -> None:

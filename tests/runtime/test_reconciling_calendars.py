@@ -80,6 +80,16 @@ async def test_what_was_booked_moved_and_cancelled_agrees(desk):
     assert report.calls + sum(report.not_compared.values()) == 9
 
 
+async def test_control_whoever_does_not_ask_what_other_calls_have_done_since_blames_a_cancellation(desk, monkeypatch):
+    async def nothing(*_given):
+        return set()
+
+    monkeypatch.setattr("remit.runtime.reconciling._ended", nothing)
+    booked = await desk.asks("book_appointment", slot_id=slots(desk.world)[0])
+    await desk.asks("cancel_appointment", appointment_id=booked.result["id"])
+    assert booked.call_id in [call for _, call, _ in codes(await desk.compare())]
+
+
 async def test_a_move_that_was_undone_agrees(desk):
     nine, ten, *_ = slots(desk.world)
     booked = await desk.asks("book_appointment", slot_id=nine)

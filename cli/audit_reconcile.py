@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import astuple
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,7 +91,7 @@ def _show(report: Reconciliation, most: int) -> None:
     title, style = _verdict(report)
     show(panel(title, compared | {name: value for name, value in rest.items() if value}, style=style))
     if report.unread:
-        show(panel("Not read, so nothing is said about it", {str(n): what for n, what in enumerate(report.unread, 1)}, style="yellow"))
+        show(table(("not read, so nothing is said about it", "what", "why", "times"), map(astuple, report.unread)))
     if report.differences:
         show(table(("difference", "call", "reference", "what", "do"), map(_row, report.differences[:most])))
     if report.found > min(most, len(report.differences)):

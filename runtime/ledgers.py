@@ -16,12 +16,17 @@ class NoLedger(CallError):
     status = 409
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """Where an action's effects stand at the provider, and how they are kept there."""
 
     ledger: Ledger
     effect: str
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Tell places apart; a connector itself may be no key."""
+        return id(self.ledger), self.effect
 
     @property
     def name(self) -> str:

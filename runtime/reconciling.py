@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..actions import Keeping, Ledger, LedgerEntry
+from ..actions import Keeping, LedgerEntry
 from ..audit import State
 from ..errors import HandlerSignal, Retryable
 from .clock import MICROSECOND, SECOND, to_datetime, to_micros, to_text
@@ -44,6 +44,16 @@ _PAGE = f"SELECT id, action {_IN_RANGE} AND id > ? ORDER BY id LIMIT ?"
 _REFERRED = "SELECT reference, id FROM call WHERE tenant = ? AND reference IN ({})"
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What a ledger did not give, and how often; `why` is in a connector's own words, which are not recorded."""
+
+    ledger: str
+    what: str
+    why: str
+    times: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
     """What a comparison came to. Times are RFC 3339 in UTC, by the database's clock.
@@ -65,7 +75,7 @@ class Reconciliation:
     superseded: int
     not_readable: int
     not_compared: Mapping[str, int]
-    unread: tuple[str, ...]
+    unread: tuple[Unread, ...]
     found: int
     differences: tuple[Difference, ...]
 
@@ -81,7 +91,7 @@ class Reconciliation:
 
     def to_json(self) -> dict[str, Any]:
         """Give it as JSON."""
-        return {"ok": self.ok, "complete": self.complete, **asdict(self), "unread": list(self.unread), "ledgers": list(self.ledgers)}
+        return {"ok": self.ok, "complete": self.complete, **asdict(self), "ledgers": list(self.ledgers)}
 
 
 class _Unread(Exception):
@@ -97,7 +107,7 @@ class _Tally:
     entries: int = 0
     not_readable: int = 0
     not_compared: Counter[str] = field(default_factory=Counter)
-    unread: Counter[str] = field(default_factory=Counter)
+    unread: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     found: int = 0
     differences: list[Difference] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
@@ -126,7 +136,7 @@ class _Tally:
             superseded=self.standings["superseded"],
             not_readable=self.not_readable,
             not_compared=dict(sorted(self.not_compared.items())),
-            unread=tuple(f"{what} ({times} times)" if times > 1 else what for what, times in sorted(self.unread.items())),
+            unread=tuple(Unread(*which, times) for which, times in sorted(self.unread.items())),
             found=self.found,
             differences=tuple(self.differences),
         )
@@ -142,7 +152,7 @@ async def reconcile(parts: Parts, *, since: datetime | timedelta, by: str, progr
     if tally.begins > tally.until:
         raise BadSearch(f"{to_text(tally.begins)} has not come yet: say since when to compare")
     await _look_for_calls(parts, reach, tally, progress)
-    for place in {(one.ledger, one.effect): one for one in reach.values()}.values():
+    for place in {one.key: one for one in reach.values()}.values():
         if place.keeping is Keeping.ALL:
             await _look_for_entries(parts, reach, place, tally)
     report = tally.report(one.name for one in reach.values())
@@ -165,15 +175,15 @@ async def _look_for_calls(parts: Parts, reach: Mapping[str, Place], tally: _Tall
 
 
 async def _compare(parts: Parts, reach: Mapping[str, Place], told: Iterable[Recounted], tally: _Tally) -> None:
-    objects: dict[tuple[Ledger, str, str], list[Recounted]] = {}
+    objects: dict[tuple[tuple[int, str], str], list[Recounted]] = {}
     for one in told:
         place = reach[one.action]
         if one.about is not None:
-            objects.setdefault((place.ledger, place.effect, one.about), []).append(one)
+            objects.setdefault((place.key, one.about), []).append(one)
         elif place.keeping is not Keeping.ALL or one.state is State.SUCCEEDED:
             tally.not_readable += 1  # else what the ledger has of it is looked for in the log
     gone = await _ended(parts, reach, [one for ones in objects.values() for one in ones])
-    for (_, _, about), ones in objects.items():
+    for (_, about), ones in objects.items():
         place = reach[ones[0].action]
         entries = await _read(place, about, tally)
         if entries is None:
@@ -219,7 +229,7 @@ async def _look_for_entries(parts: Parts, reach: Mapping[str, Place], place: Pla
             tally.entries += len(batch)
             await _trace(parts, reach, place, batch, tally)
     except _Unread as unread:
-        tally.unread[f"{place.name}: what was made since then ({unread})"] += 1
+        tally.unread[place.name, f"each {place.effect} since then", str(unread)] += 1
 
 
 async def _trace(parts: Parts, reach: Mapping[str, Place], place: Place, batch: Sequence[LedgerEntry], tally: _Tally) -> None:
@@ -231,7 +241,7 @@ async def _trace(parts: Parts, reach: Mapping[str, Place], place: Place, batch: 
         own = reach.get(told.action) if told else None
         if told is None:
             tally.take([unknown(entry, ledger=place.name)], counts=False)
-        elif own is None or (own.ledger, own.effect) != (place.ledger, place.effect):
+        elif own is None or own.key != place.key:
             why = f"a call of {told.action}, which does no such thing"
             tally.take([unknown(entry, ledger=place.name, why=why)], counts=False)
         elif not _looked_for(told, entry, tally):
@@ -259,7 +269,7 @@ def _judged_alone(told: Recounted, entry: LedgerEntry, place: Place) -> Standing
 async def _read(place: Place, about: str, tally: _Tally) -> list[LedgerEntry] | None:
     """Give all that a ledger has on an object; None where it can't be read. Who asks to wait a little is asked once more."""
     if tally.failed[place.name] >= FAILURES:
-        tally.unread[f"{place.name}: objects that it was not asked about any more"] += 1
+        tally.unread[place.name, f"each {place.effect} on one object", "not asked any more"] += 1
         return None
     for left in (1, 0):
         try:
@@ -277,7 +287,7 @@ async def _read(place: Place, about: str, tally: _Tally) -> list[LedgerEntry] | 
             return entries
         break
     tally.failed[place.name] += 1
-    tally.unread[f"{place.name}: what it has of one object, {place.effect} ({why})"] += 1
+    tally.unread[place.name, f"each {place.effect} on one object", why] += 1
     return None
 
 
@@ -326,4 +336,5 @@ def _why(error: Exception) -> str:
 def _body(report: Reconciliation, by: str) -> dict[str, Any]:
     told = report.to_json()
     first = [{"code": one.code, "call": one.call, "reference": one.reference} for one in report.differences[:MOST_RECORDED]]
-    return {"by": by, **told, "differences": first}
+    unread = [{"ledger": one.ledger, "what": one.what, "times": one.times} for one in report.unread]
+    return {"by": by, **told, "unread": unread, "differences": first}

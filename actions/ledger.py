@@ -79,11 +79,12 @@ class Entered:
     amount: str | None = None
     detail: str | None = None
     ends: str | None = None
+    only: tuple[str, str] | None = None
 
     @property
     def paths(self) -> Mapping[str, str]:
         """Give the paths by the names that they were given under."""
-        given = {"about": self.about, "amount": self.amount, "detail": self.detail}
+        given = {"about": self.about, "amount": self.amount, "detail": self.detail, "only": self.only[0] if self.only else None}
         return {name: path for name, path in given.items() if path is not None}
 
     def check(self, own: Action) -> None:
@@ -104,31 +105,47 @@ class Entered:
                 raise DefinitionError(f"{own.name}: ledger= takes amount from {path}, which is not Money")
 
     def expected(self, call_id: str, arguments: Any, result: Any) -> Mapping[str, Any]:
-        """Give what the ledger must show of a call: `about`, `amount` and `detail`, None for what can't be read of it any more."""
+        """Give what the ledger must show of a call: `about`, `amount` and `detail`, None for what can't be read of it any more.
+
+        `enters` is False for a call that says itself that it has left nothing there.
+        """
         told = {"call": {"id": call_id}, "arguments": arguments, "result": result}
         found = {name: _at(told, path) for name, path in self.paths.items()}
         amount = found.get("amount")
         money = (
             Money(amount["minor"], amount["currency"]) if isinstance(amount, Mapping) and {"minor", "currency"} <= amount.keys() else None
         )
-        about, detail = found.get("about"), found.get("detail")
+        about, detail, only = found.get("about"), found.get("detail"), found.get("only")
+        if self.only is not None and only is None:
+            about = None  # whether it has left anything can't be read any more
         return {
+            "enters": self.only is None or only is None or str(only) == self.only[1],
             "about": None if about is None else str(about),
             "amount": money,
             "detail": None if detail is None else str(detail),
         }
 
 
-def entered(effect: str, *, about: str, amount: str | None = None, detail: str | None = None, ends: str | None = None) -> Entered:
+def entered(
+    effect: str,
+    *,
+    about: str,
+    amount: str | None = None,
+    detail: str | None = None,
+    ends: str | None = None,
+    only: tuple[str, str] | None = None,
+) -> Entered:
     """Say what each call leaves in the connector's ledger: `entered("refund", about="arguments.payment_id", amount="arguments.amount")`.
 
-    The others are dotted paths into the call: `arguments.…`, `result.…`, or `call.id`. `ends` names the kind of effect that this one
-    removes, as a cancellation does: what it was about is then rightly not there any more. Raise DefinitionError for text that is no path.
+    `about`, `amount` and `detail` are dotted paths into the call: `arguments.…`, `result.…`, or `call.id`. `ends` names the kind of effect
+    that this one removes, as a cancellation does: what it was about is then rightly not there any more. `only` is a path and a text:
+    calls where another text stands have left nothing for certain. Raise DefinitionError for text that is no path.
     """
-    for name, path in {"about": about, "amount": amount, "detail": detail}.items():
+    paths = {"about": about, "amount": amount, "detail": detail, "only": only[0] if only else None}
+    for name, path in paths.items():
         if path is not None and not _PATH.fullmatch(path):
             raise DefinitionError(f"ledger={effect!r}: {name}={path!r} is no path; it begins with arguments. or result., or is call.id")
-    return Entered(effect, about, amount, detail, ends)
+    return Entered(effect, about, amount, detail, ends, only)
 
 
 def _at(value: Any, path: str) -> Any:

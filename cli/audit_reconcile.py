@@ -85,6 +85,7 @@ def _show(report: Reconciliation, most: int) -> None:
         "still under way": report.under_way,
         "not to be said yet": report.settling,
         "written over since": report.superseded,
+        "left nothing, as they say": report.nothing_entered,
         "erased, or not readable": report.not_readable,
         "of actions without a ledger": ", ".join(f"{name} ({times:,})" for name, times in report.not_compared.items()),
     }

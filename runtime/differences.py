@@ -50,7 +50,7 @@ class Difference:
     do: str
 
 
-Standing = Literal["agrees", "under_way", "settling", "superseded"]
+Standing = Literal["agrees", "under_way", "settling", "superseded", "nothing_entered"]
 
 
 def judged(

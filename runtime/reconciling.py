@@ -59,7 +59,8 @@ class Reconciliation:
     """What a comparison came to. Times are RFC 3339 in UTC, by the database's clock.
 
     `calls` were looked for in a ledger, and `entries` of ledgers in the log; `agree`, `under_way`, `settling` (not finding proves nothing
-    yet, or the log itself does not know) and `superseded` (written over by a later call) count calls. `not_compared` counts those of actions
+    yet, or the log itself does not know), `superseded` (written over by a later call) and `nothing_entered` (they say so themselves) count
+    calls. `not_compared` counts those of actions
     whose connectors offer no ledger, by action, and `not_readable` those of which too much was erased. `unread` says what could not be
     read: of that nothing is claimed. `found` counts all differences, of which `differences` holds the first.
     """
@@ -73,6 +74,7 @@ class Reconciliation:
     under_way: int
     settling: int
     superseded: int
+    nothing_entered: int
     not_readable: int
     not_compared: Mapping[str, int]
     unread: tuple[Unread, ...]
@@ -134,6 +136,7 @@ class _Tally:
             under_way=self.standings["under_way"],
             settling=self.standings["settling"],
             superseded=self.standings["superseded"],
+            nothing_entered=self.standings["nothing_entered"],
             not_readable=self.not_readable,
             not_compared=dict(sorted(self.not_compared.items())),
             unread=tuple(Unread(*which, times) for which, times in sorted(self.unread.items())),
@@ -178,7 +181,9 @@ async def _compare(parts: Parts, reach: Mapping[str, Place], told: Iterable[Reco
     objects: dict[tuple[tuple[int, str], str], list[Recounted]] = {}
     for one in told:
         place = reach[one.action]
-        if one.about is not None:
+        if not one.enters:
+            tally.take("nothing_entered")
+        elif one.about is not None:
             objects.setdefault((place.key, one.about), []).append(one)
         elif place.keeping is not Keeping.ALL or one.state is State.SUCCEEDED:
             tally.not_readable += 1  # else what the ledger has of it is looked for in the log
@@ -251,7 +256,7 @@ async def _trace(parts: Parts, reach: Mapping[str, Place], place: Place, batch: 
 def _looked_for(told: Recounted, entry: LedgerEntry, tally: _Tally) -> bool:
     """Say whether a call was looked for already, with this entry among what its ledger had."""
     in_range = told.attempted and tally.begins <= told.updated <= tally.until
-    return (in_range and told.about == entry.about) or told.updated > tally.until
+    return not told.enters or (in_range and told.about == entry.about) or told.updated > tally.until
 
 
 def _judged_alone(told: Recounted, entry: LedgerEntry, place: Place) -> Standing | list[Difference]:

@@ -27,7 +27,7 @@ class Recounted:
     """One call: how it ended, and what the provider must show of it. What was erased, or was never said, is None.
 
     `attempted` says that an effect was intended. `settling` is True as long as not finding it proves nothing, at the moment that was
-    asked about. `undo` is the call that has undone it, `updated` when it last moved in microseconds, 0 where its row is gone.
+    asked about. `enters` is False where its result says that it has left nothing there. `undo` is the call that has undone it, `updated` when it last moved in microseconds, 0 where its row is gone.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Recounted:
     reference: str | None = None
     taken_back: str | None = None
     undo: str | None = None
+    enters: bool = True
     about: str | None = None
     amount: Money | None = None
     detail: str | None = None

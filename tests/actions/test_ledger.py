@@ -5,7 +5,7 @@ from pydantic import BaseModel
 
 from remit import Context, DefinitionError, Money, Secret, action, per_call
 from remit.actions import Catalog, entered, read
-from remit.actions.library import appointments, payments, plans
+from remit.actions.library import accounts, appointments, payments, plans
 
 SAID = {"key": per_call, "owns": None, "owns_reason": "a test"}
 
@@ -25,7 +25,7 @@ def paying(ledger, **more):
 
 
 def test_the_librarys_own_declarations_hold():
-    found = Catalog([payments, plans, appointments])
+    found = Catalog([payments, plans, appointments, accounts])
     named = {name: one.ledger.effect for name, one in found.items() if one.ledger}
     assert named == {
         "book_appointment": "appointment",
@@ -33,6 +33,7 @@ def test_the_librarys_own_declarations_hold():
         "change_plan": "plan_change",
         "refund_payment": "refund",
         "reschedule_appointment": "appointment",
+        "send_password_reset": "mail",
     }
 
 
@@ -40,9 +41,21 @@ def test_it_gives_what_the_ledger_must_show_of_a_call():
     ledger = entered("payment", about="result.id", amount="arguments.amount", detail="call.id")
     Catalog([paying(ledger)])
     asked = {"account": "a", "amount": {"currency": "EUR", "minor": 5}}
-    assert ledger.expected("call_1", asked, {"id": "r"}) == {"about": "r", "amount": Money(5, "EUR"), "detail": "call_1"}
+    assert ledger.expected("call_1", asked, {"id": "r"}) == {
+        "enters": True,
+        "about": "r",
+        "amount": Money(5, "EUR"),
+        "detail": "call_1",
+    }
     # Of a call that was erased, or that has no result, that is not known.
-    assert ledger.expected("call_1", {}, None) == {"about": None, "amount": None, "detail": "call_1"}
+    assert ledger.expected("call_1", {}, None) == {"enters": True, "about": None, "amount": None, "detail": "call_1"}
+
+
+def test_a_call_may_say_that_it_has_left_nothing():
+    ledger = entered("payment", about="call.id", only=("result.id", "paid"))
+    Catalog([paying(ledger)])
+    assert (ledger.expected("c", {}, {"id": "paid"})["enters"], ledger.expected("c", {}, {"id": "none"})["enters"]) == (True, False)
+    assert ledger.expected("c", {}, {})["about"] is None  # which of the two, nobody knows any more
 
 
 @pytest.mark.parametrize(

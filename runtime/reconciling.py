@@ -15,11 +15,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..actions import Keeping, LedgerEntry
-from ..audit import State
+from ..audit import State, canonical
 from ..errors import HandlerSignal, Retryable
 from .clock import MICROSECOND, SECOND, to_datetime, to_micros, to_text
 from .differences import Difference, Standing, is_of, judged, unknown
 from .ledgers import NoLedger, Place, places
+from .recorded import plain
 from .recounted import Recounted, recount
 from .searching_query import BadSearch
 from .work import Parts, apart
@@ -31,6 +32,8 @@ PAGE = 200
 MOST_KEPT = 1_000
 MOST_RECORDED = 100
 """Differences that a report keeps, and that the event names; both count all of them."""
+ROOM = 30_000
+"""Bytes for them in the event: what an entry names was written by whoever may write at the provider, and a leaf has a bound."""
 LONGEST_WAIT = 30.0
 """Seconds that a provider may ask to wait for, once an object."""
 PATIENCE = 120.0
@@ -309,10 +312,11 @@ async def _ended(parts: Parts, reach: Mapping[str, Place], told: Sequence[Recoun
 
 
 async def _referred(parts: Parts, references: Sequence[str]) -> dict[str, str]:
-    if not references:
+    names = [one for one in references if plain(one) == one and "\x00" not in one]  # no other can have been stored
+    if not names:
         return {}
-    sql = _REFERRED.format(", ".join("?" * len(references)))
-    return dict(await parts.store.rows(sql, (parts.store.tenant, *references)))
+    sql = _REFERRED.format(", ".join("?" * len(names)))
+    return dict(await parts.store.rows(sql, (parts.store.tenant, *names)))
 
 
 async def _batches(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[list[LedgerEntry]]:
@@ -340,6 +344,11 @@ def _why(error: Exception) -> str:
 
 def _body(report: Reconciliation, by: str) -> dict[str, Any]:
     told = report.to_json()
-    first = [{"code": one.code, "call": one.call, "reference": one.reference} for one in report.differences[:MOST_RECORDED]]
+    first, room = list[dict[str, Any]](), ROOM
+    for one in report.differences[:MOST_RECORDED]:
+        named = {"code": one.code, "call": one.call, "reference": one.reference}
+        if (room := room - len(canonical(named))) < 0:
+            break
+        first.append(named)
     unread = [{"ledger": one.ledger, "what": one.what, "times": one.times} for one in report.unread]
     return {"by": by, **told, "unread": unread, "differences": first}

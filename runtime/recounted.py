@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +16,7 @@ from .clock import MICROSECOND
 from .views import OPENINGS, open_opening
 from .work import Parts
 
+_NAME = re.compile(r"[!-~]{1,100}")
 _EVENTS = (
     "SELECT e.call, e.kind, e.at, e.leaf, e.id, o.blob, o.subject, s.wrapped_key FROM event e "  # noqa: S608 - names from this package
     f"{OPENINGS} WHERE e.tenant = ? AND e.call IN ({{}}) ORDER BY e.call, e.sequence"
@@ -48,7 +50,7 @@ class Recounted:
 
 async def recount(parts: Parts, ids: Iterable[str], now: int) -> dict[str, Recounted]:
     """Read calls by id, as they stand now; one that the log does not know is left out."""
-    names = sorted(set(ids))
+    names = sorted({one for one in ids if _NAME.fullmatch(one)})  # what a provider gives for one may be anything
     if not names:
         return {}
     marks, given = ", ".join("?" * len(names)), (parts.store.tenant, *names)

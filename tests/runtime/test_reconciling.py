@@ -210,6 +210,15 @@ async def test_every_page_is_read(desk):
     assert (told["found"], len(told["differences"])) == (250, reconciling.MOST_RECORDED)
 
 
+async def test_however_long_the_names_at_a_provider_are_the_event_has_room(desk):
+    payment = desk.bought(900_000)
+    for number in range(120):
+        desk.by_hand(payment, cents=100, call="\U0001f98a\x00\ud800"[: 2 + number % 2] * 250)
+    report = await desk.compare()
+    told = await recorded(desk)
+    assert (report.found, told["found"], 0 < len(told["differences"]) < 120) == (120, 120, True)
+
+
 async def test_control_whoever_reads_one_page_misses_what_is_on_the_next(desk, monkeypatch):
     async def one_page(self, which):
         for refund in (await self._v1.refunds.list_async({**which, "limit": 100})).data:

@@ -96,6 +96,15 @@ async def test_entries_without_a_mark_are_matched_by_their_reference(desk, shop)
     )
 
 
+@pytest.mark.parametrize("name", ["\x00", "\ud800", "x" * 5_000, "'; --", "", "g_0\n"])
+async def test_whatever_an_entry_is_called_it_is_found_and_recorded(desk, shop, name):
+    await sends(desk, "ada")
+    shop.books.append(LedgerEntry("gift", name, "bob"))
+    shop.books.append(LedgerEntry("gift", name, "bob", call=name))
+    report = await desk.compare()
+    assert ([one.code for one in report.differences], report.agree) == (["unknown_to_log"] * 2, 1)
+
+
 @pytest.mark.parametrize("fails", [Retryable("It is shut."), ValueError("ada@example.org")])
 async def test_whatever_a_ledger_raises_makes_it_incomplete_and_is_not_repeated_where_it_may_be_personal(desk, statement, fails):
     await sends(desk, "ada")

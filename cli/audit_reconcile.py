@@ -19,7 +19,6 @@ from .values import moment
 
 if TYPE_CHECKING:
     from ..runtime import Runtime
-    from ..runtime.differences import Difference
     from ..runtime.reconciling import Reconciliation
 
 commands = typer.Typer()
@@ -93,8 +92,9 @@ def _show(report: Reconciliation, most: int) -> None:
     show(panel(title, compared | {name: value for name, value in rest.items() if value}, style=style))
     if report.unread:
         show(table(("not read, so nothing is said about it", "what", "why", "times"), map(astuple, report.unread)))
-    if report.differences:
-        show(table(("difference", "call", "reference", "what", "do"), map(_row, report.differences[:most])))
+    for one in report.differences[:most]:  # not a table: in a narrow one no id could be copied
+        told = {"call": one.call, "reference": one.reference, "ledger": one.ledger, "what": one.says, "do": one.do}
+        show(panel(one.code, told, style="red"))
     if report.found > min(most, len(report.differences)):
         show(f"and {report.found - min(most, len(report.differences)):,} more")
 
@@ -107,7 +107,3 @@ def _verdict(report: Reconciliation) -> tuple[str, str]:
     if not report.calls and not report.entries:
         return "Nothing was done since then, here or there", ""
     return "The log and the ledgers agree", "green"
-
-
-def _row(one: Difference) -> tuple[str | None, ...]:
-    return one.code, one.call, one.reference, one.says, one.do

@@ -10,6 +10,7 @@ from .context import Context, Subject
 from .effects import Effect, EffectKind, keyed, lookup, once, read
 from .fields import Injected, Internal, Money, Personal, Public, Secret, SignedMoney
 from .keys import Again, KeyTemplate, after, per_call
+from .ledger import Entered, Keeping, Ledger, LedgerEntry, entered
 from .outputs import Result, ResultInvalid
 from .problems import FieldError, Problem
 from .summary import Summary, render
@@ -23,10 +24,14 @@ __all__ = [
     "Context",
     "Effect",
     "EffectKind",
+    "Entered",
     "FieldError",
     "Injected",
     "Internal",
+    "Keeping",
     "KeyTemplate",
+    "Ledger",
+    "LedgerEntry",
     "Money",
     "Personal",
     "Problem",
@@ -41,6 +46,7 @@ __all__ = [
     "Undo",
     "action",
     "after",
+    "entered",
     "keyed",
     "lookup",
     "once",

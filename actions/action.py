@@ -22,6 +22,7 @@ from .context import Context, Subject
 from .docstring import parse_docstring
 from .effects import Effect, duration, once
 from .keys import Again, KeyTemplate, PerCall
+from .ledger import Entered
 from .outputs import Output, Result, ResultInvalid
 from .problems import Problem, invalid, unreadable
 from .schema import Schema, digest, places
@@ -42,7 +43,8 @@ class Declared(TypedDict, total=False):
     docstring. `key`, `owns` and `owns_reason` have none on purpose. `summary` is a text or texts by language, with placeholders
     for arguments and facts: `{"en": "Refund {amount}, paid {facts.payment.created}"}`; `labels` name arguments: `{"de": {"amount": "Betrag"}}`.
     `undo` names the action that reverses this one; where its arguments have other names, say `undo=undo("cancel_order", order_id="result.id")`.
-    `delay` is a cooling-off, such as "10m", in which a call that may run can still be cancelled.
+    `delay` is a cooling-off, such as "10m", in which a call that may run can still be cancelled. `ledger` says what a call leaves in its
+    connector's own ledger, for `remit audit reconcile`: `ledger=entered("refund", about="arguments.payment_id")`.
     """
 
     version: str
@@ -56,6 +58,7 @@ class Declared(TypedDict, total=False):
     owns_reason: str
     about: str
     undo: str | Undo
+    ledger: Entered | None
     delay: str | timedelta
     tags: Iterable[str]
     deadline: str | timedelta
@@ -69,7 +72,8 @@ class Action(Generic[P, R]):
 
     `schema` is what a model sees; `rules_schema` describes the canonical arguments, `facts_schemas` the facts (None: not
     said) and `result_schema` the result (None: not said) as rules and records have them. `deadline` bounds one attempt.
-    `undo` says how a call is reversed (None: it can't be); `delay` how long one that may run waits (None: a policy alone says that).
+    `undo` says how a call is reversed (None: it can't be); `delay` how long one that may run waits (None: a policy alone says that);
+    `ledger` what a call leaves at the provider (None: it can't be compared).
     """
 
     name: str
@@ -84,6 +88,7 @@ class Action(Generic[P, R]):
     owns_reason: str | None
     about: str | None
     undo: Undo | None
+    ledger: Entered | None
     delay: timedelta | None
     tags: frozenset[str]
     deadline: timedelta
@@ -232,6 +237,7 @@ def _declare(name: str, text: str, reader: Reader, wiring: Wiring, declared: Dec
         owns_reason=declared.get("owns_reason"),
         about=declared.get("about"),
         undo=_undo(declared.get("undo")),
+        ledger=declared.get("ledger"),
         delay=_delay(name, declared.get("delay"), effect),
         tags=frozenset(declared.get("tags", ())),
         deadline=duration(declared.get("deadline", "30s")),
@@ -263,6 +269,8 @@ def _check(name: str, declared: Declared, text: str) -> None:
         raise DefinitionError(f'{name}: effect= is read, once, keyed("24h") or lookup(find), not {declared["effect"]!r}')
     if not isinstance(declared.get("undo"), str | Undo | None):
         raise DefinitionError(f'{name}: undo= is the name of an action, or undo("NAME", …), not {declared["undo"]!r}')
+    if not isinstance(declared.get("ledger"), Entered | None):
+        raise DefinitionError(f'{name}: ledger= is entered("KIND", about="arguments.…"), not {declared["ledger"]!r}')
     if isinstance(declared.get("tags"), str):
         raise DefinitionError(f"{name}: tags= is a list of texts, not one text")
     if not declared.get("description", text):

@@ -19,8 +19,8 @@ class Catalog(Mapping[str, Action]):
     """Hold actions by name, in name order.
 
     Sources are actions, modules (every action in them), other catalogs, and entry point groups as "entry:remit.actions".
-    Raise DefinitionError where two actions have one name, a source is none of these, or `undo` names no action that can
-    reverse what names it.
+    Raise DefinitionError where two actions have one name, a source is none of these, `undo` names no action that can
+    reverse what names it, or `ledger` takes what is not there.
     """
 
     def __init__(self, sources: Iterable[Source]) -> None:
@@ -33,6 +33,8 @@ class Catalog(Mapping[str, Action]):
         for action in self._actions.values():
             if action.undo is not None:
                 self._check_undo(action, action.undo)
+            if action.ledger is not None:
+                action.ledger.check(action)
 
     def __getitem__(self, name: str) -> Action:
         return self._actions[name]

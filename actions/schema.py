@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -131,6 +131,21 @@ def branches(node: Schema, root: Schema) -> Iterator[dict[str, Any]]:
                 yield found | mark
     elif node.get("type") != "null":
         yield dict(node)
+
+
+def under(schema: Schema, path: Iterable[str]) -> list[Schema]:
+    """Give the schemas at a path; none where nothing can be there. What lies below a secret is one."""
+    nodes: list[Schema] = list(branches(schema, schema))
+    for step in path:
+        below: list[Schema] = []
+        for node in nodes:
+            if step in node.get("properties", {}):
+                mark = {"x-remit": "secret"} if node.get("x-remit") == "secret" else {}
+                below += [found | mark for found in branches(node["properties"][step], schema)]
+            elif "type" not in node or (node["type"] == "object" and node.get("additionalProperties", "properties" not in node)):
+                below.append({})
+        nodes = below
+    return nodes
 
 
 def places(node: Schema, root: Schema, depth: int = 4) -> dict[str, str]:

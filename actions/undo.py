@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DefinitionError
-from .schema import Schema, branches, kind
+from .schema import Schema, branches, kind, under
 
 if TYPE_CHECKING:
     from .action import Action
@@ -81,7 +81,7 @@ class Undo:
 
     def _check_source(self, own: Action, other: Action, name: str, source: Any) -> None:
         nodes = list(_sources(own, source))
-        wanted = {kind(node) for node in _under(other.rules_schema, [name])}
+        wanted = {kind(node) for node in under(other.rules_schema, [name])}
         kinds = {kind(node) for node in nodes} if isinstance(source, str) else {_JSON.get(type(source), "mixed")}
         if not kinds:
             how = f'; write undo("{self.action}", {name}="…")' if self.arguments is None else ""
@@ -128,30 +128,15 @@ def _sources(own: Action, source: Any) -> Iterator[Schema]:
     """Give the schemas of what a source may be; {} where that is not said."""
     match source.split(".") if isinstance(source, str) else ():
         case ["arguments", *path]:
-            yield from _under(own.rules_schema, path)
+            yield from under(own.rules_schema, path)
         case ["result", *path]:
-            yield from _under(own.result_schema or {}, path)
+            yield from under(own.result_schema or {}, path)
         case ["facts", fact, *path] if fact in own.facts_schemas:
-            yield from _under(own.facts_schemas[fact] or {}, path)
+            yield from under(own.facts_schemas[fact] or {}, path)
         case ["facts", *_] | []:
             return
         case _:
             yield {"type": "string"}
-
-
-def _under(schema: Schema, path: list[str]) -> list[Schema]:
-    """Give the schemas at a path; none where nothing can be there."""
-    nodes: list[Schema] = list(branches(schema, schema))
-    for step in path:
-        below: list[Schema] = []
-        for node in nodes:
-            if step in node.get("properties", {}):
-                mark = {"x-remit": "secret"} if node.get("x-remit") == "secret" else {}
-                below += [found | mark for found in branches(node["properties"][step], schema)]
-            elif "type" not in node or (node["type"] == "object" and node.get("additionalProperties", "properties" not in node)):
-                below.append({})
-        nodes = below
-    return nodes
 
 
 def _parameters(schema: Schema) -> tuple[frozenset[str], frozenset[str]]:

@@ -86,7 +86,7 @@ KINDS = frozenset(
         *("key.created", "key.revoked"),
         *("switch.thrown", "switch.lifted"),
         *("subject.erased", "erasure.completed", "hold.placed", "hold.lifted", "retention.pruned"),
-        *("log.opened", "log.key_rotated"),
+        *("log.opened", "log.key_rotated", "ledger.reconciled"),
         # These four are written to a log of their own: who looked at what.
         *("audit.read", "audit.exported", "audit.verified", "personal.revealed"),
     ]

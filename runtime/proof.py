@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 from ..audit import Report, export, export_tiles, verify
-from .access import LOCAL_OPERATOR, noted
+from .access import LOCAL_OPERATOR, noted, reader
 from .control import known_shapes
 from .logs import DatabaseLog, Reproduction
+from .people import People
+from .reconciling import Progress, Reconciliation, reconcile
 from .sequencer import Sequencer
 from .views import placed_events
 from .work import Parts
@@ -35,6 +38,7 @@ class Proving:
     """The methods of a runtime by which its log is read as a whole, proved and handed on."""
 
     parts: Parts
+    people: People
     _sequencer: Sequencer
 
     async def start(self) -> Self:
@@ -85,6 +89,15 @@ class Proving:
         report = await asyncio.to_thread(verified)
         await noted(self.parts, "audit.verified", by, sought={"ok": report.ok}, found=report.entries)
         return report
+
+    async def reconcile(self, *, since: datetime | timedelta, by: str = LOCAL_OPERATOR, progress: Progress | None = None) -> Reconciliation:
+        """Compare what was done since then with the providers' own ledgers, both ways, and record what came of it.
+
+        `since` is aware, or so long ago by the database's clock; `by` an active person. Nothing is changed at a provider, and no call is
+        settled. What can't be read makes it incomplete. Raises `NoLedger`, `NotAReader`, and `BadSearch` for a time to come.
+        """
+        await self.start()
+        return await reconcile(self.parts, since=since, by=await reader(self.people, by), progress=progress)
 
 
 async def _proof(parts: Parts, call_id: str) -> Proof | None:

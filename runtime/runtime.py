@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..actions import Catalog, Problem, ToolCall
+from ..actions import Catalog, Ledger, Problem, ToolCall
 from ..actions.dialects import dialect
 from ..audit import State
 from ..errors import KeyReused, Overloaded, PolicyError, StoreError
@@ -56,7 +56,7 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
     `actions` are actions, modules, catalogs, or names of entry-point groups; `policies` a folder or file, or "managed": then they are
     proposed, and put in force by a call of the action `activate_policies`, which is there for people only; `database` a file
     (`remit.db`; its keys are made beside it on the first run) or `postgresql://…`, whose keys are the file `keys`. `resources` are the
-    connectors that actions ask for by type; `clock` makes the clock, `step_up` are the ways in which a customer can prove who they are,
+    connectors that actions ask for by type, and ledgers to compare with; `clock` makes the clock, `step_up` are the ways in which a customer can prove who they are,
     and `breaking` says when a connector counts as out of reach. `wakeups=False` leaves calls that rest to other processes, such as
     `remit worker`. Raises `DefinitionError` and `PolicyError` at once; the database is opened by `start`, or at the first call.
     """
@@ -78,8 +78,9 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
         breaking: Breaking | None = None,
         wakeups: bool = True,
     ) -> None:
-        self._offered = Catalog(actions)
-        self._resources = self._offered.bind(resources)
+        self._offered, given = Catalog(actions), list(resources)
+        self._resources = self._offered.bind(given)
+        self._ledgers = tuple(one for one in given if isinstance(one, Ledger))
         self.managed = policies == MANAGED
         self.catalog = Catalog([*self._offered.values(), activate_policies]) if self.managed else self._offered
         self.database, self.tenant = database if is_postgres(database) else Path(database), tenant
@@ -266,6 +267,7 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
             breakers=Breakers(self._breaking, clock),
             lease_margin=self._lease_margin,
             attempts=self._attempts,
+            ledgers=self._ledgers,
             step_up=self._step_up,
         )
         self.people, self._journeys = People(self.parts), Journeys(self.parts)

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from ..actions import Action, Arguments, Catalog, Context
+from ..actions import Action, Arguments, Catalog, Context, Ledger
 from ..audit import Event, State, write
 from ..errors import AuditError, DatabaseTooNew
 from ..policies import ActionShape, Decision, Expression, Policies
@@ -96,6 +96,7 @@ class Parts:
     breakers: Breakers
     lease_margin: timedelta
     attempts: int
+    ledgers: tuple[Ledger, ...] = ()
     step_up: StepUp | None = None
     changed: dict[str, asyncio.Event] = field(default_factory=dict)
     lingering: dict[str, Lingering] = field(default_factory=dict)

@@ -64,12 +64,13 @@ class Account:
 
     def _list(self, name: str, parameters: Object) -> Object:
         kind, filters = _COLLECTIONS[name]
+        created = parameters.pop("created", None)
         unknown = parameters.keys() - filters - {"limit", "starting_after"}
         if unknown:
             raise ProblemError(f"Received unknown parameter: {min(unknown)}", code="parameter_unknown", param=min(unknown))
         where = {_FIELDS.get(name, name): value for name, value in parameters.items() if name in filters and value != "all"}
         paging = {name: value for name, value in parameters.items() if name not in filters}
-        return {"url": f"/v1/{name}", **self.ledger.page(kind, where, **paging)}
+        return {"url": f"/v1/{name}", **self.ledger.page(kind, where, created=created, **paging)}
 
     def _expanded(self, done: Callable[[], Object], paths: list[str]) -> Object:
         result = done()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import count
+from operator import eq, ge, gt, le, lt
 from typing import Any
 
 Object = dict[str, Any]
@@ -78,14 +80,19 @@ class Ledger:
             raise ProblemError(f"No such {kind}: {name!r}", status=400 if param else 404, code="resource_missing", param=param or "id")
         return found
 
-    def page(self, kind: str, where: Mapping[str, Any], *, limit: int = 10, starting_after: str | None = None) -> Object:
+    def page(
+        self, kind: str, where: Mapping[str, Any], *, created: Any = None, limit: int = 10, starting_after: str | None = None
+    ) -> Object:
         """List objects whose fields have one of the values given as text, newest first, a page at a time.
 
-        Source: https://docs.stripe.com/api/pagination
+        `created` is a time, or bounds by `gt`, `gte`, `lt` and `lte`. Sources: https://docs.stripe.com/api/pagination and
+        https://docs.stripe.com/api/refunds/list
         """
         if not 1 <= limit <= 100:
             raise ProblemError("A page has 1 to 100 objects.", code="parameter_invalid_integer", param="limit")
+        made = _bounds(created)
         found = [one for one in reversed(list(self._objects.values())) if one["object"] == kind and _fits(one, where)]
+        found = [one for one in found if all(_HOLDS[bound](one["created"], at) for bound, at in made)]
         if starting_after is not None:
             found = found[found.index(self.get(kind, starting_after, param="starting_after")) + 1 :]
         return {"object": "list", "has_more": len(found) > limit, "data": found[:limit]}
@@ -120,6 +127,20 @@ class Ledger:
 
 def _fits(one: Object, where: Mapping[str, Any]) -> bool:
     return all(_text(one.get(name)) in (value if isinstance(value, list) else [value]) for name, value in where.items())
+
+
+_HOLDS: dict[str, Callable[[int, int], bool]] = {"gt": gt, "gte": ge, "lt": lt, "lte": le, "": eq}
+
+
+def _bounds(created: Any) -> list[tuple[str, int]]:
+    """Read the filter `created`. Raise ProblemError for a bound or a time that there is not."""
+    given = created if isinstance(created, dict) else {} if created is None else {"": created}
+    for bound, at in given.items():
+        if bound not in _HOLDS:
+            raise ProblemError(f"Received unknown parameter: created[{bound}]", code="parameter_unknown", param=f"created[{bound}]")
+        if not re.fullmatch("[0-9]{1,15}", str(at)):
+            raise ProblemError(f"Invalid integer: {str(at)[:40]}", code="parameter_invalid_integer", param="created")
+    return [(bound, int(at)) for bound, at in given.items()]
 
 
 def _text(value: Any) -> str:

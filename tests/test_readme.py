@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-README, CUSTOMERS = (ROOT / "README.md").read_text(), (ROOT / "docs" / "customers.md").read_text()
+README, CUSTOMERS, RECONCILING = ((ROOT / name).read_text() for name in ("README.md", "docs/customers.md", "docs/audit-reconcile.md"))
 
 
 def save(page, folder):
@@ -60,6 +60,12 @@ def test_the_page_on_customers_runs_and_prints_what_it_says(tmp_path):
     assert save(CUSTOMERS, tmp_path) == ["desk.py", "policies/plans.yaml", "output"]
     done = run(tmp_path, "desk.py")
     assert done.stdout.replace("\xa0", " ") == (tmp_path / "output").read_text(), done.stderr
+
+
+def test_the_page_on_ledgers_runs_and_prints_what_it_says(tmp_path):
+    assert save(RECONCILING, tmp_path) == ["desk.py", "policies/credits.yaml", "output"]
+    done = run(tmp_path, "desk.py")
+    assert done.stdout == (tmp_path / "output").read_text(), done.stderr
 
 
 def test_every_link_of_the_readme_leads_somewhere():

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, StringConstraints
 
 from ...errors import Refused, Retryable, Unsure
-from .. import Context, Injected, Internal, Personal, Public, Subject, action, after, lookup, once
+from .. import Context, Injected, Internal, Personal, Public, Subject, action, after, entered, lookup, once
 from .directory import Account, Directory
 from .mail import Mail
 from .reset_links import ResetLinks
@@ -62,6 +62,7 @@ async def load_account(account: str, directory: Injected[Directory]) -> Account 
         "de": "Einen Link zum Wählen eines neuen Passworts an die hinterlegte Adresse des Kontos {account} senden.",
     },
     labels={"de": {"account": "Konto"}},
+    ledger=entered("mail", about="call.id", only=("result.delivery", "mailed")),
 )
 async def send_password_reset(
     ctx: Context, directory: Injected[Directory], mail: Injected[Mail], links: Injected[ResetLinks], account: Login

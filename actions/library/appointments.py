@@ -17,9 +17,10 @@ from typing import Annotated
 from pydantic import BaseModel, Field, computed_field
 
 from ...errors import Refused
-from .. import Context, Injected, Internal, Personal, Public, Subject, action, lookup, per_call, read, undo
+from .. import Context, Injected, Internal, Personal, Public, Subject, action, entered, lookup, per_call, read, undo
 
-_ID = "%Y%m%dT%H%MZ"
+SLOT = "%Y%m%dT%H%MZ"
+"""How the start of a slot is written as its id, in UTC."""
 _FIRST_DAY, _LAST_DAY = date.min.toordinal() + 1, date.max.toordinal()  # the outermost days don't exist in every zone
 _MOST = 100  # slots in one answer: more is no help to a customer, and results are bounded
 
@@ -43,7 +44,7 @@ class Appointment(BaseModel, frozen=True):
     @computed_field
     def slot_id(self) -> Public[str]:
         """Give the id of its slot, by which it can be moved back there."""
-        return self.start.astimezone(UTC).strftime(_ID)
+        return self.start.astimezone(UTC).strftime(SLOT)
 
 
 class FreeSlots(BaseModel, frozen=True):
@@ -76,7 +77,7 @@ class OpeningHours:
         start, closes = (datetime.combine(day, at, self.zone).astimezone(UTC) for at in (self.opens, self.closes))
         length = timedelta(minutes=self.minutes)
         starts = [start + length * n for n in range((closes - start) // length)]
-        return [Slot(id=start.strftime(_ID), start=start, end=start + length) for start in starts]
+        return [Slot(id=start.strftime(SLOT), start=start, end=start + length) for start in starts]
 
     def between(self, first: date, days: int) -> list[Slot]:
         """List the slots of `days` local days from `first`, earliest first; none beyond the calendar's last days."""
@@ -86,7 +87,7 @@ class OpeningHours:
     def slot(self, slot_id: str, now: datetime) -> Slot:
         """Return the slot of that id. Raise Refused where there is none, or it has begun."""
         try:
-            day = datetime.strptime(slot_id, _ID).replace(tzinfo=UTC).astimezone(self.zone).date()
+            day = datetime.strptime(slot_id, SLOT).replace(tzinfo=UTC).astimezone(self.zone).date()
         except (ValueError, OverflowError):  # no time at all, or one that is beyond all dates in the zone
             raise refusal("no_such_slot") from None
         found = next((slot for slot in self.between(day, 1) if slot.id == slot_id), None)
@@ -179,6 +180,7 @@ async def find_slots(
     undo=undo(
         "cancel_appointment", appointment_id="call.id"
     ),  # not result.id: a call that found the slot booked already has booked nothing
+    ledger=entered("appointment", about="result.id", detail="arguments.slot_id"),
     summary={"en": "Book an appointment in the slot {slot_id} (UTC).", "de": "Einen Termin zur Zeit {slot_id} (UTC) buchen."},
     labels={"en": {"slot_id": "Slot"}, "de": {"slot_id": "Zeit", "topic": "Anliegen"}},
 )
@@ -201,6 +203,7 @@ async def book_appointment(
     facts={"appointment": load_appointment},
     owns="facts.appointment.customer == subject.id",
     undo=undo("reschedule_appointment", appointment_id="arguments.appointment_id", slot_id="facts.appointment.slot_id"),
+    ledger=entered("appointment", about="arguments.appointment_id", detail="arguments.slot_id"),
     summary={
         "en": "Move your appointment on {facts.appointment.start} to the slot {slot_id} (UTC).",
         "de": "Ihren Termin am {facts.appointment.start} auf die Zeit {slot_id} (UTC) verlegen.",
@@ -219,6 +222,7 @@ async def reschedule_appointment(ctx: Context, calendar: Injected[Calendar], app
     key="cancel_appointment:{appointment_id}",
     facts={"appointment": load_appointment},
     owns="facts.appointment.customer == subject.id",
+    ledger=entered("cancellation", about="arguments.appointment_id", ends="appointment"),
     summary={
         "en": "Cancel your appointment on {facts.appointment.start}.",
         "de": "Ihren Termin am {facts.appointment.start} absagen.",

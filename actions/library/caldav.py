@@ -12,17 +12,18 @@ that could not be made from an answer that got lost.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, unquote, urljoin
 
 import icalendar
 from caldav.aio import AsyncCalendar, AsyncDAVClient
 
 from ...errors import HandlerSignal, Refused, Retryable, Unsure
-from .appointments import Appointment, Calendar, OpeningHours, Slot, refusal
+from .. import Keeping, Ledger, LedgerEntry
+from .appointments import SLOT, Appointment, Calendar, OpeningHours, Slot, refusal
 from .connections import FreshConnections
 from .database import utc_now
 
@@ -30,8 +31,11 @@ _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 """Characters that XML 1.0 can't hold (section 2.2): in one event, one would make every answer about the calendar unreadable."""
 
 
-class CalDAVCalendar(Calendar):
+class CalDAVCalendar(Calendar, Ledger):
     """Keep the calendar whose collection is at `url`, which ends in a slash; `timeout` is seconds for each request."""
+
+    kept: ClassVar[Mapping[str, Keeping]] = {"appointment": Keeping.ALL}
+    """Events that name a call; of a cancelled one nothing is left, and what other programs put there is their own."""
 
     def __init__(
         self,
@@ -116,6 +120,29 @@ class CalDAVCalendar(Calendar):
                 raise refusal("no_such_appointment")
             refusals = {404: "no_such_appointment", 412: "changed_meanwhile"}
             await self._write("DELETE", str(event.url), refusals, If_Match=event.etag)
+
+    async def entries_about(self, effect: str, about: str) -> AsyncIterator[LedgerEntry]:
+        """Give each call that an event names: the one that booked it, and those that moved it."""
+        del effect
+        async with self._collection() as collection:
+            event = await self._event(collection, about)
+        for entry in self._entries(event) if event is not None else ():
+            yield entry
+
+    async def entries_since(self, effect: str, since: datetime) -> AsyncIterator[LedgerEntry]:
+        """Give each call that an event which ends after then names: nothing is booked for the past."""
+        del effect
+        async with self._collection() as collection:
+            found = await _reading(collection.search(event=True, start=since))
+        for event in found:
+            for entry in self._entries(event):
+                yield entry
+
+    def _entries(self, event: Any) -> Iterator[LedgerEntry]:
+        calls = _calls(event)
+        for number, call in enumerate(calls, 1):  # the last one left the time that stands
+            slot = self._appointment(event).start.strftime(SLOT) if number == len(calls) else None
+            yield LedgerEntry("appointment", event.id, event.id, call=call, detail=slot)
 
     @asynccontextmanager
     async def _collection(self) -> AsyncIterator[Any]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
-from datetime import date, datetime
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Any, ClassVar
 
-from .appointments import Appointment, Calendar, OpeningHours, Slot, refusal
+from .. import Keeping, Ledger, LedgerEntry
+from .appointments import SLOT, Appointment, Calendar, OpeningHours, Slot, refusal
 from .database import Database, utc_now
 
 # A cancelled appointment keeps its row and gives up its slot: to a UNIQUE constraint no NULL equals another.
@@ -27,8 +30,10 @@ CREATE TABLE IF NOT EXISTS change (
 """
 
 
-class EmbeddedCalendar(Calendar):
+class EmbeddedCalendar(Calendar, Ledger):
     """Keep the calendar `name` in the SQLite file at `path`; several calendars, and several processes, may share the file."""
+
+    kept: ClassVar[Mapping[str, Keeping]] = {"appointment": Keeping.ALL, "cancellation": Keeping.ALL}
 
     def __init__(
         self,
@@ -107,6 +112,29 @@ class EmbeddedCalendar(Calendar):
 
         await self._database.run(work)
 
+    async def entries_about(self, effect: str, about: str) -> AsyncIterator[LedgerEntry]:
+        """Give the changes of one appointment: its booking and moves, or its cancellation."""
+        async for entry in self._entries(effect, "id = ?", about):
+            yield entry
+
+    async def entries_since(self, effect: str, since: datetime) -> AsyncIterator[LedgerEntry]:
+        """Give the changes that were made since then."""
+        async for entry in self._entries(effect, "at >= ?", since.astimezone(UTC).isoformat(timespec="seconds")[:19]):
+            yield entry
+
+    async def _entries(self, effect: str, where: str, value: str) -> AsyncIterator[LedgerEntry]:
+        kinds = "= 'cancelled'" if effect == "cancellation" else "<> 'cancelled'"
+        query = (
+            "SELECT change.rowid AS place, change.*, appointment.slot FROM change JOIN appointment USING (id)"  # noqa: S608 - words of ours
+            f" WHERE appointment.calendar = ? AND change.{where} AND change.kind {kinds} AND change.rowid > ? ORDER BY change.rowid LIMIT 500"
+        )
+        place, more = 0, True
+        while more:
+            rows = await self._database.run(partial(_read, query, (self._name, value, place)))
+            for row in rows:
+                yield _entry(effect, row)
+            place, more = (rows[-1]["place"], True) if rows else (0, False)
+
     def _standing(self, db: sqlite3.Connection, appointment_id: str) -> Appointment | None:
         query = "SELECT * FROM appointment WHERE calendar = ? AND id = ? AND slot IS NOT NULL"
         return _appointment(db.execute(query, (self._name, appointment_id)).fetchone())
@@ -114,6 +142,17 @@ class EmbeddedCalendar(Calendar):
     def _note(self, db: sqlite3.Connection, call: str, kind: str, left: Appointment) -> None:
         row = (call, left.id, left.customer, kind, left.start.isoformat(), left.end.isoformat(), self._now().isoformat())
         db.execute("INSERT INTO change VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def _read(query: str, given: tuple[Any, ...], db: sqlite3.Connection) -> list[sqlite3.Row]:
+    return db.execute(query, given).fetchall()
+
+
+def _entry(effect: str, row: Any) -> LedgerEntry:
+    ended = effect == "cancellation"
+    slot = None if ended else datetime.fromisoformat(row["starts"]).astimezone(UTC).strftime(SLOT)
+    stands = ended or row["slot"] is not None
+    return LedgerEntry(effect, row["id"], row["id"], call=row["call"], detail=slot, at=datetime.fromisoformat(row["at"]), stands=stands)
 
 
 def _appointment(row: sqlite3.Row | None) -> Appointment | None:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ...errors import Refused
-from .. import Context, Injected, Internal, Money, action, keyed, read
+from .. import Context, Injected, Internal, Money, action, entered, keyed, read
 
 # It becomes part of an address at the provider, so it holds nothing that means something there.
 PaymentId = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,255}$")]
@@ -88,6 +88,7 @@ async def find_refund(ctx: Context, payment_id: str, payments: Injected[Payments
     facts={"payment": load_payment},
     owns="facts.payment.customer == subject.id",
     tags=["money"],  # no undo=: a refund can't be called back
+    ledger=entered("refund", about="arguments.payment_id", amount="arguments.amount"),
     summary={
         "en": "Refund {amount} of the payment {payment_id} to the card it came from.",
         "de": "{amount} der Zahlung {payment_id} auf die Karte erstatten, von der sie kam.",

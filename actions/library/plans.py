@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ...errors import Refused
-from .. import Context, Injected, Internal, Money, SignedMoney, action, after, keyed, read
+from .. import Context, Injected, Internal, Money, SignedMoney, action, after, entered, keyed, read
 
 # It becomes part of an address at the provider, so it holds nothing that means something there.
 Identifier = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,255}$")]
@@ -102,6 +102,7 @@ async def find_change(ctx: Context, subscription_id: str, plans: Injected[PlansR
     facts={"subscription": load_subscription, "preview": preview_change},
     owns="facts.subscription.customer == subject.id",
     tags=["money"],  # no undo=: going back would leave a credit, and not pay back what was charged
+    ledger=entered("plan_change", about="arguments.subscription_id", detail="arguments.plan"),
     summary={
         "en": "Change the subscription {subscription_id} to {plan} now: {facts.preview.due} at once, then {facts.preview.price} each period.",
         "de": "Das Abonnement {subscription_id} jetzt auf {plan} umstellen: sofort {facts.preview.due}, dann {facts.preview.price} je Periode.",

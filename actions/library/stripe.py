@@ -7,19 +7,19 @@ becomes one of three signals, so that only an answer under the idempotency key e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import httpx
 import stripe
 
 from ...errors import HandlerSignal, Refused, Retryable, Unsure
-from .. import Context, Money, SignedMoney
+from .. import Context, Keeping, Ledger, LedgerEntry, Money, SignedMoney
 from .connections import BEFORE_A_BYTE, retry_after
 from .database import utc_now
-from .payments import Payment, Payments, Refund, RefundReason
+from .payments import NOT_PAID_BACK, Payment, Payments, Refund, RefundReason
 from .plans import PlanPreview, Plans, Proration, Subscription
 from .stripe_amounts import from_stripe, to_stripe
 
@@ -29,13 +29,15 @@ CALL = "remit_call"
 """The metadata by which a call finds its own effect."""
 
 
-class Stripe(Payments, Plans):
+class Stripe(Payments, Plans, Ledger):
     """Connect to the Stripe account of `api_key`; `api_base` is another address for it, such as a sandbox's.
 
     Plans go by the `lookup_key` of their price; a price without one can't be changed to. `timeout` is in seconds and lies
     below the deadline of the actions. Close it with `aclose()` or `async with`. The SDK's telemetry, which is a setting of
     the process and writes a file, is switched off.
     """
+
+    kept: ClassVar[Mapping[str, Keeping]] = {"refund": Keeping.ALL, "plan_change": Keeping.LATEST}
 
     def __init__(self, api_key: str, *, api_base: str | None = None, timeout: float = 20) -> None:
         stripe.enable_telemetry = False
@@ -133,6 +135,32 @@ class Stripe(Payments, Plans):
         held = await _asked(self._v1.subscriptions.retrieve_async(subscription_id))
         return _subscription(held) if _made_by(held, call_id) else None
 
+    async def entries_about(self, effect: str, about: str) -> AsyncIterator[LedgerEntry]:
+        """Give a payment's refunds, every page, or the change of plan that a subscription shows: each writes over the one before."""
+        if effect == "plan_change":
+            held = await _found(self._v1.subscriptions.retrieve_async(about))
+            if held is not None and (call := _call_of(held)) is not None:
+                items = held["items"].data
+                plan = items[0].price.lookup_key or items[0].price.id if len(items) == 1 else None
+                yield LedgerEntry("plan_change", held.id, held.id, call=call, detail=plan)
+        else:
+            async for refund in self._refunds({"payment_intent": about}):
+                yield _entry(refund)
+
+    async def entries_since(self, effect: str, since: datetime) -> AsyncIterator[LedgerEntry]:
+        """Give the account's refunds that were created since then, every page; not by the Search API, which lags."""
+        del effect  # of a plan only the latest change is kept
+        async for refund in self._refunds({"created": {"gte": int(since.timestamp())}}):
+            yield _entry(refund)
+
+    async def _refunds(self, which: Any) -> AsyncIterator[stripe.Refund]:
+        which["limit"] = 100
+        page = await _found(self._v1.refunds.list_async(which))
+        while page is not None:  # of a payment that is not there
+            for refund in page.data:
+                yield refund
+            page = await _asked(page.next_page_async()) if page.has_more else None
+
     async def _price(self, plan: str) -> stripe.Price | None:
         prices = await _asked(self._v1.prices.list_async({"lookup_keys": [plan], "active": True, "limit": 1}))
         return prices.data[0] if prices.data else None
@@ -212,7 +240,12 @@ def signal(error: stripe.StripeError, *, writing: bool) -> HandlerSignal:
 
 
 def _made_by(made: stripe.Refund | stripe.Subscription, call_id: str) -> bool:
-    return made.metadata is not None and made.metadata.to_dict().get(CALL) == call_id
+    return _call_of(made) == call_id
+
+
+def _call_of(made: stripe.Refund | stripe.Subscription) -> str | None:
+    call = made.metadata.to_dict().get(CALL) if made.metadata is not None else None
+    return str(call) if call else None
 
 
 def _payment(intent: stripe.PaymentIntent) -> Payment:
@@ -233,6 +266,16 @@ def _payment(intent: stripe.PaymentIntent) -> Payment:
 def _refund(refund: stripe.Refund) -> Refund:
     amount = from_stripe(refund.amount, refund.currency, Money)
     return Refund(refund.id, _id(refund.payment_intent) or "", amount, refund.status or "")
+
+
+def _entry(refund: stripe.Refund) -> LedgerEntry:
+    about = _id(refund.payment_intent) or _id(refund.charge) or ""
+    try:
+        amount = from_stripe(refund.amount, refund.currency, Money)
+    except Refused:  # a currency that nothing here can have paid in
+        amount = None
+    made, stands = datetime.fromtimestamp(refund.created, UTC), refund.status not in NOT_PAID_BACK
+    return LedgerEntry("refund", refund.id, about, call=_call_of(refund), amount=amount, at=made, stands=stands)
 
 
 def _subscription(held: stripe.Subscription) -> Subscription:

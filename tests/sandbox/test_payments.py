@@ -146,6 +146,23 @@ async def test_lists_have_pages_newest_first(sandbox, api):
     assert (seen, pages) == (made[::-1], 3)
 
 
+async def test_lists_can_be_bounded_by_when_things_were_made(sandbox, api):
+    payment = paid(sandbox)
+    early = (await refund(api, payment, 1, key="early")).json()
+    sandbox.advance(timedelta(hours=1))
+    late = (await refund(api, payment, 1, key="late")).json()
+
+    async def made(**bounds):
+        page = (await api.get("/v1/refunds", params={f"created{name}": at for name, at in bounds.items()})).json()
+        return [one["id"] for one in page["data"]]
+
+    assert await made(**{"[gte]": late["created"]}) == [late["id"]]
+    assert await made(**{"[gt]": late["created"]}) == []
+    assert await made(**{"[gte]": early["created"], "[lt]": late["created"]}) == [early["id"]]
+    assert await made(**{"[lte]": late["created"]}) == [late["id"], early["id"]]
+    assert await made(**{"": early["created"]}) == [early["id"]]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
@@ -154,6 +171,8 @@ async def test_lists_have_pages_newest_first(sandbox, api):
         ("/v1/refunds?limit=0", 400, "parameter_invalid_integer"),
         ("/v1/refunds?limit=two", 400, "parameter_invalid_integer"),
         ("/v1/refunds?colour=red", 400, "parameter_unknown"),
+        ("/v1/refunds?created[since]=1", 400, "parameter_unknown"),
+        ("/v1/refunds?created[gte]=today", 400, "parameter_invalid_integer"),
         ("/v1/refunds?starting_after=re_none", 400, "resource_missing"),
     ],
 )

@@ -1,16 +1,19 @@
 """A second payment provider: a port over localstripe, which knows no idempotency keys and refunds more than was paid."""
 
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import httpx
 
-from remit.actions import Money
+from remit.actions import Keeping, Ledger, LedgerEntry, Money
 from remit.actions.library.payments import Payment, Payments, Refund
 from remit.errors import Unsure
 
 
-class LocalStripe(Payments):
+class LocalStripe(Payments, Ledger):
     """Speak to localstripe, whose refunds take no reason and whose charges lack what Stripe's have."""
+
+    kept: ClassVar = {"refund": Keeping.BY_OBJECT}  # it can't list by time
 
     def __init__(self, url: str) -> None:
         self.api = httpx.AsyncClient(base_url=url, auth=("sk_test_local", ""), trust_env=False)
@@ -60,6 +63,22 @@ class LocalStripe(Payments):
     async def find_refund(self, payment_id: str, call_id: str) -> Refund | None:
         page = (await self.api.get("/v1/refunds", params={"payment_intent": payment_id, "limit": "100"})).json()
         return next((_refund(one) for one in page["data"] if one["metadata"].get("remit_call") == call_id), None)
+
+    async def entries_about(self, effect: str, about: str):
+        more = {}
+        while True:
+            answer = await self.api.get("/v1/refunds", params={"payment_intent": about, "limit": "100", **more})
+            page = answer.raise_for_status().json()
+            for one in page["data"]:
+                call, made = one["metadata"].get("remit_call"), datetime.fromtimestamp(one["created"], UTC)
+                yield LedgerEntry(effect, one["id"], about, call=call, amount=Money(one["amount"], "EUR"), at=made)
+            if not page["has_more"]:
+                return
+            more = {"starting_after": page["data"][-1]["id"]}
+
+    async def entries_since(self, effect: str, since: datetime):
+        raise NotImplementedError
+        yield
 
 
 def _refund(made: dict) -> Refund:

@@ -1,6 +1,7 @@
 """Against a provider that ignores idempotency keys, Remit alone prevents the double refund. localstripe runs as a process of its own."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -77,6 +78,25 @@ async def test_asked_for_another_amount_it_waits_for_the_customer(desk):
     await desk.asks()
     assert (await desk.asks("29.00")).state == "waiting"
     assert await desk.provider.paid_back(desk.payment) == [2000]
+
+
+async def test_its_ledger_agrees_with_the_log_and_a_refund_past_it_is_found(desk):
+    outcome = await desk.asks()
+    honest = await desk.runtime.reconcile(since=timedelta(days=1))
+    assert (honest.ok, honest.calls, honest.agree) == (True, 1, 1)
+    answer = await desk.provider.api.post("/v1/refunds", data={"payment_intent": desk.payment, "amount": "100"})
+    report = await desk.runtime.reconcile(since=timedelta(days=1))
+    assert [(one.code, one.call, one.reference) for one in report.differences] == [("unknown_to_log", None, answer.json()["id"])]
+    assert report.agree == 1
+    assert outcome.ok
+
+
+async def test_every_page_of_its_ledger_is_read(desk):
+    await desk.asks("1.00")
+    for _ in range(110):
+        (await desk.provider.api.post("/v1/refunds", data={"payment_intent": desk.payment, "amount": "1"})).raise_for_status()
+    report = await desk.runtime.reconcile(since=timedelta(days=1))
+    assert (report.found, report.agree, {one.code for one in report.differences}) == (110, 1, {"unknown_to_log"})
 
 
 async def test_control_a_host_that_only_trusts_keys_pays_ten_times(provider):

@@ -1,0 +1,103 @@
+"""A call as the log tells it, for whoever compares it with what is kept elsewhere: read from its events, not from where the call stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from ..actions import Action, Money
+from ..audit import State
+from .clock import MICROSECOND
+from .views import OPENINGS, open_opening
+from .work import Parts
+
+_NAME = re.compile(r"[!-~]{1,100}")
+_EVENTS = (
+    "SELECT e.call, e.kind, e.at, e.leaf, e.id, o.blob, o.subject, s.wrapped_key FROM event e "  # noqa: S608 - names from this package
+    f"{OPENINGS} WHERE e.tenant = ? AND e.call IN ({{}}) ORDER BY e.call, e.sequence"
+)
+_CALLS = "SELECT id, updated_at, settle_at FROM call WHERE tenant = ? AND id IN ({})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recounted:
+    """One call: how it ended, and what the provider must show of it. What was erased, or was never said, is None.
+
+    `attempted` says that an effect was intended. `settling` is True as long as not finding it proves nothing, at the moment that was
+    asked about. `enters` is False where its result says that it has left nothing there. `undo` is the call that has undone it, `updated` when it last moved in microseconds, 0 where its row is gone.
+    """
+
+    id: str
+    action: str
+    state: State
+    attempted: bool
+    settling: bool
+    updated: int
+    done: int = 0
+    reference: str | None = None
+    taken_back: str | None = None
+    undo: str | None = None
+    enters: bool = True
+    about: str | None = None
+    amount: Money | None = None
+    detail: str | None = None
+
+
+async def recount(parts: Parts, ids: Iterable[str], now: int) -> dict[str, Recounted]:
+    """Read calls by id, as they stand now; one that the log does not know is left out."""
+    names = sorted({one for one in ids if _NAME.fullmatch(one)})  # what a provider gives for one may be anything
+    if not names:
+        return {}
+    marks, given = ", ".join("?" * len(names)), (parts.store.tenant, *names)
+    moved = {call: (updated, settle) for call, updated, settle in await parts.store.rows(_CALLS.format(marks), given)}
+    told: dict[str, list[Any]] = {}
+    for call, *row in await parts.store.rows(_EVENTS.format(marks), given):
+        told.setdefault(call, []).append(row)
+    return {call: _recounted(parts, call, rows, *moved.get(call, (0, None)), now) for call, rows in told.items()}
+
+
+def _recounted(parts: Parts, call: str, rows: list[Any], updated: int, settle_at: int | None, now: int) -> Recounted:
+    state, asked, result = State.NEW, dict[str, Any](), dict[str, Any]()
+    found: dict[str, Any] = {"attempted": False}
+    name = ""
+    for kind, at, leaf, *sealed in rows:
+        members = orjson.loads(leaf)
+        body, name = members["body"], members.get("action", {}).get("name", name)
+        state = State(members["change"][1]) if members.get("change") else state
+        opened = open_opening(parts.vault, *sealed) or {}
+        match kind:
+            case "call.received" | "call.amended":
+                asked = _joined(body.get("arguments"), opened, "/arguments")
+            case "call.intended":
+                found["attempted"] = True
+            case "call.succeeded":
+                result, found["reference"], found["done"] = _joined(body.get("result"), opened, "/result"), body.get("reference"), at
+            case "call.undone":
+                found |= {"taken_back": "undone", "undo": body["undo"]}
+            case "effect.reversed":
+                found["taken_back"] = "reversed"
+    action = parts.catalog.get(name)
+    settled_by = settle_at or _settled_by(action, found.get("done", 0))
+    expected = action.ledger.expected(call, asked, result) if action and action.ledger else {}
+    return Recounted(id=call, action=name, state=state, settling=now < settled_by, updated=updated, **found, **expected)
+
+
+def _settled_by(action: Action | None, done: int) -> int:
+    """Say until when a provider may not show yet what it has confirmed."""
+    return done + (action.effect.settle if action else timedelta()) // MICROSECOND
+
+
+def _joined(clear: Any, opened: Mapping[str, Any], room: str) -> dict[str, Any]:
+    """Put together what stands in clear and what still opens; pointers are those of RFC 6901."""
+    whole = opened.get(room, (None, None))[1]
+    joined = dict(whole) if isinstance(whole, Mapping) else {}
+    joined |= clear if isinstance(clear, Mapping) else {}
+    for pointer, (_, value) in opened.items():
+        if pointer.startswith(f"{room}/"):
+            joined[pointer[len(room) + 1 :].replace("~1", "/").replace("~0", "~")] = value
+    return joined

@@ -1,0 +1,137 @@
+"""Ledgers of one's own: without a mark of the call, beside the connectors, and what they may do wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import ClassVar
+
+import pytest
+
+from remit import Context, Injected, Money, Retryable, action, keyed
+from remit.actions import Keeping, Ledger, LedgerEntry, entered
+from tests.runtime.paying import codes, opened
+
+POLICIES = {"gifts": 'policy: gifts\nactions: [send_gift]\nrules:\n  - {id: all, when: "true", then: allow}\n'}
+
+
+@dataclass
+class Shop:
+    """Sends gifts, and knows no marks."""
+
+    books: list[LedgerEntry] = field(default_factory=list)
+
+    def sent(self, to: str, amount: Money) -> str:
+        self.books.append(LedgerEntry("gift", f"g_{len(self.books)}", to, amount=amount, at=datetime.now(UTC)))
+        return self.books[-1].reference
+
+
+@dataclass
+class Statement(Ledger):
+    """The shop's own export: no connector of any action."""
+
+    kept: ClassVar = {"gift": Keeping.ALL}
+    shop: Shop
+    fails: Exception | None = None
+
+    async def entries_about(self, effect, about):
+        for entry in self.shop.books:
+            if self.fails:
+                raise self.fails
+            if entry.about == about:
+                yield entry
+
+    async def entries_since(self, effect, since):
+        for entry in self.shop.books:
+            yield entry
+        if self.fails:
+            raise self.fails
+
+
+@action(
+    effect=keyed("24h"),
+    key="gift:{to}",
+    owns=None,
+    owns_reason="a test",
+    ledger=entered("gift", about="arguments.to", amount="arguments.amount"),
+)
+async def send_gift(ctx: Context, to: str, amount: Money, shop: Injected[Shop]) -> None:
+    """Send a gift."""
+    ctx.reference(shop.sent(to, amount))
+
+
+@pytest.fixture
+def shop():
+    return Shop()
+
+
+@pytest.fixture
+def statement(shop):
+    return Statement(shop)
+
+
+@pytest.fixture
+async def desk(world, shop, statement):
+    async with opened(world, send_gift, policies=POLICIES, resources=[shop, statement]) as desk:
+        yield desk
+
+
+async def sends(desk, to, euros="5.00"):
+    return await desk.asks("send_gift", to=to, amount={"value": euros, "currency": "EUR"})
+
+
+async def test_entries_without_a_mark_are_matched_by_their_reference(desk, shop):
+    outcomes = [await sends(desk, to) for to in ("ada", "bob", "cem")]
+    report = await desk.compare()
+    assert (report.ok, report.ledgers, report.agree, report.entries) == (True, ("Statement",), 3, 3)
+    past = shop.sent("eve", Money(900, "EUR"))
+    shop.books[0] = LedgerEntry("gift", "g_0", "ada", amount=Money(501, "EUR"))
+    lost = shop.books.pop(1).reference
+    assert sorted(codes(await desk.compare())) == sorted(
+        [
+            ("unknown_to_log", None, past),
+            ("amount_differs", outcomes[0].call_id, "g_0"),
+            ("missing_at_provider", outcomes[1].call_id, lost),
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", ["\x00", "\ud800", "x" * 5_000, "'; --", "", "g_0\n"])
+async def test_whatever_an_entry_is_called_it_is_found_and_recorded(desk, shop, name):
+    await sends(desk, "ada")
+    shop.books.append(LedgerEntry("gift", name, "bob"))
+    shop.books.append(LedgerEntry("gift", name, "bob", call=name))
+    report = await desk.compare()
+    assert ([one.code for one in report.differences], report.agree) == (["unknown_to_log"] * 2, 1)
+
+
+@pytest.mark.parametrize("fails", [Retryable("It is shut."), ValueError("ada@example.org")])
+async def test_whatever_a_ledger_raises_makes_it_incomplete_and_is_not_repeated_where_it_may_be_personal(desk, statement, fails):
+    await sends(desk, "ada")
+    statement.fails = fails
+    report = await desk.compare()
+    assert (report.ok, report.complete, report.found, report.entries) == (False, False, 0, 1)
+    assert {one.why for one in report.unread} == {"It is shut" if isinstance(fails, Retryable) else "ValueError"}
+    [(leaf, *_)] = await desk.runtime.parts.store.rows("SELECT leaf FROM event WHERE kind = 'ledger.reconciled'")
+    assert b"shut" not in bytes(leaf)
+
+
+async def test_more_calls_than_fit_a_page_are_compared(desk, shop, monkeypatch):
+    monkeypatch.setattr("remit.runtime.reconciling.PAGE", 3)
+    for number in range(10):
+        await sends(desk, f"c{number}")
+    seen = []
+    report = await desk.runtime.reconcile(since=datetime.fromtimestamp(0, UTC), progress=lambda done, total: seen.append((done, total)))
+    assert (report.ok, report.calls, report.entries) == (True, 10, 10)
+    assert seen == [(3, 10), (6, 10), (9, 10), (10, 10)]
+
+
+async def test_a_kind_that_no_ledger_here_keeps_is_counted(world, shop, statement, monkeypatch):
+    monkeypatch.setattr(Statement, "kept", {"parcel": Keeping.ALL, "refund": Keeping.ALL})
+    from remit.actions.library.payments import refund_payment
+
+    policies = POLICIES | {"refunds": 'policy: refunds\nactions: [refund_payment]\nrules:\n  - {id: all, when: "true", then: allow}\n'}
+    async with opened(world, send_gift, refund_payment, policies=policies, resources=[shop, statement]) as desk:
+        await sends(desk, "ada")
+        report = await desk.compare()
+        assert (report.not_compared, report.ledgers) == ({"send_gift": 1}, ("Stripe",))  # the connector's own comes first

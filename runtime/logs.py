@@ -18,10 +18,13 @@ _ENTRIES = f"SELECT e.leaf_index, e.leaf, e.hash, e.id, o.blob, o.subject, s.wra
 
 
 class DatabaseLog:
-    """One tenant's log in an open database, at one moment: what is committed later is left out. Leave it as a context, or close it."""
+    """One tenant's log in an open database, at one moment: what is committed later is left out. Leave it as a context, or close it.
 
-    def __init__(self, parts: Parts, *, sealed: bool = False) -> None:
-        self._parts, self._sealed = parts, sealed
+    `sealed` opens no personal value, `only` those of these pseudonyms alone.
+    """
+
+    def __init__(self, parts: Parts, *, sealed: bool = False, only: frozenset[str] | None = None) -> None:
+        self._parts, self._sealed, self._only = parts, sealed, only
         self.origin = self.log_id = parts.log_id
         self.public_key = parts.store.keys.public_key
         self._tenant = parts.store.tenant
@@ -63,7 +66,8 @@ class DatabaseLog:
 
     def _entry(self, row: Any, index: int | None) -> Entry:
         _, leaf, leaf_hash, *sealed = row
-        opening = None if self._sealed else open_opening(self._parts.vault, *sealed)
+        hidden = self._sealed or (self._only is not None and sealed[2] not in self._only)
+        opening = None if hidden else open_opening(self._parts.vault, *sealed)
         return Entry(index, _bytes(leaf), _bytes(leaf_hash), opening)
 
 

@@ -9,7 +9,7 @@
 -- The application: rows of every table, but for what has been recorded.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO remit_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO remit_app;
-REVOKE UPDATE, DELETE ON event, bundle FROM remit_app;
+REVOKE UPDATE, DELETE ON event, bundle, access FROM remit_app;
 REVOKE INSERT, UPDATE, DELETE ON checkpoint FROM remit_app;
 REVOKE UPDATE, DELETE ON log_head FROM remit_app;
 REVOKE INSERT, UPDATE, DELETE ON pruned, alembic_version FROM remit_app;

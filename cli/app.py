@@ -11,6 +11,7 @@ from . import (
     actions,
     audit,
     audit_follow,
+    audit_place,
     audit_search,
     calls,
     changes,
@@ -71,6 +72,7 @@ app.add_typer(subjects.commands, name="subject")
 app.add_typer(holds.commands, name="hold")
 app.add_typer(keys.commands, name="keys")
 audit.commands.add_typer(audit_follow.commands)
+audit.commands.add_typer(audit_place.commands)
 audit.commands.add_typer(audit_search.commands)
 app.add_typer(audit.commands, name="audit")
 app.add_typer(database.commands, name="db")

@@ -11,11 +11,11 @@ branch_labels = None
 depends_on = None
 
 _REFUSED = "BEGIN SELECT RAISE(ABORT, 'what was recorded is never changed or deleted'); END"
+_TAKEN = "EXISTS (SELECT 1 FROM access WHERE tenant = NEW.tenant AND id = NEW.id)"
 _SQLITE = (
     f"CREATE TRIGGER access_unchanged BEFORE UPDATE ON access {_REFUSED}",
     f"CREATE TRIGGER access_undeleted BEFORE DELETE ON access {_REFUSED}",
-    "CREATE TRIGGER access_unreplaced BEFORE INSERT ON access "
-    f"WHEN EXISTS (SELECT 1 FROM access WHERE tenant = NEW.tenant AND id = NEW.id) {_REFUSED}",
+    f"CREATE TRIGGER access_unreplaced BEFORE INSERT ON access WHEN {_TAKEN} {_REFUSED}",
 )
 _POSTGRES = (
     "CREATE TRIGGER access_unchanged BEFORE UPDATE OR DELETE ON access FOR EACH ROW EXECUTE FUNCTION remit_recorded()",

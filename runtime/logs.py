@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..audit import Entry
-from ..errors import AuditError
+from ..errors import AuditError, RemitError
 from ..policies import ActionShape, Inputs, Policies, decide, load
 from .views import OPENINGS, open_opening
 from .work import Parts
@@ -81,15 +81,22 @@ class Reproduction:
 
     def __init__(self, bundles: Mapping[str, Mapping[str, str]], known: Mapping[str, ActionShape]) -> None:
         self._bundles, self._known = bundles, known
-        self._loaded: dict[str, Policies] = {}
+        self._loaded: dict[str, Policies | RemitError] = {}
 
     def __call__(self, inputs: Any, digest: str) -> Any:
-        """Give the decision as JSON; raises `AuditError` without that bundle."""
+        """Give the decision as JSON; raises `AuditError` without that bundle, and what loading it raises."""
         if digest not in self._loaded:
-            if digest not in self._bundles:
-                raise AuditError(f"the policy bundle {digest[:12]} is not there")
+            self._loaded[digest] = self._load(digest)
+        if isinstance(loaded := self._loaded[digest], RemitError):
+            raise loaded
+        return decide(loaded, Inputs.from_json(inputs)).to_json()
+
+    def _load(self, digest: str) -> Policies | RemitError:
+        """Give the bundle, or why there is none: a broken one is not read again for every decision."""
+        if digest not in self._bundles:
+            return AuditError(f"the policy bundle {digest[:12]} is not there")
+        try:
             loaded = load(self._bundles[digest], self._known)
-            if loaded.digest != digest:
-                raise AuditError(f"the policy bundle {digest[:12]} was changed")
-            self._loaded[digest] = loaded
-        return decide(self._loaded[digest], Inputs.from_json(inputs)).to_json()
+        except RemitError as error:
+            return error
+        return loaded if loaded.digest == digest else AuditError(f"the policy bundle {digest[:12]} was changed")

@@ -55,8 +55,8 @@ class Revealing:
         for seen in what:
             self._lately.pop(seen, None)  # the latest stand last
             self._lately[seen] = now
-        for seen in list(self._lately)[: max(0, len(self._lately) - MOST)]:
-            del self._lately[seen]
+        while len(self._lately) > MOST:
+            del self._lately[next(iter(self._lately))]
 
 
 def _sight(call: Call) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from . import (
     actions,
     audit,
     audit_follow,
+    audit_place,
     audit_reconcile,
     audit_search,
     calls,
@@ -72,6 +73,7 @@ app.add_typer(subjects.commands, name="subject")
 app.add_typer(holds.commands, name="hold")
 app.add_typer(keys.commands, name="keys")
 audit.commands.add_typer(audit_follow.commands)
+audit.commands.add_typer(audit_place.commands)
 audit.commands.add_typer(audit_reconcile.commands)
 audit.commands.add_typer(audit_search.commands)
 app.add_typer(audit.commands, name="audit")

@@ -10,7 +10,7 @@ import typer
 from ..errors import AuditError
 from .application import Unusable, load, run
 from .audit_export import Form, export_file
-from .options import App, AsJson, example, group
+from .options import OPERATOR, App, AsJson, Purpose, Reader, example, group
 from .output import panel, show, show_json
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def verify(
     "export",
     epilog=example(
         "remit audit export exported-log",
+        'remit audit export for-the-auditor --disclose --as eve --purpose "yearly audit" --subject ada',
         "remit audit export --tiles public/log",
         "remit audit export --format csv --out events.csv --since 7d",
     ),
@@ -65,7 +66,15 @@ def export(
     folder: Annotated[
         Path | None, typer.Argument(metavar="FOLDER", help="A new folder; with --tiles, also one that an earlier export is in.")
     ] = None,
-    disclose: Annotated[bool, typer.Option("--disclose", help="With the personal values, for whoever may read them.")] = False,
+    disclose: Annotated[
+        bool, typer.Option("--disclose", help="With the personal values; takes --as, a role that may reveal them, and --purpose.")
+    ] = False,
+    subject: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="With --disclose: of this customer alone; may be given several times. Others stay sealed."),
+    ] = None,
+    by: Reader = OPERATOR,
+    purpose: Purpose = "",
     tiles: Annotated[bool, typer.Option("--tiles", help="As C2SP tlog-tiles, for a static server; what is new is added.")] = False,
     form: Annotated[Form | None, typer.Option("--format", help="Events as one file instead.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="The new file.")] = None,
@@ -79,16 +88,19 @@ def export(
     Verifying it needs neither this database nor its keys.
     """
     if form is not None:
-        if folder is not None or disclose or tiles:
-            raise Unusable("--format writes one file, without personal values: leave FOLDER, --disclose and --tiles out")
-        export_file(form, out, since=since, until=until, action=action, app=app)
+        if folder is not None or disclose or tiles or subject:
+            raise Unusable("--format writes one file, without personal values: leave FOLDER, --disclose, --subject and --tiles out")
+        export_file(form, out, since=since, until=until, action=action, by=by, app=app)
         return
     if folder is None or any((out, since, until, action)):
         raise Unusable("name a new FOLDER, or say --format with --out, --since, --until and --action")
     if tiles and disclose:
         raise typer.BadParameter("tiles are for publishing, and hold no personal values", param_hint="--disclose")
-    run(load(app), lambda runtime: runtime.export(folder, disclose=disclose, tiles=tiles))
-    values = "with personal values" if disclose else "without personal values"
+    if subject and not disclose:
+        raise typer.BadParameter("it says whose personal values go with --disclose", param_hint="--subject")
+    whose = {*subject} if subject else None
+    run(load(app), lambda runtime: runtime.export(folder, disclose=disclose, subjects=whose, tiles=tiles, by=by, purpose=purpose))
+    values = "without personal values" if not disclose else f"with those of {len(whose)} customers" if whose else "with personal values"
     show(f"Exported to {folder}, {values}.", f"Whoever checks it: remit audit verify {folder} --key {_verifier_key(folder)}")
 
 

@@ -22,7 +22,9 @@ class Form(StrEnum):
     OCSF = "ocsf"
 
 
-def export_file(form: Form, out: Path | None, *, since: str | None, until: str | None, action: str | None, app: str | None) -> None:
+def export_file(
+    form: Form, out: Path | None, *, since: str | None, until: str | None, action: str | None, by: str, app: str | None
+) -> None:
     """Write the chosen events to a new file, and say how many there were."""
     from ..runtime.clock import to_micros, to_text
     from ..runtime.exporting import Filter
@@ -35,7 +37,7 @@ def export_file(form: Form, out: Path | None, *, since: str | None, until: str |
         now = (await runtime.start()).parts.clock.now()
         first, last = (to_text(to_micros(at)) if (at := moment_at(time, now)) else None for time in (begins, ends))
         chosen = Filter(first, last, action)
-        return await runtime.export_events(out, form=form.value, chosen=chosen)
+        return await runtime.export_events(out, form=form.value, chosen=chosen, by=by)
 
     count = run(load(app), exported)
     show(f"Exported {count} events to {out}, without personal values.")

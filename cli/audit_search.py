@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .application import Unusable, load, run
-from .options import OPERATOR, App, AsJson, CallId, example
+from .options import OPERATOR, App, AsJson, CallId, Reader, example
 from .output import coloured, panel, show, show_json, state_style, table
 from .times import moment_at, time_of
 from .values import moment, shown
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 """They stand beside those that check the log and carry it away."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-Reader = Annotated[str, typer.Option("--as", metavar="PERSON", help="Who reads: a person's id. It is recorded.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Received since then: 7d, 12h, or 2026-03-01[T10:00[:00]] in UTC.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Received before then, written as --since.")]
 OneCall = Annotated[str | None, typer.Option(metavar="ID", help="This call.")]

@@ -10,7 +10,7 @@ import typer
 
 from .actions import find
 from .application import Unusable, load, run
-from .options import OPERATOR, App, AsJson, CallId, Reason, example, group
+from .options import OPERATOR, App, AsJson, CallId, Purpose, Reader, Reason, example, group
 from .output import coloured, panel, show, show_json, standing, state_style, table
 from .values import amount, moment, typed
 
@@ -66,6 +66,7 @@ def list_calls(
         bool, typer.Option("--dead", help="Only those of unknown outcome that a person must resolve, the longest so first.")
     ] = False,
     most: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 50,
+    by: Reader = OPERATOR,
     app: App = None,
     as_json: AsJson = False,
 ) -> None:
@@ -81,7 +82,7 @@ def list_calls(
         raise Unusable("--dead lists all that a person must resolve: leave --state and --action out")
 
     async def listed(runtime: Runtime) -> tuple[list[Call], tuple[Switch, ...]]:
-        found = await (runtime.dead(most=most) if dead else runtime.calls(state=state, action=action, most=most))
+        found = await (runtime.dead(most=most, by=by) if dead else runtime.calls(state=state, action=action, most=most, by=by))
         return found, await runtime.switches.list()
 
     calls, switches = run(load(app), listed)
@@ -103,13 +104,15 @@ def list_calls(
         show("There are no calls yet. `remit call NAME --arg NAME=VALUE` makes one; `remit actions list` lists the names.")
 
 
-@commands.command("show", epilog=example("remit calls show call_2f6c0a"))
-def show_call(call_id: CallId, app: App = None, as_json: AsJson = False) -> None:
+@commands.command(
+    "show", epilog=example("remit calls show call_2f6c0a", 'remit calls show call_2f6c0a --as eve --purpose "a complaint of the customer"')
+)
+def show_call(call_id: CallId, by: Reader = OPERATOR, purpose: Purpose = "", app: App = None, as_json: AsJson = False) -> None:
     """Show all of a call.
 
-    What was asked, why it was allowed or not, who agreed, and what came of it.
+    What was asked, why it was allowed or not, who agreed, and what came of it. That you looked is recorded: `remit audit access`.
     """
-    found = run(load(app), lambda runtime: runtime.review(call_id))
+    found = run(load(app), lambda runtime: runtime.review(call_id, by=by, purpose=purpose))
     if as_json:
         show_json(asdict(found.call))
     else:
@@ -150,7 +153,7 @@ def amend(
     """
 
     async def amended(runtime: Runtime) -> Outcome:
-        found = await runtime.view(call_id)
+        found = await runtime.view(call_id, by=person, purpose="amends the call")
         arguments = typed(find(runtime.catalog, found.action).schema, arg or (), json_args)
         return await runtime.amend(call_id, by=person, arguments=arguments, reason=reason, digest=found.digest)
 
@@ -170,7 +173,7 @@ def local_session(tenant: str, agent: str | None, subject: str, assurance: int) 
 
 def _vote(call_id: str, person: str, answer: Literal["approve", "reject"], reason: str, app: str | None, as_json: bool) -> None:
     async def answered(runtime: Runtime) -> tuple[Review, Outcome]:
-        found = await runtime.review(call_id)
+        found = await runtime.review(call_id, by=await _voter(runtime, person, call_id), purpose="approval")
         # What is shown is what is agreed to: had it been amended meanwhile, or had a price changed, this would be refused.
         shown = next((one["shown"] for one in _asked(found.call)), None)
         seen = {"digest": found.call.digest, "shown": shown}
@@ -180,6 +183,12 @@ def _vote(call_id: str, person: str, answer: Literal["approve", "reject"], reaso
     if not as_json:
         _show_asked(found)
     report(outcome, as_json, wanted="declined" if answer == "reject" else "succeeded")
+
+
+async def _voter(runtime: Runtime, person: str, call_id: str) -> str:
+    """Name whom the call is shown to: the person who may answer it, else whoever sits here and is told why that person may not."""
+    known = await (await runtime.start()).people.get(person)
+    return person if known and known.active and known.roles & await runtime.roles_asked(call_id) else OPERATOR
 
 
 def report(outcome: Outcome, as_json: bool, *, wanted: str = "succeeded") -> None:

@@ -9,7 +9,7 @@ import typer
 
 from ..safe_text import safe
 from .application import load, run
-from .options import App, AsJson, CallId
+from .options import OPERATOR, App, AsJson, CallId, Purpose, Reader
 from .output import panel, show, show_json, table
 from .values import amount, moment, shown
 
@@ -25,6 +25,8 @@ _STYLES = {"allow": "green", "deny": "red"}
 def explain(
     call_id: CallId,
     every: Annotated[bool, typer.Option("--all", help="Also why each other rule did not count.")] = False,
+    by: Reader = OPERATOR,
+    purpose: Purpose = "",
     app: App = None,
     as_json: AsJson = False,
 ) -> None:
@@ -32,7 +34,7 @@ def explain(
 
     By the bundle that was in force and what was recorded then: every rule that counted, its place, and the values that it saw.
     """
-    found = run(load(app), lambda runtime: runtime.explain(call_id))
+    found = run(load(app), lambda runtime: runtime.explain(call_id, by=by, purpose=purpose))
     if as_json:
         show_json(found.to_json())
     else:

@@ -1,4 +1,4 @@
-"""How `remit serve` and `remit worker` write log lines: to standard error, as text or as JSON. The library itself configures nothing."""
+"""How `remit serve`, `remit worker` and `remit audit place` write log lines: to standard error, as text or as JSON. The library itself configures nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
-HEARD = ("remit.server", "remit.worker")
+HEARD = ("remit.server", "remit.worker", "remit.sequencer")
 """Loggers that say more than warnings; not the root: an HTTP client's line has ids in its address."""
 
 

@@ -10,6 +10,8 @@ App = Annotated[str | None, typer.Option("--app", metavar="MODULE:NAME", help="W
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 CallId = Annotated[str, typer.Argument(metavar="ID", help="The call's id.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")]
+Reader = Annotated[str, typer.Option("--as", metavar="PERSON", help="Who looks; it is recorded. Default: the local operator.")]
+Purpose = Annotated[str, typer.Option("--purpose", metavar="TEXT", help="For what personal values are shown; recorded, so name nobody.")]
 
 OPERATOR = "local operator"
 """Who does what is done from this command line: whoever can read the key file."""

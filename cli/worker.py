@@ -11,10 +11,9 @@ import typer
 from .application import load, settings
 from .log_lines import write_lines
 from .options import App, example
+from .signals import signalled
 
 if TYPE_CHECKING:
-    import asyncio
-
     from ..runtime import Runtime
 
 commands = typer.Typer()
@@ -47,7 +46,7 @@ async def _work(runtime: Runtime) -> int:
     from ..runtime.heap import keep_what_is_there
 
     log = logging.getLogger("remit.worker")
-    stop = _signalled()
+    stop = signalled()
     await runtime.start()
     keep_what_is_there()
     log.info("taking up calls of %s in %s", ", ".join(sorted(runtime.catalog)) or "no action", runtime.parts.store.name)
@@ -64,20 +63,3 @@ async def _work(runtime: Runtime) -> int:
             os._exit(1)  # a handler in a thread would hold the process
     log.info("stopped")
     return 0
-
-
-def _signalled() -> asyncio.Event:
-    """Give what the first SIGTERM or SIGINT sets; the second ends the process."""
-    import asyncio
-    import signal
-
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-
-    def told() -> None:
-        if stop.is_set():
-            os._exit(1)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told)
-    return stop

@@ -3,13 +3,12 @@
 --   CREATE ROLE remit_owner LOGIN; CREATE ROLE remit_app LOGIN; CREATE ROLE remit_sequencer LOGIN;
 -- With it, whoever has the application's rights can neither change, delete nor place an event, nor write a checkpoint; the sequencer can
 -- do nothing but that. Both processes need the key file. The sequencer is a process of its own:
---   python -c 'import asyncio, os, pathlib; from remit.runtime.placing import place_events
---   asyncio.run(place_events(os.environ["DATABASE_URL"], pathlib.Path("remit.keys")))'
+--   remit audit place postgresql://remit_sequencer@db.internal/remit --keys remit.keys
 
 -- The application: rows of every table, but for what has been recorded.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO remit_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO remit_app;
-REVOKE UPDATE, DELETE ON event, bundle FROM remit_app;
+REVOKE UPDATE, DELETE ON event, bundle, access FROM remit_app;
 REVOKE INSERT, UPDATE, DELETE ON checkpoint FROM remit_app;
 REVOKE UPDATE, DELETE ON log_head FROM remit_app;
 REVOKE INSERT, UPDATE, DELETE ON pruned, alembic_version FROM remit_app;

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import orjson
 
 from ..errors import CallError
+from .call import Call
 from .clock import to_text
-from .people import People
+from .people import OPERATOR, People
 from .statements import Write
 from .work import Parts, new_id
 
@@ -66,11 +67,33 @@ async def revealer(people: People, who: str, purpose: str) -> str:
     person = await _active(people, who)
     if not person.roles & REVEALING:
         raise NotAReader(f"{who} has none of the roles {roles}; personal values stay sealed to them")
-    if not SHORTEST_PURPOSE <= len(purpose.strip()) <= LONGEST_PURPOSE:
-        raise PurposeMissing(
-            f"say for what purpose personal values are to be revealed, in {SHORTEST_PURPOSE} to {LONGEST_PURPOSE} characters"
-        )
+    _say(purpose)
     return who
+
+
+async def opener(parts: Parts, people: People, who: str, call: Call, purpose: str) -> str:
+    """Give the purpose for which `who` opens a call, to be recorded; raises `NotAReader` and `PurposeMissing`.
+
+    Whoever has asked for it or may approve it needs to say none: that is what they see it for. The local operator holds the keys.
+    """
+    if who == LOCAL_OPERATOR:
+        return purpose or "work on a call"
+    person = await _active(people, who)
+    if call.principal == who:
+        return purpose or "own call"
+    if person.roles & await roles_asked(parts, call.id):
+        return purpose or "approval"
+    roles = REVEALING | {OPERATOR}
+    if not person.roles & roles:
+        raise NotAReader(f"{who} can't approve this call, and has none of the roles {', '.join(sorted(roles))}: it stays closed to them")
+    _say(purpose)
+    return purpose
+
+
+async def roles_asked(parts: Parts, call_id: str) -> frozenset[str]:
+    """Name the roles whose people approvals of a call ask for, or will once they are widened."""
+    asked = [one for one in await parts.store.requirements(call_id) if one.kind == "approval"]
+    return frozenset(role for one in asked for role in (one.role, one.escalate_to) if role)
 
 
 async def noted(
@@ -97,6 +120,13 @@ async def accesses(parts: Parts, *, most: int) -> list[Access]:
         Access(name, to_text(at), kind, who, call or None, orjson.loads(sought), found, purpose)
         for name, at, kind, who, call, sought, found, purpose in rows
     ]
+
+
+def _say(purpose: str) -> None:
+    if not SHORTEST_PURPOSE <= len(purpose.strip()) <= LONGEST_PURPOSE:
+        raise PurposeMissing(
+            f"say for what purpose personal values are to be revealed, in {SHORTEST_PURPOSE} to {LONGEST_PURPOSE} characters"
+        )
 
 
 async def _active(people: People, who: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Self
 
 from ..actions import Problem
 from ..errors import NoUndo, StoreError
+from .access import LOCAL_OPERATOR, reader
 from .answering import customers_call
 from .breaker import Breakers
 from .call import Call
@@ -14,6 +15,7 @@ from .outcome import Outcome
 from .people import People
 from .receive import parse
 from .resolving import resolve
+from .revealing import Revealing
 from .session import Session
 from .undoing import reverse, submission_of
 from .views import outcome_of
@@ -26,6 +28,7 @@ class Afterwards:
 
     parts: Parts
     people: People
+    revealing: Revealing
     tenant: str
     _journeys: Journeys
 
@@ -49,11 +52,14 @@ class Afterwards:
             await customers_call(self.parts, call_id, subject)
         return await outcome_of(self.parts, await cancel(self.parts, call_id, by=by or subject or "somebody", reason=reason))
 
-    async def dead(self, *, most: int = 50) -> list[Call]:
-        """List the calls of unknown outcome that only a person can settle, the longest dead first; see `resolve`."""
+    async def dead(self, *, most: int = 50, by: str = LOCAL_OPERATOR) -> list[Call]:
+        """List the calls of unknown outcome that only a person can settle, the longest dead first; see `resolve`. It is recorded."""
         await self.start()
+        who = await reader(self.people, by)
         sql = "SELECT id FROM call WHERE tenant = ? AND dead_at IS NOT NULL ORDER BY dead_at LIMIT ?"
-        return [await self.parts.store.get(call_id) for (call_id,) in await self.parts.store.rows(sql, (self.tenant, most))]
+        found = [await self.parts.store.get(call_id) for (call_id,) in await self.parts.store.rows(sql, (self.tenant, most))]
+        await self.revealing.list(who, {"calls": "dead"}, len(found))
+        return found
 
     async def resolve(self, call_id: str, *, applied: bool, by: str, reason: str, via: str = "api") -> Outcome:
         """Settle a call of unknown outcome by what a person of the role operator has found out at the provider.

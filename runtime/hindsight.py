@@ -14,6 +14,7 @@ from .decided import Explained, explain_call
 from .exporting import Filter, Format, export_events
 from .logs import DatabaseLog
 from .replay import Progress, Replay, replay, shadowed
+from .revealing import Revealing
 from .work import Parts
 
 
@@ -22,17 +23,20 @@ class Hindsight:
 
     parts: Parts
     bundles: Bundles
+    revealing: Revealing
 
     async def start(self) -> Self:
         """See Runtime."""
         raise NotImplementedError
 
-    async def explain(self, call_id: str) -> Explained:
-        """Say why a call was decided as it was last: each rule with what it saw, by the bundle of then.
+    async def explain(self, call_id: str, *, by: str = LOCAL_OPERATOR, purpose: str = "") -> Explained:
+        """Say why a call was decided as it was last: each rule with what it saw, by the bundle of then. That it was shown is recorded.
 
-        Raises `CallNotFound`, `CallError` for a call that was never decided, and `AuditError` where its inputs are sealed for good.
+        `by` is a person who may approve it, or says a `purpose`; raises `NotAReader` and `PurposeMissing`. Raises `CallNotFound`,
+        `CallError` for a call that was never decided, and `AuditError` where its inputs are sealed for good.
         """
         await self.start()
+        await self.revealing.call(await self.parts.store.get(call_id), by, purpose)
         return await explain_call(self.parts, self.bundles, call_id)
 
     async def replay(self, candidate: Mapping[str, str] | str | Path, *, since: timedelta, progress: Progress | None = None) -> Replay:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..audit import Entry
-from ..errors import AuditError
+from ..errors import AuditError, RemitError
 from ..policies import ActionShape, Inputs, Policies, decide, load
 from .views import OPENINGS, open_opening
 from .work import Parts
@@ -18,10 +18,13 @@ _ENTRIES = f"SELECT e.leaf_index, e.leaf, e.hash, e.id, o.blob, o.subject, s.wra
 
 
 class DatabaseLog:
-    """One tenant's log in an open database, at one moment: what is committed later is left out. Leave it as a context, or close it."""
+    """One tenant's log in an open database, at one moment: what is committed later is left out. Leave it as a context, or close it.
 
-    def __init__(self, parts: Parts, *, sealed: bool = False) -> None:
-        self._parts, self._sealed = parts, sealed
+    `sealed` opens no personal value, `only` those of these pseudonyms alone.
+    """
+
+    def __init__(self, parts: Parts, *, sealed: bool = False, only: frozenset[str] | None = None) -> None:
+        self._parts, self._sealed, self._only = parts, sealed, only
         self.origin = self.log_id = parts.log_id
         self.public_key = parts.store.keys.public_key
         self._tenant = parts.store.tenant
@@ -63,7 +66,8 @@ class DatabaseLog:
 
     def _entry(self, row: Any, index: int | None) -> Entry:
         _, leaf, leaf_hash, *sealed = row
-        opening = None if self._sealed else open_opening(self._parts.vault, *sealed)
+        hidden = self._sealed or (self._only is not None and sealed[2] not in self._only)
+        opening = None if hidden else open_opening(self._parts.vault, *sealed)
         return Entry(index, _bytes(leaf), _bytes(leaf_hash), opening)
 
 
@@ -77,15 +81,22 @@ class Reproduction:
 
     def __init__(self, bundles: Mapping[str, Mapping[str, str]], known: Mapping[str, ActionShape]) -> None:
         self._bundles, self._known = bundles, known
-        self._loaded: dict[str, Policies] = {}
+        self._loaded: dict[str, Policies | RemitError] = {}
 
     def __call__(self, inputs: Any, digest: str) -> Any:
-        """Give the decision as JSON; raises `AuditError` without that bundle."""
+        """Give the decision as JSON; raises `AuditError` without that bundle, and what loading it raises."""
         if digest not in self._loaded:
-            if digest not in self._bundles:
-                raise AuditError(f"the policy bundle {digest[:12]} is not there")
+            self._loaded[digest] = self._load(digest)
+        if isinstance(loaded := self._loaded[digest], RemitError):
+            raise loaded
+        return decide(loaded, Inputs.from_json(inputs)).to_json()
+
+    def _load(self, digest: str) -> Policies | RemitError:
+        """Give the bundle, or why there is none: a broken one is not read again for every decision."""
+        if digest not in self._bundles:
+            return AuditError(f"the policy bundle {digest[:12]} is not there")
+        try:
             loaded = load(self._bundles[digest], self._known)
-            if loaded.digest != digest:
-                raise AuditError(f"the policy bundle {digest[:12]} was changed")
-            self._loaded[digest] = loaded
-        return decide(self._loaded[digest], Inputs.from_json(inputs)).to_json()
+        except RemitError as error:
+            return error
+        return loaded if loaded.digest == digest else AuditError(f"the policy bundle {digest[:12]} was changed")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import cast
 
+from ..errors import StoreError
+from . import telemetry
 from .clock import Clock
 from .opening import REVISION, refuse_newer
 from .postgres import open_postgres
@@ -15,6 +18,7 @@ from .sequencer import PAUSE, Sequencer
 from .store import Store
 from .work import Parts
 
+log = telemetry.logger("remit.sequencer")
 LOOK_AGAIN = 20
 """Rounds after which it is looked whether the database was brought forward."""
 
@@ -34,22 +38,35 @@ class _Parts:
     control: _InForce = _InForce()
 
 
-async def place_events(url: str, keys: Path, *, tenant: str = "default", rounds: int | None = None) -> None:
-    """Place and sign as the role that `url` names, again and again, until cancelled or for so many rounds.
+async def place_events(
+    url: str, keys: Path, *, tenant: str = "default", rounds: int | None = None, stop: asyncio.Event | None = None
+) -> None:
+    """Place and sign as the role that `url` names, again and again, until cancelled, for so many rounds, or until `stop` is set.
 
-    A runtime must have worked on the database before: it begins the log. Raises `StoreError` in the form that fits, also once the
-    database was brought forward by a newer version.
+    A step that was begun is ended first. A runtime must have worked on the database before: it begins the log. Raises `StoreError` in
+    the form that fits, also once the database was brought forward by a newer version.
     """
+    stop = stop or asyncio.Event()
     store = Store(open_postgres(url, tenant, keys, only_places=True), tenant)
     try:
         clock = Clock(last_recorded=await store.last_recorded())
         await store.take_time(clock)
-        log_id = (await store.row("SELECT value FROM store_meta WHERE key = 'log_id'"))[0]
-        sequencer = Sequencer(cast("Parts", _Parts(store, log_id, clock)))
+        sequencer = Sequencer(cast("Parts", _Parts(store, await _log_begun(store), clock)))
+        log.info("giving events of %s their places, and signing", store.name)
         for number in count() if rounds is None else range(rounds):
             if number % LOOK_AGAIN == 0:
                 refuse_newer(await store.rows(REVISION), store.name)
             await sequencer.attempt()
-            await asyncio.sleep(PAUSE)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), PAUSE)
+            if stop.is_set():
+                return
     finally:
         await store.close()
+
+
+async def _log_begun(store: Store) -> str:
+    """Give the name of the log; raises `StoreError` where no runtime has begun it for this tenant."""
+    if await store.row("SELECT 1 FROM log_head WHERE tenant = ?", (store.tenant,)) is None:
+        raise StoreError(f"{store.name} has no log of the tenant {store.tenant!r} yet: a runtime begins it at its first start")
+    return str((await store.row("SELECT value FROM store_meta WHERE key = 'log_id'"))[0])

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 from ..audit import Report, export, export_tiles, verify
-from .access import LOCAL_OPERATOR, noted, reader
+from .access import LOCAL_OPERATOR, noted, reader, revealer
 from .control import known_shapes
+from .holds import known
 from .logs import DatabaseLog, Reproduction
 from .people import People
 from .reconciling import Progress, Reconciliation, reconcile
+from .revealing import Revealing
 from .sequencer import Sequencer
 from .views import placed_events
 from .work import Parts
@@ -39,6 +41,7 @@ class Proving:
 
     parts: Parts
     people: People
+    revealing: Revealing
     _sequencer: Sequencer
 
     async def start(self) -> Self:
@@ -57,25 +60,49 @@ class Proving:
             return None
         return proof
 
-    async def events(self, *, after: int = -1, most: int = 100) -> list[Mapping[str, Any]]:
-        """List events in the log's order from behind place `after`: clear parts and commitments, no personal values."""
-        await self.start()
-        return await placed_events(self.parts, after=after, most=most)
+    async def events(self, *, after: int = -1, most: int = 100, by: str = LOCAL_OPERATOR) -> list[Mapping[str, Any]]:
+        """List events in the log's order from behind place `after`: clear parts and commitments, no personal values.
 
-    async def export(self, folder: Path, *, disclose: bool = False, tiles: bool = False, by: str = LOCAL_OPERATOR) -> None:
-        """Write the log as a new folder that anyone can verify; `disclose` adds the openings of personal values. `by` is recorded.
-
-        With `tiles` in the form of C2SP tlog-tiles, which has no openings and goes on where an earlier export ended.
+        `by` names a person or a service; who follows the log is recorded once an hour.
         """
         await self.start()
+        await self.revealing.list(by, {"events": "in their order"}, 0)
+        return await placed_events(self.parts, after=after, most=most)
+
+    async def export(
+        self,
+        folder: Path,
+        *,
+        disclose: bool = False,
+        subjects: Collection[str] | None = None,
+        tiles: bool = False,
+        by: str = LOCAL_OPERATOR,
+        purpose: str = "",
+    ) -> None:
+        """Write the log as a new folder that anyone can verify; `by` is recorded.
+
+        `disclose` adds the openings of personal values, all or those of `subjects` (by their ids) alone; whoever gets them has a role
+        that may, and says for what `purpose`. With `tiles` in the form of C2SP tlog-tiles, which has no openings and goes on where an
+        earlier export ended. Raises `NotAReader`, `PurposeMissing` and `SubjectNotFound`; then nothing is written.
+        """
+        await self.start()
+        opened = await self._opened(subjects, by, purpose) if disclose else frozenset()
         await self._sequencer.catch_up()
 
         def exported() -> None:
-            with DatabaseLog(self.parts, sealed=not disclose) as log:
+            with DatabaseLog(self.parts, sealed=not disclose, only=opened) as log:
                 (export_tiles if tiles else export)(log, folder)
 
         await noted(self.parts, "audit.exported", by, sought={"disclose": disclose, "tiles": tiles})
         await asyncio.to_thread(exported)
+
+    async def _opened(self, subjects: Collection[str] | None, by: str, purpose: str) -> frozenset[str] | None:
+        """Say whose openings `by` takes along, by pseudonym (None: everybody's), and record it."""
+        who = await revealer(self.people, by, purpose)
+        names = None if subjects is None else sorted([(await known(self.parts, one)).pseudonym for one in subjects])
+        sought = {"export": "all" if names is None else names}
+        await noted(self.parts, "personal.revealed", who, sought=sought, found=len(names or ()), purpose=purpose)
+        return None if names is None else frozenset(names)
 
     async def verify(self, *, by: str = LOCAL_OPERATOR) -> Report:
         """Check the whole log of this database: integrity, meaning, and every decision reproduced. `by` is recorded."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Self
 
 from .access import LOCAL_OPERATOR, Access, Kind, accesses, noted, reader, revealer
+from .call import Call
 from .people import People
+from .revealing import Revealing
 from .searching import Page, search
 from .searching_query import Query
 from .story import Story, story
+from .views import CallView, view
 from .work import Parts
 
 
@@ -17,6 +20,7 @@ class Reading:
 
     parts: Parts
     people: People
+    revealing: Revealing
 
     async def start(self) -> Self:
         """See Runtime."""
@@ -46,6 +50,31 @@ class Reading:
         found = sum(len(one.personal) for one in told.events) if reveal else len(told.events)
         await noted(self.parts, kind, who, call=call_id, found=found, purpose=purpose)
         return told
+
+    async def opened(self, call_id: str, *, by: str, purpose: str = "") -> None:
+        """Record that a call is shown to a person, before it is; raises `CallNotFound`, `NotAReader` and `PurposeMissing`."""
+        await self.start()
+        await self.revealing.call(await self.parts.store.get(call_id), by, purpose)
+
+    async def view(self, call_id: str, *, by: str = LOCAL_OPERATOR, purpose: str = "") -> CallView:
+        """Give everything about a call, for people: what was asked, by whom, what it waits for, and its events. It is recorded.
+
+        `by` is a person who may approve it, or says a `purpose`; raises `CallNotFound`, `NotAReader` and `PurposeMissing`.
+        """
+        await self.start()
+        call = await self.parts.store.get(call_id)
+        await self.revealing.call(call, by, purpose)
+        return await view(self.parts, call)
+
+    async def calls(
+        self, *, state: str | None = None, action: str | None = None, before: int | None = None, most: int = 50, by: str = LOCAL_OPERATOR
+    ) -> list[Call]:
+        """List calls, the latest first, without personal values. It is recorded, the same list of one reader once an hour."""
+        await self.start()
+        who = await reader(self.people, by)
+        found = await self.parts.store.calls(state=state, action=action, before=before, most=most)
+        await self.revealing.list(who, {"calls": {"state": state, "action": action}}, len(found))
+        return found
 
     async def accesses(self, *, by: str = LOCAL_OPERATOR, most: int = 50) -> list[Access]:
         """List who has read the log, the latest first; this is recorded as well. Raises `NotAReader`."""

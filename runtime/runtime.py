@@ -20,7 +20,6 @@ from .afterwards import Afterwards
 from .background import begun, ended
 from .breaker import Breakers, Breaking
 from .bundles import Bundles
-from .call import Call
 from .clock import Clock
 from .control import PolicyFolder, guard, nothing, put_in_force, put_nothing_in_force, shapes
 from .database import open_database
@@ -35,6 +34,7 @@ from .proof import Proving
 from .reading import Reading
 from .receive import Submission, parse
 from .rejection import Rejections
+from .revealing import Revealing
 from .sequencer import Sequencer
 from .session import Session
 from .store import Store
@@ -42,7 +42,7 @@ from .stored import roles_held
 from .subjects import Subjects
 from .switches import Switches
 from .vault import Vault
-from .views import CallView, Health, health, outcome_of, view
+from .views import Health, health, outcome_of
 from .waiting import Waiting
 from .wakeups import Wakeups
 from .work import Control, Parts
@@ -185,16 +185,6 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
         await self.start()
         return await outcome_of(self.parts, await self.parts.store.get(call_id))
 
-    async def view(self, call_id: str) -> CallView:
-        """Give everything about a call, for people: what was asked, by whom, what it waits for, and its events."""
-        await self.start()
-        return await view(self.parts, await self.parts.store.get(call_id))
-
-    async def calls(self, *, state: str | None = None, action: str | None = None, before: int | None = None, most: int = 50) -> list[Call]:
-        """List calls, the latest first."""
-        await self.start()
-        return await self.parts.store.calls(state=state, action=action, before=before, most=most)
-
     async def health(self) -> Health:
         """Say how this process and its database stand; raises `StoreError` when the database can't be read."""
         await self.start()
@@ -271,6 +261,7 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
             step_up=self._step_up,
         )
         self.people, self._journeys = People(self.parts), Journeys(self.parts)
+        self.revealing = Revealing(self.parts, self.people)
         self.switches, self.bundles = Switches(self.parts, self.people), Bundles(self.parts, self.people)
         self.holds = Holds(self.parts)
         self.subjects = Subjects(self.parts, self.people, self.holds)

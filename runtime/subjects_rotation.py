@@ -15,6 +15,7 @@ from typing import Any
 
 from ..audit import KeyFile, epoch_of, keyed_hash, unveil, unwrap, veil, wrap
 from ..errors import AuditError, KeysMissing
+from .key_drafts import sweep
 from .opening import TENANT
 from .statements import Write
 from .work import Parts
@@ -30,6 +31,7 @@ async def rotate(parts: Parts, *, beyond: int) -> None:
     path = parts.store.keys.path
     assert path is not None
     async with _alone(path):
+        sweep(path)
         keys = KeyFile.load(path)
         if min(keys.tenant_keys) > beyond:
             parts.store.keys = keys

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
+from .access import LOCAL_OPERATOR, roles_asked
 from .amend import amend
 from .answering import Answer
 from .confirmation import Confirmation, confirm, confirmation
@@ -12,6 +13,7 @@ from .inbox import most_urgent
 from .journeys import Journeys
 from .outcome import Outcome
 from .people import People
+from .revealing import Revealing
 from .review import Review, review
 from .step_up import CodeSent, send_code, step_up
 from .views import CallView, outcome_of, view
@@ -24,6 +26,7 @@ class Waiting:
 
     parts: Parts
     people: People
+    revealing: Revealing
     _journeys: Journeys
 
     async def start(self) -> Self:
@@ -31,9 +34,14 @@ class Waiting:
         raise NotImplementedError
 
     async def inbox(self, *, person: str | None = None) -> list[CallView]:
-        """List the calls that somebody is asked about now, or that `person` could approve: the 200 most urgent ones."""
+        """List the calls that somebody is asked about now, or that `person` could approve: the 200 most urgent ones.
+
+        That they were shown is recorded, of each call once an hour and when it has changed.
+        """
         await self.start()
-        return [await view(self.parts, call) for call in await most_urgent(self.parts, self.people, person)]
+        found = await most_urgent(self.parts, self.people, person)
+        await self.revealing.inbox(found, person or LOCAL_OPERATOR)
+        return [await view(self.parts, call) for call in found]
 
     async def vote(
         self,
@@ -82,10 +90,20 @@ class Waiting:
         amended = await amend(self.parts, self.people, call_id, by=by, arguments=arguments, reason=reason, digest=digest)
         return await outcome_of(self.parts, await self._journeys.advance(amended.id))
 
-    async def review(self, call_id: str) -> Review:
-        """Give what an approver needs to know: the call, why it stopped, what it does to the limits, and what was done before."""
+    async def review(self, call_id: str, *, by: str = LOCAL_OPERATOR, purpose: str = "") -> Review:
+        """Give what an approver needs to know: the call, why it stopped, what it does to the limits, and what was done before.
+
+        It is recorded. `by` is a person who may approve it, or says a `purpose`; raises `NotAReader` and `PurposeMissing`.
+        """
         await self.start()
-        return await review(self.parts, await self.parts.store.get(call_id))
+        call = await self.parts.store.get(call_id)
+        await self.revealing.call(call, by, purpose)
+        return await review(self.parts, call)
+
+    async def roles_asked(self, call_id: str) -> frozenset[str]:
+        """Name the roles whose people approvals of a call ask for, or will once they are widened; raises `CallNotFound`."""
+        await self.start()
+        return await roles_asked(self.parts, (await self.parts.store.get(call_id)).id)
 
     @property
     def link_key(self) -> bytes:

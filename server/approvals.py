@@ -31,11 +31,10 @@ async def get_inbox(runtime: Served, key: Reader) -> Approvals:
 )
 async def get_approval(call_id: CallId, runtime: Served, key: Reader) -> ApprovalBody:
     """Give exactly what would run, and why it stopped, to whoever has a role that an approval of it names."""
-    review, reader = await runtime.review(call_id), await runtime.people.get(key.owner)
-    asked = [one for one in review.call.requirements if one["kind"] == "approval"]
-    named = {role for one in asked for role in (one["by"], (one["escalates"] or {}).get("to"))}
+    named, reader = await runtime.roles_asked(call_id), await runtime.people.get(key.owner)
     if reader is None or not named & reader.roles:
         raise NotAnApprover("This call asks for no approval by anybody with a role of yours.")
+    review = await runtime.review(call_id, by=key.owner)
     brief = ApprovalBrief.model_validate(review.call).model_dump()
     summary = SummaryBody.of(review.summary) if review.summary else None
     told = {name: list(value) for name, value in asdict(review).items() if name not in {"call", "summary"}}

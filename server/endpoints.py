@@ -18,6 +18,7 @@ from ..errors import (
     StoreError,
 )
 from ..runtime import Outcome, Runtime
+from ..runtime.access import NotAReader
 from ..runtime.people import KeyOwner
 from .bodies import CallQuery, Cancellation, Events, EventsQuery, HealthBody, NewCall, SubmitQuery, Tools, ToolsQuery
 from .documents import KEYED, NEW_CALL, outcomes, problems
@@ -73,14 +74,19 @@ async def submit_call(
     return answered(outcome)
 
 
-@keyed.get("/calls/{call_id}", summary="What became of a call", responses=outcomes(CallNotFound))
+@keyed.get("/calls/{call_id}", summary="What became of a call", responses=outcomes(CallNotFound, NotAReader))
 async def get_call(
     call_id: CallId,
     query: Annotated[CallQuery, Query()],
     runtime: Served,
-    _: Annotated[KeyOwner, Security(entitled, scopes=["calls:read"])],
+    key: Annotated[KeyOwner, Security(entitled, scopes=["calls:read"])],
 ) -> Response:
-    """Give a call as it stands, or, with `wait`, as soon as it is final."""
+    """Give a call as it stands, or, with `wait`, as soon as it is final.
+
+    With a person's key to whoever asked for it, may approve it, or has a role that may see it; that they saw it is recorded.
+    """
+    if key.kind == "person":
+        await runtime.opened(call_id, by=key.owner, purpose="how a call stands")
     return answered(await runtime.wait(call_id, query.wait) if query.wait else await runtime.get(call_id))
 
 
@@ -98,10 +104,11 @@ async def cancel_call(
 
 @keyed.get("/events", summary="The log, in its order", responses=problems(*KEYED))
 async def events(
-    query: Annotated[EventsQuery, Query()], runtime: Served, _: Annotated[KeyOwner, Security(entitled, scopes=["events:read"])]
+    query: Annotated[EventsQuery, Query()], runtime: Served, key: Annotated[KeyOwner, Security(entitled, scopes=["events:read"])]
 ) -> Events:
     """Give events that have their place in the log. Begin with no `after`, then pass on the one that came back."""
-    page = await runtime.events(after=query.after, most=query.limit)
+    who = key.owner if key.kind == "person" else f"service {key.owner}"
+    page = await runtime.events(after=query.after, most=query.limit, by=who)
     return Events(events=page, after=page[-1]["place"] if page else query.after)
 
 

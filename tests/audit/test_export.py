@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from remit.audit import FolderLog, export, verifier_key, verify
+from remit.audit import FolderLog, export, leaf_hash, verifier_key, verify
+from remit.audit.leaf import LARGEST
 from remit.errors import AuditError
 from tests.audit.building import KEY, ORIGIN, POLICY, allowed, approved, decide, log_of, read, uncertain
 
@@ -78,6 +79,70 @@ def test_a_damaged_folder_is_found(folder, damage, words):
     report = verify(FolderLog(folder))
     assert not report.ok
     assert any(words in str(finding) for finding in report.findings), report.findings
+
+
+def _rows(change, *, hashes=True):
+    """Change the lines of the leaves, as whoever can write the folder and mends what `log.json` counts and, with `hashes`, what lies beside."""
+
+    def damage(folder):
+        lines = (folder / "leaves.jsonl").read_bytes().splitlines()
+        about, before = json.loads((folder / "log.json").read_text()), len(lines)
+        lines = change(lines)
+        (folder / "leaves.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+        for name in ("leaves", "placed"):
+            about["counts"][name] += len(lines) - before
+        (folder / "log.json").write_text(json.dumps(about))
+        if hashes:
+            (folder / "hashes.bin").write_bytes(b"".join(leaf_hash(line) for line in lines))
+
+    return damage
+
+
+def _swapped(lines):
+    return [*lines[:5], lines[6], lines[5], *lines[7:]]
+
+
+@pytest.mark.parametrize(
+    ("damage", "code", "leaf", "words"),
+    [
+        (_rows(_swapped, hashes=False), "leaf_changed", 5, "its bytes are not those"),
+        (_rows(_swapped), "root_differs", None, "one of the leaves"),
+        (_rows(lambda lines: [*lines[:5], *lines[6:]], hashes=False), "leaf_changed", 5, "its bytes are not those"),
+        (_rows(lambda lines: [*lines[:5], *lines[6:]]), "root_differs", None, "one of the leaves"),
+        (_rows(lambda lines: [*lines[:6], lines[5], *lines[6:]]), "event_doubled", 6, "more than once"),
+        (_rows(lambda lines: lines[:-1]), "log_truncated", None, "the log ends after"),
+        (_rows(lambda lines: [*lines[:5], lines[5].replace(b"10:00:0", b"10:00:1", 1), *lines[6:]]), "root_differs", None, "was changed"),
+        (_rows(lambda lines: [*lines[:5], b'{"v":1}', *lines[6:]]), "leaf_malformed", 5, "it lacks"),
+        (_rows(lambda lines: [*lines[:5], b"x" * (LARGEST + 1), *lines[6:]]), "leaf_malformed", 5, "65536 bytes; at most 65535 fit"),
+        (lambda folder: (folder / "hashes.bin").unlink(), "unreadable", None, "hashes.bin can't be read"),
+        (lambda folder: (folder / "openings.jsonl").unlink(), "unreadable", None, "openings.jsonl can't be read"),
+        (lambda folder: [path.unlink() for path in (folder / "bundles").iterdir()], "decision_unreproducible", 4, "no bundle"),
+    ],
+)
+def test_what_was_done_to_a_folder_is_named_with_its_place(folder, damage, code, leaf, words):
+    assert verify(FolderLog(folder), decide=decide).ok, "the control: before that it verifies"
+    damage(folder)
+    log = FolderLog(folder)
+
+    def again(inputs, digest):
+        if digest not in log.bundles():
+            raise AuditError("no bundle")
+        return decide(inputs, digest)
+
+    report = verify(log, decide=again)
+    assert not report.ok
+    assert [one for one in report.findings if one.code == code and words in one.message and leaf in {None, one.leaf}], report.findings
+
+
+def test_another_logs_key_and_an_older_checkpoint_are_named(folder, log):
+    mine = (folder / "log.json").read_text()
+    other = verifier_key(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"o" * 32).public_key().public_bytes_raw())
+    (folder / "log.json").write_text(json.dumps({**json.loads(mine), "key": other}))
+    assert verify(FolderLog(folder, other)).first.code == "checkpoint_invalid"
+    (folder / "log.json").write_text(mine)
+    notes = (folder / "checkpoints.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "checkpoints.jsonl").write_bytes(b"".join([notes[1], notes[0], *notes[2:]]))
+    assert "checkpoint_disordered" in {finding.code for finding in verify(FolderLog(folder)).findings}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"v": 2}', '{"v":1,"key":"x","log":"l","counts":{}}'])

@@ -131,7 +131,9 @@ def test_an_exported_log_verifies_anywhere(credit, remit, tmp_path_factory, monk
 
 def test_with_its_values_disclosed_its_decisions_are_reproduced(credit, remit):
     credit("15.00 EUR")
-    assert remit("audit", "export", "log", "--disclose").code == 0
+    assert "say who reads" in remit("audit", "export", "log", "--disclose").line
+    assert remit("people", "add", "rae", "--role", "reviewer").code == 0
+    assert remit("audit", "export", "log", "--disclose", "--as", "rae", "--purpose", "yearly audit").code == 0
     report = remit("audit", "verify", "log", "--app=app:runtime", "--json").document
     assert (report["ok"], report["reproduced"], report["sealed"]) == (True, 1, 0)
     assert remit("audit", "verify", "log", "--json").document["attested"] == 1

@@ -35,6 +35,10 @@ CHANGES = (
     "UPDATE bundle SET sources = '{}'",
     "UPDATE bundle SET author = 'nobody'",
     "DELETE FROM bundle",
+    "UPDATE access SET who = 'nobody'",
+    "UPDATE access SET purpose = 'another'",
+    "UPDATE access SET at = 0",
+    "DELETE FROM access",
 )
 REPLACED = (
     "REPLACE INTO event SELECT position, tenant, id, call, sequence, kind, at, hash, hash, leaf_index FROM event",
@@ -42,9 +46,13 @@ REPLACED = (
     "REPLACE INTO event SELECT position + 500, tenant, id || 'x', call, sequence, kind, at, hash, hash, leaf_index FROM event",
     "REPLACE INTO checkpoint SELECT tenant, size, 'nothing', at FROM checkpoint",
     "REPLACE INTO bundle SELECT tenant, digest, '{}', author, created_at FROM bundle",
+    "REPLACE INTO access SELECT tenant, id, 0, kind, 'nobody', call, sought, found, purpose FROM access",
 )
-TRUNCATED = ("TRUNCATE event", "TRUNCATE checkpoint", "TRUNCATE bundle", "SET session_replication_role = replica; DELETE FROM event")
-TABLES = ("event", "checkpoint", "bundle")
+TRUNCATED = (
+    *("TRUNCATE event", "TRUNCATE checkpoint", "TRUNCATE bundle", "TRUNCATE access"),
+    *("SET session_replication_role = replica; DELETE FROM event", "SET session_replication_role = replica; DELETE FROM access"),
+)
+TABLES = ("event", "checkpoint", "bundle", "access")
 
 
 def kept(world):
@@ -53,7 +61,7 @@ def kept(world):
 
 @pytest.fixture
 async def told(world):
-    """A world whose log has events with a place, and none without."""
+    """A world whose log has events with a place, and none without; that it was verified is in the access log."""
     async with world.running() as runtime:
         await runtime.submit(asks(), session())
         assert (await runtime.verify()).ok
@@ -143,6 +151,24 @@ def test_a_database_of_before_is_guarded_once_it_is_brought_forward(tmp_path, ki
         upgrade(address(place))
         with pytest.raises((sqlite3.Error, psycopg.Error), match=REFUSED):
             write(place, "UPDATE bundle SET author = 'gus'")
+
+
+async def test_what_the_log_is_searched_by_is_derived_and_may_go(told):
+    told.sql("DELETE FROM term")
+    async with told.running() as runtime:
+        assert (await runtime.verify()).ok
+
+
+@pytest.mark.on_files
+@pytest.mark.parametrize("kind", ["file", "server"])
+def test_an_access_log_of_before_is_guarded_once_it_is_brought_forward(tmp_path, kind):
+    with database() if kind == "server" else contextlib.nullcontext(str(tmp_path / "remit.db")) as place:
+        upgrade(address(place), to="0007")
+        write(place, "INSERT INTO access VALUES ('default', 'acc_1', 0, 'audit.read', 'fay', '', '{}', 0, '')")
+        write(place, "UPDATE access SET who = 'finn'")
+        upgrade(address(place))
+        with pytest.raises((sqlite3.Error, psycopg.Error), match=REFUSED):
+            write(place, "UPDATE access SET who = 'gus'")
 
 
 @pytest.mark.on_files

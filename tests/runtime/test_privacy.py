@@ -177,9 +177,10 @@ async def test_events_to_read_hold_commitments_and_no_personal_values(runtime, w
 
 async def test_an_export_discloses_only_where_it_is_told_to(runtime, world, tmp_path):
     await everything(runtime, world)
+    await runtime.people.change_roles("sam", add=["reviewer"])
     for disclose in (False, True):
         folder = tmp_path / f"export-{disclose}"
-        await runtime.export(folder, disclose=disclose)
+        await runtime.export(folder, disclose=disclose, by="sam", purpose="a test")
         written = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
         assert (PERSONAL["fact"].encode() in written) is disclose
         assert SECRET.encode() not in written

@@ -17,6 +17,8 @@ import psycopg
 import pytest
 
 from remit.audit import Event, write
+from remit.errors import DatabaseUnavailable, RemitError
+from remit.runtime.journal import CommitUnknown
 from remit.runtime.sequencer import Sequencer
 from remit.runtime.statements import STATEMENTS, numbered
 from tests.audit.tampering.looking import verified
@@ -203,6 +205,33 @@ async def test_a_commit_that_the_disk_refuses_or_cuts_off_leaves_no_untrue_check
         await alone._sequencer.catch_up()
     assert failed and placed_is_signed(world)
     assert places(world)[1] > before if when == "after" else places(world)[1] == before
+    assert (await looked_at(world)).ok
+    await alone._sequencer.catch_up()
+    assert places(world)[0] == places(world)[1] and placed_is_signed(world)
+    assert (await alone.verify()).ok
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", ["begin", "run", "commit"])
+async def test_whichever_step_of_the_transaction_fails_there_is_no_untrue_checkpoint(world, alone, monkeypatch, step, when):
+    await alone.submit(says("a note"), session())
+    kind, failed = type(alone.parts.store.journal._writer), []
+    real = getattr(kind, step)
+
+    async def broken(writer, *given):
+        if failed:
+            return await real(writer, *given)
+        failed.append(True)
+        if when == "after":
+            await real(writer, *given)
+        elif step == "commit":
+            await writer.rollback()  # as it does itself when the disk refuses
+        raise (CommitUnknown if step == "commit" else DatabaseUnavailable)("disk I/O error")
+
+    monkeypatch.setattr(kind, step, broken)
+    with contextlib.suppress(RemitError):
+        await alone._sequencer.catch_up()
+    assert failed and placed_is_signed(world)
     assert (await looked_at(world)).ok
     await alone._sequencer.catch_up()
     assert places(world)[0] == places(world)[1] and placed_is_signed(world)

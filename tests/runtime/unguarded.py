@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import psycopg
 
-GUARDED = ("event", "checkpoint", "bundle")
-_FILE = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('event', 'checkpoint', 'bundle')"
+GUARDED = ("event", "checkpoint", "bundle", "access")
+_FILE = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('event', 'checkpoint', 'bundle', 'access')"
 _SERVER = "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = ANY(%s::regclass[])"
 
 

@@ -123,7 +123,7 @@ async def lending(door, tmp_path):
     policies.mkdir()
     (policies / "p.yaml").write_text("policy: p\nactions: [lend, take_back]\nrules:\n  - {id: any, then: allow}\n")
     async with Runtime([lend, take_back], policies=policies, database=tmp_path / "lending.db", resources=[door.desk]) as runtime:
-        await runtime.people.add("sam", roles=["support"])
+        await runtime.people.add("sam", roles=["support", "operator"])
         scopes = ["calls:write", "calls:read"]
         door.keys["lender"] = await runtime.people.new_key("shop", kind="service", scopes=scopes)
         door.keys["sam"] = await runtime.people.new_key("sam", kind="person", scopes=scopes)

@@ -1,0 +1,24 @@
+"""What a process that was killed while it wrote the key file has left beside it: a copy of keys that are to be destroyed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..errors import StoreError
+
+
+def sweep(keys: Path) -> None:
+    """Overwrite and remove what was left; nobody else may be writing the key file meanwhile. Raises StoreError where that can't be done."""
+    place = keys.resolve()
+    for left in place.parent.glob(f".{place.name}.*"):
+        try:
+            with left.open("r+b") as file:
+                file.write(b"\0" * os.fstat(file.fileno()).st_size)
+                file.flush()
+                os.fsync(file.fileno())
+            left.unlink()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StoreError(f"{left} holds a copy of keys, and can't be removed: {error.strerror}") from error

@@ -326,8 +326,14 @@ class World:
         with contextlib.closing(sqlite3.connect(self.database)) as connection, connection:
             return connection.execute(sql, values).fetchall()
 
-    def change(self, sql: str, *values: Any) -> int:
-        """Change rows by hand, as whoever may drop the guards, and say how many; `text(leaf)` and `blob(…)` are a leaf as text, and a text as a leaf."""
+    async def change(self, sql: str, *values: Any) -> int:
+        """Change rows by hand, as whoever may drop the guards, and say how many; `text(leaf)` and `blob(…)` are a leaf as text, and a text as a leaf.
+
+        In a thread: what it waits for may be held by a transaction of the loop that called it.
+        """
+        return await asyncio.to_thread(self._change, sql, values)
+
+    def _change(self, sql: str, values: Sequence[Any]) -> int:
         if isinstance(self.database, str):
             sql = re.sub(r"\bblob\((.*?\))\)", r"convert_to(\1, 'UTF8')", sql.replace("x'", "'\\x"))
             sql = sql.replace("text(leaf)", "convert_from(leaf, 'UTF8')")

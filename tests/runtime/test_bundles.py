@@ -194,7 +194,7 @@ async def test_a_crash_behind_the_change_is_settled_by_looking_it_up(world, monk
 async def test_a_stored_bundle_that_was_changed_is_not_taken(world):
     async with managed(world) as runtime:
         digest = await runtime.bundles.propose(STRICT, author="fay")
-        assert world.change("UPDATE bundle SET sources = '{}' WHERE digest = ?", digest) == 1
+        assert await world.change("UPDATE bundle SET sources = '{}' WHERE digest = ?", digest) == 1
         with pytest.raises(StoreError, match="changed"):
             await runtime.bundles.get(digest)
 

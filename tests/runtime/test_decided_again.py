@@ -134,8 +134,8 @@ async def test_calls_that_cannot_be_moved_here_do_not_hide_the_others(world, mon
         assert world.bank.effects == ["pay_9"]
 
 
-def tampered(world, sql: str, *values: object) -> None:
-    assert world.change(sql, *values) == 1
+async def tampered(world, sql: str, *values: object) -> None:
+    assert await world.change(sql, *values) == 1
 
 
 @pytest.mark.parametrize("what", ["digest", "principal", "sealed", "subject"])
@@ -145,15 +145,15 @@ async def test_a_row_that_was_changed_is_refused(runtime, world, what):
     await runtime.submit(asks("cheque", "pay_3"), session(subject="zoe"))  # another person's key
     match what:
         case "digest":
-            tampered(world, "UPDATE call SET digest = ? WHERE id = ?", "0" * 64, call_id)
-            tampered(world, "UPDATE requirement SET digest = ? WHERE call = ?", "0" * 64, call_id)
+            await tampered(world, "UPDATE call SET digest = ? WHERE id = ?", "0" * 64, call_id)
+            await tampered(world, "UPDATE requirement SET digest = ? WHERE call = ?", "0" * 64, call_id)
         case "principal":
-            tampered(world, "UPDATE call SET principal = 'somebody' WHERE id = ?", call_id)
+            await tampered(world, "UPDATE call SET principal = 'somebody' WHERE id = ?", call_id)
         case "sealed":  # another call's request, in place of the one that was approved
-            tampered(world, "UPDATE call SET sealed = (SELECT sealed FROM call WHERE id = ?) WHERE id = ?", other, call_id)
+            await tampered(world, "UPDATE call SET sealed = (SELECT sealed FROM call WHERE id = ?) WHERE id = ?", other, call_id)
         case "subject":
             sql = "UPDATE call SET subject = (SELECT pseudonym FROM subject WHERE pseudonym != call.subject LIMIT 1) WHERE id = ?"
-            tampered(world, sql, call_id)
+            await tampered(world, sql, call_id)
     with contextlib.suppress(AuditError):
         await runtime.vote(call_id, person="fay", answer="approve")
     await asyncio.sleep(0.05)
@@ -168,7 +168,7 @@ async def test_a_request_that_was_exchanged_after_the_vote_is_denied(runtime, wo
     for task in runtime._background:
         task.cancel()
     await vote(runtime.parts, runtime.people, call_id, person="fay", answer="approve", reason="", digest=None, via="test")
-    tampered(world, "UPDATE call SET sealed = (SELECT sealed FROM call WHERE id = ?) WHERE id = ?", other, call_id)
+    await tampered(world, "UPDATE call SET sealed = (SELECT sealed FROM call WHERE id = ?) WHERE id = ?", other, call_id)
     async with world.running(people=False) as next_life:
         denied = await next_life.wait(call_id, 10)
         assert (denied.state, denied.error.code) == (State.DENIED, "row_changed")

@@ -40,7 +40,9 @@ async def filled(world):
         unknown = await runtime.submit(asks("cheque", "pay_2"), session())
         await runtime.submit(asks("refund", "pay_3"), session())
     assert (waiting.state, unknown.state) == ("waiting", "unknown")
-    world.change("UPDATE call SET dead_at = updated_at, wake_at = NULL WHERE id = ?", unknown.call_id)  # as once its time to settle is over
+    await world.change(
+        "UPDATE call SET dead_at = updated_at, wake_at = NULL WHERE id = ?", unknown.call_id
+    )  # as once its time to settle is over
     return waiting.call_id, unknown.call_id
 
 
@@ -67,7 +69,7 @@ async def test_a_deployment_that_is_well_gets_a_word_on_everything(world):
 
 async def test_calls_that_nobody_takes_up_are_named(world):
     waiting, unknown = await filled(world)
-    world.change("UPDATE call SET wake_at = ? WHERE id = ?", micros(30), waiting)
+    await world.change("UPDATE call SET wake_at = ? WHERE id = ?", micros(30), waiting)
     late, left = found(world, "calls")
     assert (late.verdict, late.calls) == ("warn", (waiting,))
     assert "nobody ended what is past its deadline: 1 call, the longest for 3" in late.found
@@ -75,7 +77,7 @@ async def test_calls_that_nobody_takes_up_are_named(world):
     assert "remit calls resolve" in left.do
 
     for state, said in {"executing": "past its lease", "ready": "nobody took up", "unknown": "nobody looked up"}.items():
-        world.change("UPDATE call SET wake_at = ?, state = ? WHERE id = ?", micros(7_300), state, waiting)
+        await world.change("UPDATE call SET wake_at = ?, state = ? WHERE id = ?", micros(7_300), state, waiting)
         (late,) = (one for one in found(world, "calls") if waiting in one.calls)
         assert late.verdict == "bad"
         assert said in late.found and "2 h" in late.found
@@ -85,7 +87,7 @@ async def test_dead_letters_are_told_apart_from_what_nothing_looks_up(world):
     _, unknown = await filled(world)
     (dead,) = found(world, "calls")
     assert (dead.verdict, dead.calls) == ("warn", (unknown,)) and "dead letters" in dead.found
-    world.change("UPDATE call SET dead_at = NULL WHERE id = ?", unknown)
+    await world.change("UPDATE call SET dead_at = NULL WHERE id = ?", unknown)
     (left,) = found(world, "calls")
     assert (left.verdict, left.calls) == ("bad", (unknown,)) and "nothing looks them up" in left.found
 
@@ -94,17 +96,17 @@ async def test_calls_of_actions_that_are_not_what_they_were_are_told(world):
     await filled(world)
     gone = [one for one in examine(managed(world, [refund])) if one.about == "actions"]
     assert [one.found.split()[0] for one in gone] == ["cheque", "transfer"]
-    world.change("UPDATE call SET action_version = '0' WHERE action = 'transfer'")
+    await world.change("UPDATE call SET action_version = '0' WHERE action = 'transfer'")
     (changed,) = found(world, "actions")
     assert "transfer has changed" in changed.found
 
 
 async def test_events_that_nobody_places_are_told_by_their_age(world):
     await filled(world)
-    world.change("UPDATE event SET leaf_index = NULL, at = ? WHERE kind = 'call.succeeded'", micros(40))
+    await world.change("UPDATE event SET leaf_index = NULL, at = ? WHERE kind = 'call.succeeded'", micros(40))
     (old,) = found(world, "log")
     assert (old.verdict, old.found) == ("warn", "the oldest event without a place in the log is 40 s old")
-    world.change("UPDATE event SET at = ? WHERE kind = 'call.succeeded'", micros(4_000))
+    await world.change("UPDATE event SET at = ? WHERE kind = 'call.succeeded'", micros(4_000))
     assert found(world, "log")[0].verdict == "bad"
 
 
@@ -131,7 +133,7 @@ async def test_keys_that_are_missing_anothers_or_open_to_others_are_told(world):
 async def test_another_revision_is_said_and_nothing_else_is_looked_at(world):
     await filled(world)
     for revision, verdict, word in (("9999", "bad", "upgrade Remit"), ("0001", "warn", "remit db upgrade")):
-        world.change("UPDATE alembic_version SET version_num = ?", revision)
+        await world.change("UPDATE alembic_version SET version_num = ?", revision)
         said = examine(world.runtime())
         assert [one.about for one in said] == ["schema", "keys"]
         assert said[0].verdict == verdict and word in said[0].do and revision in said[0].found
@@ -181,14 +183,14 @@ async def test_a_server_that_may_forget_is_told(server):
 @itself
 async def test_wake_ups_that_nobody_works_at_are_told(server):
     await filled(server)
-    server.change("DELETE FROM procrastinate_workers")
+    await server.change("DELETE FROM procrastinate_workers")
     (idle,) = found(server, "workers")
     assert (idle.verdict, idle.found) == ("warn", "none is alive; 0 wake-ups are due")
-    server.change("UPDATE procrastinate_jobs SET scheduled_at = now() - interval '5 minutes'")
+    await server.change("UPDATE procrastinate_jobs SET scheduled_at = now() - interval '5 minutes'")
     assert {one.verdict for one in found(server, "workers") + found(server, "queue")} == {"bad"}
-    server.change("UPDATE procrastinate_jobs SET status = 'doing'")
+    await server.change("UPDATE procrastinate_jobs SET status = 'doing'")
     assert any("are with workers that are dead" in one.found for one in found(server, "queue"))
-    server.change("UPDATE procrastinate_jobs SET status = 'failed'")
+    await server.change("UPDATE procrastinate_jobs SET status = 'failed'")
     assert any("have failed" in one.found for one in found(server, "queue"))
 
 

@@ -36,7 +36,7 @@ async def test_the_last_decision_counts(runtime, world):
 async def test_control_a_record_that_was_changed_is_not_reproduced(runtime, world):
     call_id = (await runtime.submit(asks("jot") | {"name": "jot", "arguments": {"text": "x"}}, session())).call_id
     sql = """UPDATE event SET leaf = blob(replace(text(leaf), '"allowed":true', '"allowed":false')) WHERE kind = 'call.decided'"""
-    assert world.change(sql) == 1
+    assert await world.change(sql) == 1
     assert not (await runtime.explain(call_id)).reproduced
 
 
@@ -47,6 +47,6 @@ async def test_what_was_never_decided_or_is_sealed_is_not_explained(runtime, wor
     with pytest.raises(CallError, match="never decided"):
         await runtime.explain(halted)
     call_id = (await runtime.submit(asks("transfer"), session())).call_id
-    assert world.change("DELETE FROM opening")
+    assert await world.change("DELETE FROM opening")
     with pytest.raises(AuditError, match="sealed"):
         await runtime.explain(call_id)

@@ -95,7 +95,7 @@ async def test_on_a_file_nothing_is_replaced_either(told, sql):
 
 @pytest.mark.on_files
 async def test_on_a_file_no_event_takes_the_place_of_another(told):
-    told.change("UPDATE event SET leaf_index = NULL WHERE leaf_index = (SELECT max(leaf_index) FROM event)")
+    await told.change("UPDATE event SET leaf_index = NULL WHERE leaf_index = (SELECT max(leaf_index) FROM event)")
     before = kept(told)
     assert tried(told, "UPDATE OR REPLACE event SET leaf_index = 0 WHERE leaf_index IS NULL")
     assert kept(told) == before
@@ -113,13 +113,13 @@ async def test_on_a_server_tables_are_not_emptied_and_no_replica_passes(told):
 @pytest.mark.parametrize("sql", CHANGES)
 async def test_control_without_the_guards_it_is_changed(told, sql):
     before = kept(told)
-    assert told.change(sql) > 0
+    assert await told.change(sql) > 0
     assert kept(told) != before
     assert any(tried(told, f"DELETE FROM {table}") for table in TABLES), "and they stand again"
 
 
 async def test_an_event_gets_its_place_once(told):
-    told.change("UPDATE event SET leaf_index = NULL WHERE leaf_index = (SELECT max(leaf_index) FROM event)")
+    await told.change("UPDATE event SET leaf_index = NULL WHERE leaf_index = (SELECT max(leaf_index) FROM event)")
     told.sql("UPDATE event SET leaf_index = 5000 WHERE leaf_index IS NULL")
     assert tried(told, "UPDATE event SET leaf_index = 5001 WHERE leaf_index = 5000")
 
@@ -136,7 +136,7 @@ async def test_pruning_passes_below_its_mark_and_for_its_tenant_alone(told):
 
 
 async def test_an_event_without_a_place_is_never_pruned(told):
-    told.change("UPDATE event SET leaf_index = NULL WHERE leaf_index = 0")
+    await told.change("UPDATE event SET leaf_index = NULL WHERE leaf_index = 0")
     told.sql("INSERT INTO pruned (tenant, below, at) VALUES ('default', 1000, 0)")
     assert tried(told, "DELETE FROM event WHERE leaf_index IS NULL")
 

@@ -104,13 +104,13 @@ async def test_control_without_the_file_a_backup_is_signed_over(world, tmp_path)
 
 async def rewritten(world):
     """Change a leaf, mend the tree, and take the checkpoints that show it away: the next signature would cover it all."""
-    world.change("UPDATE event SET leaf = blob(replace(text(leaf), 'fay', 'gus')) WHERE kind = 'person.added'")
+    await world.change("UPDATE event SET leaf = blob(replace(text(leaf), 'fay', 'gus')) WHERE kind = 'person.added'")
     edge = RightEdge()
     for position, leaf in world.sql("SELECT position, leaf FROM event ORDER BY leaf_index"):
         edge.append(leaf_hash(bytes(leaf)))
-        world.change("UPDATE event SET hash = ? WHERE position = ?", leaf_hash(bytes(leaf)), position)
-    world.change("DELETE FROM checkpoint")
-    world.change("UPDATE log_head SET edge = ?", edge.to_bytes())
+        await world.change("UPDATE event SET hash = ? WHERE position = ?", leaf_hash(bytes(leaf)), position)
+    await world.change("DELETE FROM checkpoint")
+    await world.change("UPDATE log_head SET edge = ?", edge.to_bytes())
 
 
 async def test_a_log_that_was_rewritten_with_its_tree_is_not_signed(world):

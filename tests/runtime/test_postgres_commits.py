@@ -158,7 +158,7 @@ async def test_where_nobody_can_tell_it_is_read_back_by_id(runtime, world, cut, 
 async def test_marks_of_writers_that_are_gone_are_swept_away(world):
     async with world.running():
         pass
-    world.change("UPDATE commit_mark SET at = now() - interval '2 days'")
+    await world.change("UPDATE commit_mark SET at = now() - interval '2 days'")
     async with world.running():
         assert len(world.sql("SELECT * FROM commit_mark")) == 1
 

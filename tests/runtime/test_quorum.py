@@ -74,7 +74,7 @@ async def test_sixty_four_votes_of_one_person_at_once_count_once(world):
 
 async def test_control_without_the_call_moving_at_each_vote_one_person_would_count_twice(world, monkeypatch):
     """The broken variant: votes are added without the compare-and-set on the call, and without the unique index."""
-    world.change("DROP INDEX vote_once")
+    await world.change("DROP INDEX vote_once")
     altered(monkeypatch, "call.move", STATEMENTS["call.move"].replace("AND version = ?", "AND version > ? - 1000"))
     async with asking(world, approve("large", "finance", 2), approve("other", "finance", when="false")).running() as runtime:
         call_id = await waits(runtime)
@@ -164,7 +164,7 @@ async def written(world, runtime, call_id: str, person: str) -> None:
     asked = (await runtime.parts.store.requirements(call_id))[0]
     who = await voter_hash(runtime.parts, await runtime.parts.store.get(call_id), person)
     row = ("default", asked.id, person, "approve", "finance", asked.digest, 1, call_id, "finance", who)
-    assert world.change(STATEMENTS["vote.add"], *row) == 1
+    assert await world.change(STATEMENTS["vote.add"], *row) == 1
 
 
 @pytest.mark.parametrize("person", ["kay", "anna", "bot", "boss"])

@@ -101,7 +101,7 @@ async def test_a_fact_that_was_not_loaded_then_is_counted_and_not_guessed(world)
 
 
 async def test_what_was_erased_is_counted(history, world):
-    assert world.change("DELETE FROM opening WHERE event IN (SELECT id FROM event WHERE kind = 'call.decided' LIMIT 3)") == 3
+    assert await world.change("DELETE FROM opening WHERE event IN (SELECT id FROM event WHERE kind = 'call.decided' LIMIT 3)") == 3
     found = await history.replay("active", since=MONTH)
     assert (found.decided, found.sealed, found.flips) == (17, 3, [])
 

@@ -87,7 +87,7 @@ async def test_control_of_the_same_log_one_decision_that_differs_is_named(world,
 
 async def test_control_a_bundle_that_was_changed_reproduces_nothing_and_the_first_place_is_named(world, few):
     place = first_decision(world)
-    assert world.change("UPDATE bundle SET sources = replace(sources, '9000', '9001')") == 1
+    assert await world.change("UPDATE bundle SET sources = replace(sources, '9000', '9001')") == 1
     report = checked(few)
     assert (report.first.code, report.first.leaf, report.reproduced) == ("decision_unreproducible", place, 0)
     assert "was changed" in report.first.message and report.found == 200

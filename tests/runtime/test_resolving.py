@@ -264,7 +264,7 @@ async def test_control_without_the_version_the_later_one_would_win(runtime, worl
 async def test_a_call_of_somebody_who_was_erased_can_be_resolved(world, name):
     async with world.running() as runtime:
         call_id = await unknown(runtime, world, name)
-    assert world.change("DELETE FROM subject")
+    assert await world.change("DELETE FROM subject")
     async with world.running() as runtime:
         world.time.pass_(seconds=31)
         await dead(runtime, world, call_id)
@@ -280,7 +280,7 @@ async def test_an_attempt_for_somebody_who_was_erased_meanwhile_does_not_stay_ex
         world.bank.plan.append(gated(gate, entered))
         zombie = asyncio.create_task(sleeper.submit(asks(ONCE), session()))
         await entered.wait()
-        assert world.change("DELETE FROM subject")
+        assert await world.change("DELETE FROM subject")
         async with world.running(people=False) as runtime:
             call_id = (await runtime.calls())[0].id
             world.time.pass_(seconds=16)

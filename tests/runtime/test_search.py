@@ -223,9 +223,9 @@ async def test_what_can_not_be_recorded_is_not_shown(world, runtime, monkeypatch
             await reading
 
 
-def filled_anew(world) -> list:
+async def filled_anew(world) -> list:
     """Throw the index away, and fill it as the migration does from what is there."""
-    world.change("DELETE FROM term")
+    await world.change("DELETE FROM term")
     engine = _postgres(world.database) if is_postgres(world.database) else _sqlite(f"sqlite:///{world.database}")
     with engine.begin() as connection:
         ScriptDirectory.from_config(migration_config()).get_revision("0005").module._fill(connection)
@@ -239,7 +239,7 @@ async def test_the_migration_fills_the_index_as_it_would_have_been_written(world
         await history(world, runtime)
         await runtime.submit(says("x", nonsense=1), session())
     written = sorted(world.sql("SELECT * FROM term"))
-    assert len(written) > 50 and filled_anew(world) == written
+    assert len(written) > 50 and await filled_anew(world) == written
 
 
 async def test_control_a_fill_that_leaves_something_out_is_noticed(world, monkeypatch):
@@ -247,11 +247,11 @@ async def test_control_a_fill_that_leaves_something_out_is_noticed(world, monkey
         await history(world, runtime)
     written = sorted(world.sql("SELECT * FROM term"))
     monkeypatch.setattr("remit.runtime.terms.of_call", lambda *_: iter(()))
-    assert filled_anew(world) != written
+    assert await filled_anew(world) != written
 
 
 async def test_a_leaf_that_was_changed_does_not_stop_the_migration(world):
     async with world.running() as runtime:
         await runtime.submit(asks(), session())
-    world.change("UPDATE event SET leaf = x'7b' WHERE kind = 'call.decided'")
-    assert filled_anew(world)
+    await world.change("UPDATE event SET leaf = x'7b' WHERE kind = 'call.decided'")
+    assert await filled_anew(world)

@@ -243,7 +243,7 @@ async def test_control_a_checkpoint_that_is_signed_apart_from_the_places_is_noti
     """Killed between two transactions, a sequencer that places in one and signs in another would leave this."""
     await alone.submit(says("a note"), session())
     await alone._sequencer.catch_up()
-    world.change("DELETE FROM checkpoint WHERE size = (SELECT max(size) FROM checkpoint)")
+    await world.change("DELETE FROM checkpoint WHERE size = (SELECT max(size) FROM checkpoint)")
     assert not placed_is_signed(world)
 
 

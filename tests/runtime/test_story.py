@@ -140,7 +140,7 @@ async def test_what_is_sealed_for_good_is_told_as_sealed(world, runtime):
     call_id = await agreed(runtime)
     await runtime.people.add("rita", roles=["reviewer"])
     before = await runtime.story(call_id, by="rita", reveal=True, purpose=PURPOSE)
-    world.change("DELETE FROM opening")
+    await world.change("DELETE FROM opening")
     after = await runtime.story(call_id, by="rita", reveal=True, purpose=PURPOSE)
     assert [one.sealed for one in before.events] == [()] * len(before.events)
     assert after.events[0].personal == {} and "/subject" in after.events[0].sealed

@@ -167,11 +167,11 @@ async def test_control_an_opening_that_was_left_is_found(running, world):
     now = keys_of(world)
     for tenant, lookup, name, wrapped in rows:
         anew = wrap(now.tenant_key, now.epoch, unwrap(keys.tenant_keys, bytes(wrapped), name), name, os.urandom)
-        world.change(
+        await world.change(
             "INSERT INTO subject VALUES (?, ?, ?, ?)", tenant, veil(now.tenant_key, unveil(keys.tenant_key, bytes(lookup))), name, anew
         )
     for row in openings:
-        world.change("INSERT INTO opening VALUES (?, ?, ?, ?)", *map(bytes_or_text, row))
+        await world.change("INSERT INTO opening VALUES (?, ?, ?, ?)", *map(bytes_or_text, row))
     assert "erased_opened" in [one.code for one in (await running.verify()).findings]
 
 

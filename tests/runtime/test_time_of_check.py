@@ -26,8 +26,8 @@ async def taken_up(runtime, call_id: str):
     return await runtime.get(call_id)
 
 
-def tampered(world, sql: str, *values: object) -> None:
-    assert world.change(sql, *values) == 1
+async def tampered(world, sql: str, *values: object) -> None:
+    assert await world.change(sql, *values) == 1
 
 
 async def test_control_nothing_has_changed(world):
@@ -45,9 +45,9 @@ async def test_what_changes_after_the_last_vote_is_refused(world, what):
         await agreed(runtime, call_id)
         match what:
             case "argument":
-                tampered(world, "UPDATE call SET sealed = (SELECT sealed FROM call WHERE id = ?) WHERE id = ?", other, call_id)
+                await tampered(world, "UPDATE call SET sealed = (SELECT sealed FROM call WHERE id = ?) WHERE id = ?", other, call_id)
             case "principal":
-                tampered(world, "UPDATE call SET principal = 'somebody' WHERE id = ?", call_id)
+                await tampered(world, "UPDATE call SET principal = 'somebody' WHERE id = ?", call_id)
             case "fact":
                 world.bank.payments["pay_1"].disputed = True
             case "owner":
@@ -157,21 +157,21 @@ async def test_an_approval_whose_commitment_was_wiped_is_asked_for_anew(world):
     async with asking(world, APPROVE).running(TELLING) as runtime:
         call_id = await waits(runtime)
         await agreed(runtime, call_id)
-        tampered(world, "UPDATE requirement SET shown = '' WHERE call = ?", call_id)
+        await tampered(world, "UPDATE requirement SET shown = '' WHERE call = ?", call_id)
         assert said(await taken_up(runtime, call_id)) == ["approval"] and world.bank.attempts == []
 
 
 async def test_an_approval_that_a_row_says_was_granted_wants_its_votes(world):
     async with asking(world, APPROVE).running() as runtime:
         call_id = await waits(runtime)
-        tampered(world, "UPDATE requirement SET state = 'approved' WHERE call = ?", call_id)
+        await tampered(world, "UPDATE requirement SET state = 'approved' WHERE call = ?", call_id)
         assert said(await taken_up(runtime, call_id)) == ["approval"] and world.bank.attempts == []
 
 
 async def test_a_confirmation_that_a_row_alone_says_was_given_is_found_by_the_verifier(world):
     async with asking(world, CONFIRM).running() as runtime:
         call_id = await waits(runtime)
-        tampered(world, "UPDATE requirement SET state = 'approved' WHERE call = ?", call_id)
+        await tampered(world, "UPDATE requirement SET state = 'approved' WHERE call = ?", call_id)
         await taken_up(runtime, call_id)
         assert {one.code for one in (await runtime.verify()).findings} == {"not_confirmed"}
 
@@ -181,7 +181,7 @@ async def test_votes_that_are_gone_are_missed_though_the_approval_says_granted(w
     async with asking(world, APPROVE).running() as runtime:
         call_id = await waits(runtime)
         await agreed(runtime, call_id)
-        tampered(world, votes, call_id)
+        await tampered(world, votes, call_id)
         assert said(await taken_up(runtime, call_id)) == ["approval"] and world.bank.attempts == []
 
 
@@ -209,7 +209,7 @@ limits:
 async def test_a_call_of_somebody_who_was_erased_ends_and_lets_go(world, how):
     async with asking(world, APPROVE).running() as runtime:
         call_id = await waits(runtime)
-    assert world.change("DELETE FROM subject")
+    assert await world.change("DELETE FROM subject")
     async with world.running() as runtime:
         if how == "expired":
             world.time.pass_(hours=5)

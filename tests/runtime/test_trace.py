@@ -144,7 +144,7 @@ def test_control_the_watch_sees_a_state_that_changed_in_silence():
 async def test_control_a_row_that_was_changed_by_hand_is_found_out(world):
     async with world.running() as runtime:
         await runtime.submit(asks(), session())
-        assert world.change("UPDATE call SET state = 'failed'") == 1
+        assert await world.change("UPDATE call SET state = 'failed'") == 1
         with pytest.raises(AssertionError):
             await told_by_events(runtime)
 
@@ -171,7 +171,7 @@ async def test_control_what_was_changed_by_hand_is_a_finding_and_never_an_except
         await runtime.submit(asks(), session())
         before = await runtime.verify()
         assert before.ok and before.reproduced == 1
-    assert world.change(sql.replace("'first'", "99") if Store.server else sql)  # a server takes no text for a number
+    assert await world.change(sql.replace("'first'", "99") if Store.server else sql)  # a server takes no text for a number
     async with world.running() as runtime:
         after = await runtime.verify()
         assert not after.ok or after.reproduced == 0, "found out, or said not to have been checked"

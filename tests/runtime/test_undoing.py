@@ -173,7 +173,7 @@ async def test_control_without_the_index_whoever_looks_at_once_would_undo_it_twi
     again = [take_back_again, *(one for one in LENDING if one.name != "take_back")]
     async with lending(world).running(again) as runtime:
         if not index:
-            world.sql("DROP INDEX call_undoes")
+            await world.change("DROP INDEX call_undoes")
         first = await lent(runtime)
         monkeypatch.setattr("remit.runtime.journeys.undo_of", late)
         world.bank.plan += [gated(both_on_their_way), second]

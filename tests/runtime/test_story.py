@@ -157,6 +157,7 @@ def test_every_kind_that_a_call_has_is_told_in_words():
         "erasure.",
         "hold.",
         "retention.",
+        "ledger.",
         "log.",
         "audit.",
         "personal.",

@@ -8,7 +8,7 @@ from .checkpoint import Checkpoint, read_verifier_key, sign, verifier_key
 from .checkpoint import verify as verify_checkpoint
 from .event import FINAL, KINDS, REACHED, READ_TRANSITIONS, TRANSITIONS, Event, State
 from .export import export
-from .keys import KeyFile
+from .keys import KeyFile, signing_fingerprint
 from .leaf import LARGEST, Leaf, Opening, Record, commit, read, write
 from .log import Entry, FolderLog, Log
 from .merkle import EMPTY_ROOT, RightEdge, leaf_hash, node_hash, root
@@ -16,6 +16,7 @@ from .privacy import KEY_SIZE, KeyedHash, epoch_of, keyed_hash, open_, seal, unv
 from .proofs import check_consistency, check_inclusion, prove_consistency, prove_inclusion, root_of
 from .report import Finding, Report
 from .seen import SeenLog
+from .signers import Rotation, Signers, rotation_in
 from .tile_export import TileWriter, export_tiles
 from .tile_log import TileLog, folder_fetch
 from .tiles import Hashes
@@ -44,7 +45,9 @@ __all__ = [
     "Record",
     "Report",
     "RightEdge",
+    "Rotation",
     "SeenLog",
+    "Signers",
     "State",
     "TileLog",
     "TileWriter",
@@ -66,8 +69,10 @@ __all__ = [
     "read_verifier_key",
     "root",
     "root_of",
+    "rotation_in",
     "seal",
     "sign",
+    "signing_fingerprint",
     "unveil",
     "unwrap",
     "veil",

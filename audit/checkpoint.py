@@ -34,13 +34,25 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode()}\n"
 
 
-def sign(origin: str, size: int, root: bytes, key: Ed25519PrivateKey) -> str:
-    """Sign a checkpoint as a note. `origin` names the log and the key; it has no blanks and no `+`, else AuditError."""
+def sign(origin: str, size: int, root: bytes, *keys: Ed25519PrivateKey) -> str:
+    """Sign a checkpoint as a note, by each of the keys. `origin` names log and keys; it has no blanks and no `+`, else AuditError."""
     if not origin or "+" in origin or any(character.isspace() for character in origin):
         raise AuditError(f"{origin!r} can't name a log: no blanks and no '+' in an origin")
     text = Checkpoint(origin, size, root).text
-    signature = _key_id(origin, key.public_key().public_bytes_raw()) + key.sign(text.encode())
-    return f"{text}\n— {origin} {b64encode(signature).decode()}\n"
+    signatures = (_key_id(origin, key.public_key().public_bytes_raw()) + key.sign(text.encode()) for key in keys)
+    return text + "\n" + "".join(f"— {origin} {b64encode(signature).decode()}\n" for signature in signatures)
+
+
+def signed_size(note: str) -> int:
+    """Give the size that a note says, whoever signed it. Raises AuditError for what is no checkpoint."""
+    return _parse(note.partition("\n\n")[0] + "\n").size
+
+
+def is_named(note: str, origin: str, public_key: bytes) -> bool:
+    """Say whether a note has a signature under this key's id, right or wrong."""
+    prefix, key_id = f"— {origin} ", _key_id(origin, public_key)
+    lines = note.partition("\n\n")[2].splitlines()
+    return any(_decode(line.removeprefix(prefix))[:_KEY_ID_SIZE] == key_id for line in lines if line.startswith(prefix))
 
 
 def verify(note: str, origin: str, public_key: bytes) -> Checkpoint:

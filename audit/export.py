@@ -12,9 +12,9 @@ from typing import BinaryIO
 import orjson
 
 from ..errors import AuditError
-from .checkpoint import verifier_key
 from .log import FORMAT, Log
 from .merkle import leaf_hash
+from .signers import described_keys
 
 
 def export(log: Log, folder: Path) -> None:
@@ -46,7 +46,7 @@ def _write(log: Log, folder: Path) -> None:
         if not digest.isalnum():  # it becomes a file's name, and a database can be tampered with
             raise AuditError(f"{digest!r} is not the digest of a policy bundle")
         _write_lines(folder / "bundles" / f"{digest}.json", [orjson.dumps(dict(sources), option=orjson.OPT_SORT_KEYS)])
-    about = {"v": FORMAT, "log": log.log_id, "key": verifier_key(log.origin, log.public_key), "counts": counts}
+    about = {"v": FORMAT, "log": log.log_id, **described_keys(log), "counts": counts}
     _write_lines(folder / "log.json", [orjson.dumps(about, option=orjson.OPT_INDENT_2)])
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import AuditError
-from .checkpoint import Checkpoint, verify
+from .checkpoint import Checkpoint
 from .log import Entry, Log
 from .merkle import RightEdge
 from .report import Finding, Report
+from .signers import Rotation, Signers, rotation_in
 
 
 class Integrity:
@@ -20,6 +21,9 @@ class Integrity:
         self._index = 0  # the index that the next entry must have; apart from the tree's size once an entry is missing or doubled
         self._covered = 0  # leaves under the last checkpoint whose root was right
         self._sound = True  # until the first wrong root: after it every root is wrong, and says nothing new
+        self._rotations: dict[int, Rotation] = {}  # by leaf; one goes when its leaf is met
+        self._to_sign: set[int] = set()  # sizes at which both keys of a rotation must have signed
+        self._signers = self._read_signers()
         self._signed = self._valid_checkpoints()
         self._upcoming = next(self._signed, None)
         self._compare()
@@ -36,12 +40,19 @@ class Integrity:
             self._find("leaf_doubled", "there is more than one leaf of this index", entry.index)
         self._index = entry.index + 1
         self._edge.append(computed)
+        self._check_rotation(entry)
         self._compare()
 
     def finish(self) -> None:
         """Close the books after the last entry."""
         report, size = self._report, self._edge.size
         report.uncovered = report.entries - self._covered
+        for leaf in sorted(self._rotations):
+            self._find("rotation_missing", "the log says that its signing key was rotated here, but there is no such leaf", leaf)
+        for at in sorted(self._to_sign):
+            self._find(
+                "rotation_unsigned", f"the signing key is rotated here, but both keys did not sign a checkpoint at size {at}", at - 1
+            )
         if self._upcoming is not None:
             self._find("log_truncated", f"a checkpoint is signed for {self._upcoming.size} leaves, but the log ends after {size}")
         elif size and not report.checkpoints:
@@ -54,6 +65,7 @@ class Integrity:
                 self._find("checkpoint_disordered", f"the checkpoint at size {checkpoint.size} comes after a larger one")
             elif checkpoint.root == self._edge.root():
                 self._covered = checkpoint.size if self._sound else self._covered
+                self._to_sign.discard(checkpoint.size)
             elif self._sound:
                 self._sound = False
                 leaves = f"leaves {self._covered} to {checkpoint.size - 1}" if checkpoint.size > self._covered else "leaves before it"
@@ -67,7 +79,7 @@ class Integrity:
         notes = self._log.checkpoints()
         while True:
             try:
-                checkpoint = verify(next(notes), self._log.origin, self._log.public_key)
+                checkpoint = self._signers.verify(next(notes))
             except StopIteration:
                 return
             except AuditError as error:
@@ -75,6 +87,33 @@ class Integrity:
             else:
                 self._report.checkpoints += 1
                 yield checkpoint
+
+    def _read_signers(self) -> Signers:
+        try:
+            rotations = self._log.rotations
+            signers = Signers(self._log.origin, self._log.public_key, rotations)
+        except AuditError as error:
+            self._find("rotation_disordered", error.message)
+            return Signers(self._log.origin, self._log.public_key)
+        self._rotations = {one.leaf: one for one in rotations}
+        return signers
+
+    def _check_rotation(self, entry: Entry) -> None:
+        """Hold a leaf that rotates the signing key to what the log says of its rotations, which was believed till here."""
+        try:
+            told = rotation_in(entry.leaf, self._log.origin)
+        except AuditError as error:
+            self._find("rotation_forged", f"it can't rotate the signing key: {error.message}", entry.index)
+            return
+        if told is None:
+            return
+        said = self._rotations.pop(self._index - 1, None)
+        if said is None or told != (said.old, said.new):
+            self._find(
+                "rotation_forged", "it rotates the signing key, but no checkpoint was signed by the old key and by the new", entry.index
+            )
+        else:
+            self._to_sign.add(self._index)
 
     def _find(self, code: str, message: str, leaf: int | None = None) -> None:
         self._report.add(Finding(code, message, leaf))

@@ -2,7 +2,7 @@
 
 An exported folder holds, and `export` writes:
 
-    log.json            what the log is: format, origin, log id, verifier key, and how many lines the other files have
+    log.json            what the log is: format, origin, log id, verifier key, rotations of that, and how many lines the other files have
     leaves.jsonl        each leaf as it was written and hashed, one a line; the sequenced ones by index, then the others
     hashes.bin          the leaf hash stored beside each leaf, 32 bytes each: names the leaf that was changed
     openings.jsonl      {"leaf": line number from 0, "opening": {pointer: [salt, value]}}, for the leaves that have one here
@@ -12,7 +12,7 @@ An exported folder holds, and `export` writes:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -23,6 +23,7 @@ from ..errors import AuditError
 from .checkpoint import read_verifier_key
 from .event import Json
 from .leaf import Opening
+from .signers import Rotation, read_rotations
 
 FORMAT = 1
 """The version of the folder's form, the member `v` of log.json."""
@@ -55,7 +56,11 @@ class Log(Protocol):
 
     @property
     def public_key(self) -> bytes:
-        """The raw Ed25519 key (32 bytes) that must have signed its checkpoints."""
+        """The raw Ed25519 key (32 bytes) that must have signed its checkpoints, or one that it was rotated from or to."""
+
+    @property
+    def rotations(self) -> Sequence[Rotation]:
+        """Say where its signing key was rotated, by leaf. Nobody believes it: the verifier looks."""
 
     def entries(self) -> Iterator[Entry]:
         """Give the placed entries by index, then those that have no place yet. Raises AuditError for what it can't read."""
@@ -86,8 +91,10 @@ class FolderLog:
         if not recognised:
             raise AuditError(f"{folder} is not an exported log of format {FORMAT}")
         self.origin, self.public_key = read_verifier_key(verifier_key or stated)
-        if verifier_key is not None and verifier_key != stated:
-            raise AuditError(f"{folder} says that its key is {stated}, which is not the key that was given")
+        self.rotations = read_rotations(about.get("rotations"), self.origin)
+        known = {read_verifier_key(stated)[1], *(key for one in self.rotations for key in (one.old, one.new))}
+        if self.public_key not in known or read_verifier_key(stated)[0] != self.origin:
+            raise AuditError(f"{folder} says that its key is {stated}, which is not the key that was given, nor rotated from it")
 
     @property
     def size(self) -> int:

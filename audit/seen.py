@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..errors import AuditError
-from .checkpoint import verify
 from .log import Entry, Log
+from .signers import Signers
 
 
 class SeenLog:
@@ -17,8 +17,9 @@ class SeenLog:
 
     def __init__(self, log: Log, seen: str) -> None:
         self._log, self._seen = log, seen
-        self.origin, self.log_id, self.public_key = log.origin, log.log_id, log.public_key
-        self._size = verify(seen, log.origin, log.public_key).size
+        self.origin, self.log_id, self.public_key, self.rotations = log.origin, log.log_id, log.public_key, log.rotations
+        self._signers = Signers(log.origin, log.public_key, log.rotations)
+        self._size = self._signers.verify(seen).size
 
     def entries(self) -> Iterator[Entry]:
         """Give the log's entries."""
@@ -29,7 +30,7 @@ class SeenLog:
         waiting, newest = True, 0
         for note in self._log.checkpoints():
             try:
-                newest = verify(note, self.origin, self.public_key).size
+                newest = self._signers.verify(note).size
             except AuditError:
                 yield note  # the verifier says what is wrong with it
                 continue

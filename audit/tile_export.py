@@ -12,12 +12,13 @@ from tempfile import NamedTemporaryFile
 import orjson
 
 from ..errors import AuditError
-from .checkpoint import Checkpoint, verifier_key, verify
+from .checkpoint import Checkpoint
 from .growing_tiles import GrowingTiles
 from .leaf import LARGEST
 from .log import FORMAT, Entry, Log
 from .merkle import EMPTY_ROOT, RightEdge, leaf_hash
 from .proofs import subtrees
+from .signers import Signers, described_keys
 from .tile_log import TileLog, folder_fetch
 from .tiles import HEIGHT, WIDTH, Hashes, Tile, bundle, leaves_in, width_of
 
@@ -35,7 +36,7 @@ def export_tiles(log: Log, folder: Path) -> Checkpoint:
     note = next(iter(deque(log.checkpoints(), maxlen=1)), None)
     if note is None:
         raise AuditError("this log has no checkpoint yet: there is nothing that tiles could prove")
-    checkpoint = verify(note, log.origin, log.public_key)
+    checkpoint = Signers(log.origin, log.public_key, log.rotations).verify(note)
     try:
         old = _published(log, folder)
         if old.size > checkpoint.size:
@@ -126,8 +127,10 @@ def _published(log: Log, folder: Path) -> Checkpoint:
         raise AuditError(f"{folder} is not empty, and holds no log in tiles")
     if not (folder / "checkpoint").exists():  # its first export was stopped
         return empty
-    held = TileLog(folder_fetch(folder), verifier_key(log.origin, log.public_key))
-    return verify(next(held.checkpoints()), log.origin, log.public_key)
+    held, signers = TileLog(folder_fetch(folder)), Signers(log.origin, log.public_key, log.rotations)
+    if held.origin != log.origin or held.public_key not in signers.keys:
+        raise AuditError(f"{folder} holds another log: its key is not the key that was given to this one, nor rotated from it")
+    return signers.verify(held.note)
 
 
 def _describe(log: Log, folder: Path) -> None:
@@ -136,8 +139,7 @@ def _describe(log: Log, folder: Path) -> None:
         if not digest.isalnum():  # it becomes a file's name, and a database can be tampered with
             raise AuditError(f"{digest!r} is not the digest of a policy bundle")
         _place(folder / "bundles" / f"{digest}.json", orjson.dumps(dict(sources), option=orjson.OPT_SORT_KEYS), flush=True)
-    key = verifier_key(log.origin, log.public_key)
-    about = {"v": FORMAT, "form": "tiles", "log": log.log_id, "key": key, "bundles": sorted(bundles)}
+    about = {"v": FORMAT, "form": "tiles", "log": log.log_id, **described_keys(log), "bundles": sorted(bundles)}
     _place(folder / "log.json", orjson.dumps(about, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), flush=True)
 
 

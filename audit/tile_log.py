@@ -2,7 +2,7 @@
 
 Beside what C2SP tlog-tiles lays down there are, and `export_tiles` writes:
 
-    log.json              what the log is: format, form "tiles", log id, verifier key, the digests of its policy bundles
+    log.json              what the log is: format, form "tiles", log id, verifier key, rotations of that, the digests of its policy bundles
     bundles/DIGEST.json   the sources of a policy bundle, {path: text}
 """
 
@@ -14,11 +14,12 @@ from pathlib import Path
 import orjson
 
 from ..errors import AuditError
-from .checkpoint import read_verifier_key, verify
+from .checkpoint import read_verifier_key
 from .event import Json
 from .growing_tiles import GrowingTiles
 from .log import FORMAT, Entry
 from .merkle import root
+from .signers import Signers, read_rotations
 from .tiles import WIDTH, Fetch, Tile, hashes_in, leaves_in, width_of
 
 _MOST_DESCRIBED = 1 << 20
@@ -59,15 +60,23 @@ class TileLog:
             recognised = False
         if not recognised:
             raise AuditError(f"log.json does not describe a log in tiles of format {FORMAT}")
-        self.origin, self.public_key = read_verifier_key(verifier_key or stated)
-        if verifier_key is not None and verifier_key != stated:
-            raise AuditError(f"log.json says that its key is {stated}, which is not the key that was given")
-        self._note = self._file("checkpoint", _LARGEST_CHECKPOINT).decode(errors="replace")
+        self.note = self._file("checkpoint", _LARGEST_CHECKPOINT).decode(errors="replace")
+        self.origin, self.public_key = read_verifier_key(stated)
+        # log.json is written first, the checkpoint last: what it tells of leaves that no checkpoint covers yet is passed over.
+        said = read_rotations(about.get("rotations"), self.origin)
+        self.rotations = tuple(one for one in said if one.leaf < self.size)
+        if len(self.rotations) < len(said):
+            self.public_key = said[len(self.rotations)].old
+        if verifier_key is not None:
+            origin, self.public_key = read_verifier_key(verifier_key)
+            known = {read_verifier_key(stated)[1], *(key for one in said for key in (one.old, one.new))}
+            if origin != self.origin or self.public_key not in known:
+                raise AuditError(f"log.json says that its key is {stated}, which is not the key that was given, nor rotated from it")
 
     @property
     def size(self) -> int:
         """How many leaves its checkpoint says that it has, whoever signed that; 0 when it is none."""
-        size = [*self._note.split("\n"), ""][1]
+        size = [*self.note.split("\n"), ""][1]
         return int(size) if size.isascii() and size.isdecimal() and len(size) < 20 else 0
 
     def entries(self) -> Iterator[Entry]:
@@ -76,7 +85,7 @@ class TileLog:
         And at the end, if a tile above is not made of those below it.
         """
         above, wrong = GrowingTiles(), None
-        size = verify(self._note, self.origin, self.public_key).size
+        size = self.signers.verify(self.note).size
         for number in range(-(-size // WIDTH)):
             tile = Tile(0, number, width_of(size, 0, number))
             hashes = hashes_in(self._fetch, tile)
@@ -89,8 +98,14 @@ class TileLog:
             raise AuditError(f"{wrong.path} was changed: its hashes are not those of the tiles below it")
 
     def checkpoints(self) -> Iterator[str]:
-        """Give the one checkpoint that is published."""
-        yield self._note
+        """Give the checkpoints at which the signing key was rotated, and the one that is published."""
+        yield from (one.note for one in self.rotations if one.leaf + 1 < self.size)
+        yield self.note
+
+    @property
+    def signers(self) -> Signers:
+        """The keys that have signed it; raises AuditError where what it says of them does not fit together."""
+        return Signers(self.origin, self.public_key, self.rotations)
 
     def bundles(self) -> Mapping[str, Mapping[str, str]]:
         """Give the policy bundles that lie beside the tiles."""

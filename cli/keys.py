@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from .application import Unusable, load, run_with_people
-from .options import App, AsJson, example, group
+from .application import Unusable, load, run, run_with_people
+from .options import OPERATOR, App, AsJson, Reason, example, group
 from .output import show, show_json
 
 commands = group("Make keys, and make them useless.", "remit keys new --service support-bot --scope calls:write")
@@ -47,6 +47,28 @@ def init(app: App = None) -> None:
         )
     KeyFile.create(place)
     show(f"Made {place}. Back it up, apart from the database: without it nobody can read or extend what is there.")
+
+
+@commands.command("rotate-signing", epilog=example('remit keys rotate-signing --by eve --reason "yearly"'))
+def rotate_signing(
+    reason: Reason,
+    by: Annotated[str, typer.Option("--by", metavar="PERSON", help="Who has it rotated.")] = OPERATOR,
+    app: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let another key sign the log, and destroy the old one.
+
+    One checkpoint is signed by both, so that whoever trusts the old key is led to the new. Put the key file on every machine then.
+    """
+    rotated = run(load(app), lambda runtime: runtime.rotate_signing_key(by=by, reason=reason))
+    if as_json:
+        show_json({"old": rotated.old, "new": rotated.new, "waiting": rotated.waiting})
+        return
+    show(f"From now on signs: {rotated.new}", "Give that to whoever verifies the log, and put the key file on every machine.")
+    if rotated.waiting:
+        show(f"The old private key stays until it has signed once more for: {', '.join(rotated.waiting)}. A process of theirs does that.")
+    else:
+        show("The old private key is destroyed.")
 
 
 @commands.command("new", epilog=example("remit keys new --service support-bot --scope tools:read --scope calls:write"))

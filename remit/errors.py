@@ -14,7 +14,7 @@
     ├── AuditError           a log or a leaf is not what it must be
     └── StoreError           the database or its keys can't be used
         └── DatabaseLocked, DatabaseReadOnly, DatabaseTooNew, KeysMissing, KeysMismatch, PolicyChanged,
-            LogRolledBack, LastSignedUnusable
+            LogRolledBack, LastSignedUnusable, KeysOutdated, RotationUnderWay
     HandlerSignal            what a handler says of its own effect
     └── Refused, Retryable, Unsure
 
@@ -258,6 +258,18 @@ class LastSignedUnusable(StoreError):
     """The file of what was signed last can't be used."""
 
     code = "last_signed_unusable"
+
+
+class KeysOutdated(StoreError):
+    """The key file is older than the log: a key that the log needs is not in it. Put the latest one in its place."""
+
+    code = "keys_outdated"
+
+
+class RotationUnderWay(StoreError):
+    """An earlier rotation of the signing key is not ended: not every log was signed by both keys yet. A process of each tenant ends it."""
+
+    code = "rotation_under_way"
 
 
 class PolicyChanged(StoreError):

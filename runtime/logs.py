@@ -11,6 +11,7 @@ from typing import Any, Self
 from ..audit import Entry
 from ..errors import AuditError, RemitError
 from ..policies import ActionShape, Inputs, Policies, decide, load
+from .signing import ROTATIONS, rotations
 from .views import OPENINGS, open_opening
 from .work import Parts
 
@@ -30,6 +31,7 @@ class DatabaseLog:
         self._tenant = parts.store.tenant
         self._snapshot = parts.store.snapshot()
         self._size: int = next(self._snapshot.scan("SELECT size FROM log_head WHERE tenant = ?", (self._tenant,)))[0]
+        self.rotations = rotations(self._snapshot.scan(ROTATIONS, (self._tenant, self._size)), parts.log_id)
 
     def __enter__(self) -> Self:
         return self

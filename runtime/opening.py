@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..audit import KeyFile
-from ..errors import DatabaseTooNew, KeysMismatch
+from ..errors import DatabaseTooNew, KeysMismatch, KeysOutdated
 from .migrating import LATEST
 
 Ask = Callable[..., list[Any]]
@@ -17,6 +17,9 @@ REVISION = "SELECT version_num FROM alembic_version"
 
 TENANT = "fingerprint.tenant"
 """Names the tenant key that stands: new subjects' keys are wrapped by it."""
+SIGNING = "fingerprint.signing"
+"""Names the key that signs checkpoints, from when an event says so."""
+LOOKUP = "fingerprint.lookup"
 _META = "INSERT INTO store_meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
 
 
@@ -38,8 +41,10 @@ def check_keys(ask: Ask, keys: KeyFile, *, file: object, name: object) -> None:
     """Refuse the keys of another database; raises `KeysMismatch`."""
     stored: Mapping[str, str] = {row[0]: row[1] for row in ask("SELECT key, value FROM store_meta WHERE key LIKE 'fingerprint.%'")}
     own = _fingerprints(keys)
-    # Of the tenant keys any may be the one that stands: a rotation may be under way.
-    others = {name: stored.get(name) for name in own if name != TENANT}
+    # Of the tenant keys and the signing keys any may be the one that stands: a rotation may be under way.
+    others = {name: stored.get(name) for name in own if name not in (TENANT, SIGNING)}
+    if stored and stored.get(SIGNING) not in keys.signing_keys and stored.get(LOOKUP) == own[LOOKUP]:
+        raise KeysOutdated(f"{file}: the key that signs the log of {name} was rotated since; put the latest key file in its place")
     if stored and (keys.epoch_named(stored.get(TENANT, "")) is None or others != {name: own[name] for name in others}):
         raise KeysMismatch(f"{file}: these are the keys of another database; restore the file that was made with {name}")
 

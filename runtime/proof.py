@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +18,7 @@ from .people import People
 from .reconciling import Progress, Reconciliation, reconcile
 from .revealing import Revealing
 from .sequencer import Sequencer
+from .signing import Rotated, Signing, begin
 from .views import placed_events
 from .work import Parts
 
@@ -68,6 +69,23 @@ class Proving:
         await self.start()
         await self.revealing.list(by, {"events": "in their order"}, 0)
         return await placed_events(self.parts, after=after, most=most)
+
+    async def rotate_signing_key(self, *, by: str, reason: str, patience: float = 10.0) -> Rotated:
+        """Let another key sign the log, from the checkpoint on that covers the event that says so; that one both keys sign.
+
+        Waits `patience` seconds for it, and then destroys the old private key; while a log still waits, any process of its tenant goes
+        on. Put the key file on every machine. Raises `RotationUnderWay`, and `StoreError` for a key file that can't be written.
+        """
+        await self.start()
+        await self._sequencer.catch_up()
+        signing = Signing(self.parts.store, self.parts.log_id)
+        await signing.let_go()
+        rotated = await begin(self.parts, by=by, reason=reason)
+        await self._sequencer.catch_up()
+        ends = asyncio.get_running_loop().time() + patience
+        while (waiting := await signing.let_go()) and asyncio.get_running_loop().time() < ends:  # noqa: ASYNC110
+            await asyncio.sleep(POLL)  # another process may be the one that signs
+        return replace(rotated, waiting=waiting)
 
     async def export(
         self,

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from ..audit import RightEdge, sign
-from ..errors import LastSignedUnusable, LogRolledBack
+from ..audit import RightEdge
+from ..errors import KeysMissing, KeysOutdated, LastSignedUnusable, LogRolledBack
 from . import telemetry
 from .admission import Admission
 from .journal import Conflict
 from .last_signed import LastSigned
+from .signing import ROTATED, Signing
 from .statements import Write
 from .work import Parts, apart
 
@@ -36,7 +37,8 @@ class Sequencer:
     def __init__(self, parts: Parts, admission: Admission | None = None) -> None:
         self._parts, self._admission = parts, admission
         self._signed = LastSigned(parts.store, parts.log_id)
-        self._told = ""
+        self._signing = Signing(parts.store, parts.log_id)
+        self._told, self._cut = "", False
         self._looked = 0.0
 
     async def open(self) -> None:
@@ -56,22 +58,28 @@ class Sequencer:
 
     async def attempt(self) -> None:
         """Place and sign once, and see how long events have waited; what goes wrong is said, and tried again."""
-        for does in (self.catch_up, self._look):
+        for does in (self.catch_up, self._signing.let_go, self._look):
             try:
                 await does()
             except Exception as error:  # noqa: BLE001 - it goes on
                 self._tell(error)
 
     async def catch_up(self) -> int:
-        """Place everything that is committed by now; gives how many events that were. Raises `LogRolledBack`."""
+        """Place everything that is committed by now; gives how many events that were. Raises `LogRolledBack` and `KeysOutdated`."""
         placed = 0
         if self._parts.control.outdated is not None:
             await self._parts.store.yield_lead()
             return 0
         if not await self._parts.store.leads():
             return 0
-        while (count := await self._step()) == BATCH:  # fewer were all that there were: what is written meanwhile waits for the next time
-            placed += count
+        try:
+            while (
+                count := await self._step()
+            ) == BATCH:  # fewer were all that there were: what is written meanwhile waits for the next time
+                placed += count
+        except KeysOutdated:
+            await self._parts.store.yield_lead()  # another machine may have the latest key file
+            raise
         return placed + count
 
     async def finish(self) -> None:
@@ -79,7 +87,7 @@ class Sequencer:
         try:
             await self.catch_up()
             await self._keep_up()
-        except (LogRolledBack, LastSignedUnusable) as error:
+        except (LogRolledBack, LastSignedUnusable, KeysOutdated, KeysMissing) as error:
             self._tell(error)
 
     async def _step(self) -> int:
@@ -88,11 +96,14 @@ class Sequencer:
         version, edge = await self._head()
         if not (rows := await self._waiting()):
             return 0
+        rows, rotation = await self._until_rotation(rows)
+        self._cut = rotation is not None
+        keys = await self._signing.keys_for(rotation)
         await self._signed.hold(edge, signed)
-        writes = [Write("event.place", (edge.size + offset, position)) for offset, (position, _) in enumerate(rows)]
-        for _, leaf_hash in rows:
+        writes = [Write("event.place", (edge.size + offset, position)) for offset, (position, *_) in enumerate(rows)]
+        for _, leaf_hash, _ in rows:
             edge.append(leaf_hash)
-        note = sign(self._parts.log_id, edge.size, edge.root(), store.keys.signing_key)
+        note = self._signing.sign(edge, keys)
         writes.append(Write("head.move", (edge.size, edge.to_bytes(), store.tenant, version)))
         writes.append(Write("checkpoint.add", (store.tenant, edge.size, note, self._parts.clock.now())))
         try:
@@ -113,9 +124,17 @@ class Sequencer:
             await self._remember(edge)
 
     async def _waiting(self) -> Sequence[Any]:
-        """Read (position, hash) of events that have no place: those that committed late, too, whatever their position."""
-        sql = "SELECT position, hash FROM event WHERE tenant = ? AND leaf_index IS NULL ORDER BY position LIMIT ?"
+        """Read (position, hash, kind) of events that have no place: those that committed late, too, whatever their position."""
+        sql = "SELECT position, hash, kind FROM event WHERE tenant = ? AND leaf_index IS NULL ORDER BY position LIMIT ?"
         return await self._parts.store.rows(sql, (self._parts.store.tenant, BATCH))
+
+    async def _until_rotation(self, rows: Sequence[Any]) -> tuple[Sequence[Any], bytes | None]:
+        """Cut the rows off behind the first that rotates the signing key, and give its leaf: a checkpoint of both keys ends with it."""
+        for number, (position, _, kind) in enumerate(rows):
+            if kind == ROTATED:
+                found = await self._parts.store.row("SELECT leaf FROM event WHERE position = ?", (position,))
+                return rows[: number + 1], bytes(found[0])
+        return rows, None
 
     async def _remember(self, edge: RightEdge) -> None:
         try:
@@ -138,7 +157,7 @@ class Sequencer:
         self._admission.unproved(oldest[0] if oldest else None)
 
     def _tell(self, error: Exception) -> None:
-        if isinstance(error, LogRolledBack | LastSignedUnusable):
+        if isinstance(error, LogRolledBack | LastSignedUnusable | KeysOutdated | KeysMissing):
             self._say(error.message)
         else:
             log.error("events wait for their checkpoint; it is tried again: %s", telemetry.places(error))

@@ -6,16 +6,12 @@ old key once it does; and the old key goes last.
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from ..audit import KeyFile, epoch_of, keyed_hash, unveil, unwrap, veil, wrap
 from ..errors import AuditError, KeysMissing
-from .key_drafts import sweep
+from .key_changes import alone
 from .opening import TENANT
 from .statements import Write
 from .work import Parts
@@ -30,8 +26,7 @@ async def rotate(parts: Parts, *, beyond: int) -> None:
     """
     path = parts.store.keys.path
     assert path is not None
-    async with _alone(path):
-        sweep(path)
+    async with alone(path):
         keys = KeyFile.load(path)
         if min(keys.tenant_keys) > beyond:
             parts.store.keys = keys
@@ -95,16 +90,3 @@ async def _standing(parts: Parts) -> str:
 
 def _fingerprint(tenant_key: bytes) -> str:
     return keyed_hash(tenant_key, "fingerprint", "").hex()
-
-
-@asynccontextmanager
-async def _alone(path: Path) -> AsyncIterator[None]:
-    """Let one process of this machine at a time change the key file."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows; there the key file's owner sees to it
-        yield
-        return
-    with path.with_name(f"{path.name}.lock").open("w") as lock:
-        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
-        yield

@@ -161,6 +161,7 @@ class MadeLog:
     origin: str = ORIGIN
     log_id: str = LOG_ID
     public_key: bytes = KEY.public_key().public_bytes_raw()
+    rotations: tuple = ()
 
     def entries(self):
         return iter(self.rows)

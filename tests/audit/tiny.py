@@ -34,6 +34,7 @@ class TinyLog:
     origin: str = ORIGIN
     log_id: str = LOG_ID
     public_key: bytes = KEY.public_key().public_bytes_raw()
+    rotations: tuple = ()
 
     def entries(self):
         return (Entry(index, leaf(index)) for index in range(self.size))

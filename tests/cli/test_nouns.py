@@ -167,3 +167,15 @@ def test_the_database_is_made_and_brought_forward(desk, remit):
     assert "revision" in remit("db", "upgrade").out
     assert (desk / "remit.db").exists()
     assert remit("db", "upgrade").code == 0
+
+
+def test_the_signing_key_is_rotated(credit, remit):
+    credit("15.00 EUR")
+    rotated = remit("keys", "rotate-signing", "--by", "eve", "--reason", "yearly", "--json").document
+    assert rotated["waiting"] == []
+    assert rotated["old"] != rotated["new"]
+    said = remit("keys", "rotate-signing", "--reason", "again").out
+    assert "signs" in said and "destroyed" in said
+    assert remit("audit", "export", "exported").code == 0
+    for key in (rotated["old"], rotated["new"]):
+        assert "The log verifies" in remit("audit", "verify", "exported", "--key", key).out

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from remit.runtime import last_signed, sequencer
+from remit.runtime import last_signed, sequencer, signing
 from remit.runtime.journal import Journal
 from remit.runtime.postgres_writer import PostgresWriter
 from remit.runtime.sqlite import SqliteWriter
@@ -66,7 +66,7 @@ async def place(folder: Path, at: int) -> None:
         steps.around(sequencer.Sequencer, "_head", "reading the head")
         steps.around(sequencer.Sequencer, "_waiting", "reading events")
         steps.around(Journal, "commit", "the transaction")
-        steps.around(sequencer, "sign", "signing")
+        steps.around(signing, "sign", "signing")
         steps.around(last_signed.LastSigned, "remember", "remembering")
         steps.around(os, "fsync", "fsync")
         steps.around(Path, "replace", "replacing the file")

@@ -99,7 +99,7 @@ class ByPosition(Sequencer):
     last = 0
 
     async def _waiting(self):
-        sql = "SELECT position, hash FROM event WHERE tenant = ? AND leaf_index IS NULL AND position > ? ORDER BY position LIMIT 2000"
+        sql = "SELECT position, hash, kind FROM event WHERE tenant = ? AND leaf_index IS NULL AND position > ? ORDER BY position LIMIT 2000"
         rows = await self._parts.store.rows(sql, ("default", self.last))
         self.last = rows[-1][0] if rows else self.last
         return rows

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from remit.audit import LARGEST, Hashes, export_tiles, folder_fetch, prove_consistency, prove_inclusion, root, sign
+from remit.audit import LARGEST, Hashes, export_tiles, folder_fetch, prove_consistency, prove_inclusion, root, sign, verifier_key
 from tests.audit.building import KEY, ORIGIN, allowed, log_of, uncertain
 from tests.audit.foreign.damage import DAMAGE, OTHER_KEY, VERIFIER_KEY
 from tests.audit.foreign.golang import build
+from tests.audit.test_signers import NEW, more, rotate
 from tests.audit.tiny import SIZES, hash_at, note
 
 pytestmark = pytest.mark.timeout(300)  # building Go's standard library, once on a machine
@@ -91,3 +92,14 @@ def test_it_rejects_proofs_of_ours_that_were_changed(go, published):
         wrong = [{**right, "Proof": right["Proof"][:-1]}, {**right, "Proof": [*right["Proof"][1:], right["Proof"][0]]}]
         wrong += [{**right, "Index": 4} if "Index" in right else {**right, "Old": 201}]
         assert [go(folder, proofs=[each]).returncode for each in wrong] == [1, 1, 1]
+
+
+def test_it_accepts_the_checkpoint_of_a_rotation_under_either_key_and_no_other_under_both(go, tmp_path):
+    log = rotate(log_of(*(allowed(f"c{number}") for number in range(70))))
+    export_tiles(log, tmp_path / "at")
+    export_tiles(more(log, NEW), tmp_path / "after")
+    for key in (VERIFIER_KEY, verifier_key(ORIGIN, NEW.public_key().public_bytes_raw())):
+        assert go(tmp_path / "at", key=key).stderr == ""
+    assert go(tmp_path / "after", key=verifier_key(ORIGIN, NEW.public_key().public_bytes_raw())).stderr == ""
+    assert "no verifiable signatures" in go(tmp_path / "after").stderr
+    assert "no verifiable signatures" in go(tmp_path / "at", key=OTHER_KEY).stderr

@@ -1,0 +1,211 @@
+"""The key that signs the log is rotated: both sign where the log says so, wherever it was cut off, and only who has the keys signs on."""
+
+import contextlib
+import json
+import shutil
+
+import pytest
+
+from remit.audit import FolderLog, KeyFile, Signers, TileLog, folder_fetch, read, verifier_key, verify, verify_checkpoint
+from remit.errors import AuditError, KeysOutdated, RotationUnderWay, StoreError
+from remit.runtime import signing
+from remit.runtime.logs import DatabaseLog
+from remit.runtime.signing import Signing
+from tests.runtime.bank import says, session
+
+
+def keys_of(world):
+    (path,) = world.folder.glob("remit.keys")
+    return KeyFile.load(path)
+
+
+def notes(world):
+    return world.sql("SELECT size, note FROM checkpoint ORDER BY size")
+
+
+def signed_by(world, key, log_id):
+    found = []
+    for size, note in notes(world):
+        with contextlib.suppress(AuditError):
+            verify_checkpoint(note, log_id, key)
+            found.append(size)
+    return found
+
+
+async def works(runtime, *said):
+    for one in said:
+        await runtime.submit(says(one), session())
+    await runtime._sequencer.catch_up()
+
+
+async def test_both_keys_sign_where_the_log_says_so_and_from_then_on_the_new_one(world, tmp_path):
+    async with world.running() as runtime:
+        old = keys_of(world).public_key
+        await works(runtime, "one", "two")
+        rotated = await runtime.rotate_signing_key(by="eve", reason="yearly")
+        await works(runtime, "three")
+        log_id, new = runtime.parts.log_id, keys_of(world).public_key
+        assert (rotated.old, rotated.new, rotated.waiting) == (verifier_key(log_id, old), verifier_key(log_id, new), ())
+        ((leaf, data),) = world.sql("SELECT leaf_index, leaf FROM event WHERE kind = 'log.key_rotated'")
+        assert {"by": "eve", "reason": "yearly"}.items() <= read(bytes(data)).event.body.items()
+        sizes = [size for size, _ in notes(world)]
+        assert signed_by(world, old, log_id) == [size for size in sizes if size <= leaf + 1]
+        assert signed_by(world, new, log_id) == [size for size in sizes if size >= leaf + 1]
+        assert (await runtime.verify()).findings == []
+        await runtime.export(tmp_path / "folder")
+        await runtime.export(tmp_path / "tiles", tiles=True)
+    for key in (rotated.old, rotated.new, None):
+        assert verify(FolderLog(tmp_path / "folder", key)).ok
+        assert verify(TileLog(folder_fetch(tmp_path / "tiles"), key)).ok
+
+
+async def test_the_old_private_key_is_gone_from_the_file(world):
+    async with world.running() as runtime:
+        before = keys_of(world)
+        await runtime.rotate_signing_key(by="eve", reason="it leaked")
+        after = keys_of(world)
+    assert before.signing_seed.hex() not in after.path.read_text()
+    assert (after.next_signing_seed, after.tenant_keys, after.lookup_key) == (None, before.tenant_keys, before.lookup_key)
+
+
+async def test_it_is_rotated_again_and_works_on_when_opened_anew(world):
+    async with world.running() as runtime:
+        await runtime.rotate_signing_key(by="eve", reason="one")
+    async with world.running(people=False) as runtime:
+        await runtime.rotate_signing_key(by="eve", reason="two")
+        await works(runtime, "after")
+        assert (await runtime.verify()).findings == []
+        assert world.sql("SELECT count(*) FROM event WHERE kind = 'log.key_rotated'") == [(2,)]
+
+
+class CutOff(BaseException):
+    """The process ends here."""
+
+
+STEPS = {
+    "before the next key is in the file": (KeyFile, "save", "before"),
+    "before the event is written": (KeyFile, "save", "after"),
+    "before both have signed": (signing, "Rotated", "before"),
+    "before the old key is gone": (KeyFile, "of_next_signing", "before"),
+    "once the old key is gone": (KeyFile, "of_next_signing", "after"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_it_goes_on_wherever_it_was_cut_off(world, monkeypatch, step):
+    owner, name, when = STEPS[step]
+    does = getattr(owner, name)
+
+    def cut(*given, **named):
+        if when == "after":
+            does(*given, **named)
+        raise CutOff
+
+    async with world.running() as runtime:
+        await works(runtime, "before")
+        runtime._background[1].cancel()  # it must not go on by itself, here
+        monkeypatch.setattr(owner, name, cut)
+        with pytest.raises(CutOff):
+            await runtime.rotate_signing_key(by="eve", reason="yearly")
+        monkeypatch.setattr(owner, name, does)
+    async with world.running(people=False) as runtime:
+        await works(runtime, "after")
+        await runtime._sequencer.attempt()
+        if not world.sql("SELECT 1 FROM event WHERE kind = 'log.key_rotated'"):
+            await runtime.rotate_signing_key(by="eve", reason="yearly")
+            await works(runtime, "later")
+        assert (await runtime.verify()).findings == []
+        assert keys_of(world).next_signing_seed is None
+        assert world.sql("SELECT count(*) FROM event WHERE kind = 'log.key_rotated'") == [(1,)]
+        assert len(signed_by(world, keys_of(world).public_key, runtime.parts.log_id)) > 1
+
+
+async def test_control_a_rotation_that_destroys_the_old_key_at_once_can_not_be_followed(world, monkeypatch):
+    async with world.running() as runtime:
+        runtime._background[1].cancel()
+        await works(runtime, "before")
+        real = Signing.keys_for
+
+        async def new_only(self, rotation):
+            return (await real(self, rotation))[-1:]
+
+        monkeypatch.setattr(Signing, "keys_for", new_only)
+        await runtime.rotate_signing_key(by="eve", reason="yearly")
+        assert "rotation_unsigned" in {one.code for one in (await runtime.verify()).findings}
+
+
+async def test_a_machine_whose_file_lacks_the_new_key_signs_nothing_and_says_what_to_do(world, tmp_path):
+    async with world.running() as runtime:
+        await works(runtime, "before")
+        shutil.copy(keys_of(world).path, tmp_path / "older.keys")
+        await runtime.rotate_signing_key(by="eve", reason="yearly")
+        latest, place = keys_of(world).path.read_bytes(), keys_of(world).path
+        shutil.copy(tmp_path / "older.keys", place)
+        runtime.parts.store.keys = KeyFile.load(place)
+        before = notes(world)
+        await runtime.submit(says("while"), session())
+        with pytest.raises(KeysOutdated, match="nothing is signed here; put the latest key file in its place"):
+            await runtime._sequencer.catch_up()
+        assert notes(world) == before
+        place.write_bytes(latest)
+        assert await runtime._sequencer.catch_up() > 0, "and goes on once it is there"
+        assert (await runtime.verify()).findings == []
+        shutil.copy(tmp_path / "older.keys", place)
+    with pytest.raises(StoreError, match="put the latest key file in its place"):
+        async with world.running(people=False):
+            pass
+    place.write_bytes(latest)
+
+
+async def test_a_rotation_that_is_not_ended_is_not_begun_again(world):
+    async with world.running() as runtime:
+        runtime._background[1].cancel()
+        await runtime._sequencer.catch_up()
+        await signing.begin(runtime.parts, by="eve", reason="one")
+        with pytest.raises(RotationUnderWay):
+            await signing.begin(runtime.parts, by="eve", reason="two")
+        await runtime.rotate_signing_key(by="eve", reason="two")
+        assert (await runtime.verify()).findings == []
+
+
+async def test_an_event_that_somebody_else_wrote_rotates_nothing(world):
+    """Who has the database alone names a key of their own: the log stops there, and nobody is led to that key."""
+    async with world.running() as runtime:
+        runtime._background[1].cancel()
+        await works(runtime, "before")
+        forger = KeyFile(b"f" * 32, {1: b"t" * 32}, b"l" * 32)
+        body = {"old": verifier_key(runtime.parts.log_id, keys_of(world).public_key), "by": "eve", "reason": ""}
+        body |= {"new": verifier_key(runtime.parts.log_id, forger.public_key)}
+        await runtime.parts.store.commit(signing._event(runtime.parts, "default", body))
+        with pytest.raises(KeysOutdated, match="Remit did not write it"):
+            await runtime._sequencer.catch_up()
+
+
+@pytest.mark.on_files("the key file, whatever the database")
+async def test_a_link_stays_and_what_it_leads_to_is_replaced(world, tmp_path):
+    async with world.running():
+        pass
+    place = keys_of(world).path
+    kept = tmp_path / "elsewhere" / "kept.keys"
+    kept.parent.mkdir()
+    place.rename(kept)
+    place.symlink_to(kept)
+    before = kept.read_bytes()
+    async with world.running(people=False) as runtime:
+        await runtime.rotate_signing_key(by="eve", reason="yearly")
+        await works(runtime, "after")
+        assert (await runtime.verify()).ok
+    assert place.is_symlink() and not kept.is_symlink()
+    assert json.loads(kept.read_bytes())["signing_seed"] != json.loads(before)["signing_seed"]
+    assert {one.name for one in kept.parent.iterdir()} == {"kept.keys", "kept.keys.lock"}
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_log_says_who_signed_at_which_size(world):
+    async with world.running() as runtime:
+        await runtime.rotate_signing_key(by="eve", reason="yearly")
+        await works(runtime, "after")
+        with DatabaseLog(runtime.parts) as log:
+            (one,) = log.rotations
+            signers = Signers(log.origin, log.public_key, log.rotations)
+        assert [len(signers.at(one.leaf + offset)) for offset in (0, 1, 2)] == [1, 2, 1]

@@ -8,6 +8,7 @@ from .checkpoint import Checkpoint, read_verifier_key, sign, verifier_key
 from .checkpoint import verify as verify_checkpoint
 from .event import FINAL, KINDS, REACHED, READ_TRANSITIONS, TRANSITIONS, Event, State
 from .export import export
+from .folder_lock import FolderLock, FolderTaken
 from .keys import KeyFile, signing_fingerprint
 from .leaf import LARGEST, Leaf, Opening, Record, commit, read, write
 from .log import Entry, FolderLog, Log
@@ -35,7 +36,9 @@ __all__ = [
     "Entry",
     "Event",
     "Finding",
+    "FolderLock",
     "FolderLog",
+    "FolderTaken",
     "Hashes",
     "KeyFile",
     "KeyedHash",

@@ -62,8 +62,8 @@ class Log(Protocol):
     def rotations(self) -> Sequence[Rotation]:
         """Say where its signing key was rotated, by leaf. Nobody believes it: the verifier looks."""
 
-    def entries(self) -> Iterator[Entry]:
-        """Give the placed entries by index, then those that have no place yet. Raises AuditError for what it can't read."""
+    def entries(self, start: int = 0) -> Iterator[Entry]:
+        """Give the placed entries by index from `start` on, then those that have no place yet. Raises AuditError for what it can't read."""
 
     def checkpoints(self) -> Iterator[str]:
         """Give the signed notes by size. Raises AuditError for what it can't read."""
@@ -101,8 +101,8 @@ class FolderLog:
         """How many leaves it says that it has."""
         return int(self._counts["leaves"])
 
-    def entries(self) -> Iterator[Entry]:
-        """Give each leaf with its stored hash and its opening."""
+    def entries(self, start: int = 0) -> Iterator[Entry]:
+        """Give each leaf from `start` on with its stored hash and its opening."""
         openings = self._openings()
         upcoming = next(openings, None)
         with self._open("hashes.bin") as hashes:
@@ -110,7 +110,9 @@ class FolderLog:
                 opening = None
                 if upcoming is not None and upcoming[0] == number:
                     opening, upcoming = upcoming[1], next(openings, None)
-                yield Entry(number if number < self._counts["placed"] else None, leaf, hashes.read(32), opening)
+                entry = Entry(number if number < self._counts["placed"] else None, leaf, hashes.read(32), opening)
+                if entry.index is None or entry.index >= start:
+                    yield entry
         if upcoming is not None:
             raise AuditError(f"openings.jsonl is out of order, or opens a leaf {upcoming[0]} that is not there")
 

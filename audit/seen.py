@@ -21,9 +21,9 @@ class SeenLog:
         self._signers = Signers(log.origin, log.public_key, log.rotations)
         self._size = self._signers.verify(seen).size
 
-    def entries(self) -> Iterator[Entry]:
-        """Give the log's entries."""
-        return self._log.entries()
+    def entries(self, start: int = 0) -> Iterator[Entry]:
+        """Give the log's entries from `start` on."""
+        return self._log.entries(start)
 
     def checkpoints(self) -> Iterator[str]:
         """Give the log's notes with the seen one in its place; raises AuditError at the end when it is newer than all of them."""

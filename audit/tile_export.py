@@ -43,7 +43,7 @@ def export_tiles(log: Log, folder: Path) -> Checkpoint:
             raise AuditError(f"{folder} has a checkpoint at size {old.size}; the log's own is an older one, at {checkpoint.size}")
         writer = TileWriter(folder, old)
         _describe(log, folder)
-        for leaf in _leaves(log.entries(), old.size, checkpoint.size):
+        for leaf in _leaves(log.entries(old.size), old.size, checkpoint.size):
             writer.add(leaf)
         writer.publish(checkpoint, note)
     except OSError as error:
@@ -144,14 +144,13 @@ def _describe(log: Log, folder: Path) -> None:
 
 
 def _leaves(entries: Iterable[Entry], start: int, end: int) -> Iterator[bytes]:
-    """Give the leaves from `start` to before `end`, each of which must be in its place."""
-    for upcoming, entry in enumerate(entries):
+    """Give the leaves from `start`, where the entries begin, to before `end`, each of which must be in its place."""
+    for upcoming, entry in enumerate(entries, start):
         if upcoming == end:
             return
         if entry.index != upcoming:
             raise AuditError(f"leaf {upcoming} is missing: the next that is there is {entry.index}")
-        if upcoming >= start:
-            yield entry.leaf
+        yield entry.leaf
 
 
 def _place(path: Path, data: bytes, *, flush: bool = False) -> None:

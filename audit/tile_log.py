@@ -51,6 +51,8 @@ class TileLog:
 
     def __init__(self, fetch: Fetch, verifier_key: str | None = None) -> None:
         self._fetch = fetch
+        # The checkpoint is written last, so it is read first: what log.json then tells is of it, or of later.
+        published = self._fetch("checkpoint", _LARGEST_CHECKPOINT + 1)
         about = self._json("log.json", _MOST_DESCRIBED)
         try:
             stated, self.log_id, self._digests = about["key"], about["log"], about["bundles"]
@@ -60,9 +62,9 @@ class TileLog:
             recognised = False
         if not recognised:
             raise AuditError(f"log.json does not describe a log in tiles of format {FORMAT}")
-        self.note = self._file("checkpoint", _LARGEST_CHECKPOINT).decode(errors="replace")
+        self.note = self._bounded("checkpoint", published, _LARGEST_CHECKPOINT).decode(errors="replace")
         self.origin, self.public_key = read_verifier_key(stated)
-        # log.json is written first, the checkpoint last: what it tells of leaves that no checkpoint covers yet is passed over.
+        # What it tells of leaves that no checkpoint covers yet is passed over.
         said = read_rotations(about.get("rotations"), self.origin)
         self.rotations = tuple(one for one in said if one.leaf < self.size)
         if len(self.rotations) < len(said):
@@ -79,21 +81,22 @@ class TileLog:
         size = [*self.note.split("\n"), ""][1]
         return int(size) if size.isascii() and size.isdecimal() and len(size) < 20 else 0
 
-    def entries(self) -> Iterator[Entry]:
-        """Give each leaf with the hash in its tile; raise AuditError for what can't be read.
+    def entries(self, start: int = 0) -> Iterator[Entry]:
+        """Give each leaf from `start` on with the hash in its tile; raise AuditError for what can't be read.
 
-        And at the end, if a tile above is not made of those below it.
+        And at the end, if a tile above is not made of those below it, where it was read from the beginning.
         """
         above, wrong = GrowingTiles(), None
         size = self.signers.verify(self.note).size
-        for number in range(-(-size // WIDTH)):
+        for number in range(start // WIDTH, -(-size // WIDTH)):
             tile = Tile(0, number, width_of(size, 0, number))
             hashes = hashes_in(self._fetch, tile)
             for place, leaf in enumerate(leaves_in(self._fetch, Tile(None, number, tile.width))):
-                yield Entry(number * WIDTH + place, leaf, hashes[place])
-            if tile.width == WIDTH:
+                if number * WIDTH + place >= start:
+                    yield Entry(number * WIDTH + place, leaf, hashes[place])
+            if tile.width == WIDTH and start == 0:
                 wrong = wrong or self._differing(above.add(root(hashes), 1))
-        wrong = wrong or self._differing(above.edge())
+        wrong = wrong or (self._differing(above.edge()) if start == 0 else None)
         if wrong is not None:
             raise AuditError(f"{wrong.path} was changed: its hashes are not those of the tiles below it")
 
@@ -121,7 +124,9 @@ class TileLog:
             raise AuditError(f"{path} holds what is not JSON: {error}") from error
 
     def _file(self, path: str, most: int) -> bytes:
-        data = self._fetch(path, most + 1)
+        return self._bounded(path, self._fetch(path, most + 1), most)
+
+    def _bounded(self, path: str, data: bytes | None, most: int) -> bytes:
         if data is None:
             raise AuditError(f"{path} is missing")
         if len(data) > most:

@@ -31,6 +31,9 @@ def verify(
             metavar="FILE", help="Where you keep the last checkpoint you saw: the log must begin with that; written when it verifies."
         ),
     ] = None,
+    tree_only: Annotated[
+        bool, typer.Option("--tree-only", help="Hold leaves against tree and signatures, and leave what they say unread.")
+    ] = False,
     app: App = None,
     as_json: AsJson = False,
 ) -> None:
@@ -40,11 +43,16 @@ def verify(
     """
     if place is None and seen is not None:
         raise typer.BadParameter("it goes with an exported log: name its folder or URL", param_hint="--seen")
-    report = run(load(app), lambda runtime: runtime.verify()) if place is None else _verify_exported(place, key, seen, app)
+    if place is None:
+        report = run(load(app), lambda runtime: runtime.verify(meaning=not tree_only))
+    else:
+        report = _verify_exported(place, key, seen, app, meaning=not tree_only)
     if as_json:
         show_json(report.to_json())
     else:
         _show_report(report)
+        if tree_only:
+            show("What the leaves say was not read: leave --tree-only out to check that as well.")
         if place and not key:
             show(
                 f"Whose key signed it, the {'server' if '://' in place else 'folder'} says itself; --key KEY holds it to the one you were given."
@@ -112,7 +120,7 @@ def _verifier_key(folder: Path) -> str:
         return verifier_key(log.origin, log.public_key)
 
 
-def _verify_exported(place: str, key: str | None, seen: Path | None, app: str | None) -> Report:
+def _verify_exported(place: str, key: str | None, seen: Path | None, app: str | None, *, meaning: bool) -> Report:
     from ..audit import SeenLog, verify
     from ..runtime.control import shapes
     from ..runtime.logs import Reproduction
@@ -122,7 +130,7 @@ def _verify_exported(place: str, key: str | None, seen: Path | None, app: str | 
     with opened(place, key) as log, progress("events", log.size) as told:
         held = SeenLog(log, seen.read_text(errors="replace")) if seen and seen.exists() else log
         decide = Reproduction(log.bundles(), shapes(load(app).catalog)) if app else None
-        report = verify(held, decide=decide, progress=told)
+        report = verify(held, decide=decide, progress=told, meaning=meaning)
         if seen and report.ok and (notes := [*log.checkpoints()]):
             _remember(notes[-1], seen)
     return report

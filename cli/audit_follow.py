@@ -31,6 +31,10 @@ def follow(
     async def followed(runtime: Runtime) -> None:
         from ..runtime import sink
 
-        await sink.follow(lambda after: runtime.events(after=after, most=1_000), sink.Sink(out, largest=largest * 1024 * 1024), once=once)
+        files = sink.Sink(out, largest=largest * 1024 * 1024)
+        try:
+            await sink.follow(lambda after: runtime.events(after=after, most=1_000), files, once=once)
+        finally:
+            files.close()
 
     run(load(app), followed)

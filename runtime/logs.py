@@ -43,11 +43,11 @@ class DatabaseLog:
         """Let go of the moment."""
         self._snapshot.close()
 
-    def entries(self) -> Iterator[Entry]:
-        """Give the placed entries by index, then those that have no place yet."""
-        placed = _ENTRIES + "AND e.leaf_index < ? ORDER BY e.leaf_index"
+    def entries(self, start: int = 0) -> Iterator[Entry]:
+        """Give the placed entries by index from `start` on, then those that have no place yet."""
+        placed = _ENTRIES + "AND e.leaf_index >= ? AND e.leaf_index < ? ORDER BY e.leaf_index"
         later = _ENTRIES + "AND (e.leaf_index IS NULL OR e.leaf_index >= ?) ORDER BY e.position"
-        for row in self._snapshot.scan(placed, (self._tenant, self._size)):
+        for row in self._snapshot.scan(placed, (self._tenant, start, self._size)):
             yield self._entry(row, row[0])
         for row in self._snapshot.scan(later, (self._tenant, self._size)):
             yield self._entry(row, None)

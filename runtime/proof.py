@@ -122,17 +122,20 @@ class Proving:
         await noted(self.parts, "personal.revealed", who, sought=sought, found=len(names or ()), purpose=purpose)
         return None if names is None else frozenset(names)
 
-    async def verify(self, *, by: str = LOCAL_OPERATOR) -> Report:
-        """Check the whole log of this database: integrity, meaning, and every decision reproduced. `by` is recorded."""
+    async def verify(self, *, by: str = LOCAL_OPERATOR, meaning: bool = True) -> Report:
+        """Check the whole log of this database: integrity, meaning, and every decision reproduced. `by` is recorded.
+
+        Without `meaning` leaves are held against tree and signatures alone.
+        """
         await self.start()
         await self._sequencer.catch_up()
 
         def verified() -> Report:
             with DatabaseLog(self.parts) as log:
-                return verify(log, decide=Reproduction(log.bundles(), known_shapes(self.parts)))
+                return verify(log, decide=Reproduction(log.bundles(), known_shapes(self.parts)), meaning=meaning)
 
         report = await asyncio.to_thread(verified)
-        await noted(self.parts, "audit.verified", by, sought={"ok": report.ok}, found=report.entries)
+        await noted(self.parts, "audit.verified", by, sought={"ok": report.ok, "meaning": meaning}, found=report.entries)
         return report
 
     async def reconcile(self, *, since: datetime | timedelta, by: str = LOCAL_OPERATOR, progress: Progress | None = None) -> Reconciliation:

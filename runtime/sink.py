@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from ..audit import FolderLock
 from ..errors import AuditError
 from .exporting import settled
 
@@ -20,16 +21,17 @@ _NAMES = "events-*.jsonl"
 
 
 class Sink:
-    """The files of a folder, each named after the place of its first event. One process at a time may write to them.
+    """The files of a folder, each named after the place of its first event. One process at a time writes to them, until it is closed.
 
     `largest` is in bytes: a file that has reached it is followed by another. Opening cuts off a line that was not written to
-    its end. Raises AuditError for a folder that can't be written, or whose last line is no event.
+    its end. Raises AuditError for a folder that can't be written, or whose last line is no event, and `FolderTaken`.
     """
 
     def __init__(self, folder: Path, *, largest: int = 64 * 1024 * 1024) -> None:
         self._folder, self._largest, self._failed = folder, largest, False
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FolderLock(folder)
             self.upcoming = self._resume()
         except OSError as error:
             raise AuditError(f"{folder} can't be written: {error.strerror}") from error
@@ -47,7 +49,12 @@ class Sink:
                 pass
         except OSError as error:
             self._failed = True
+            self.close()
             raise AuditError(f"{self._folder} can't be written: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Let another process write to the folder."""
+        self._lock.close()
 
     def _fill(self, rest: Any) -> bool:
         """Append to the last file until it is full, or there are no more; says whether it is full."""

@@ -163,8 +163,8 @@ class MadeLog:
     public_key: bytes = KEY.public_key().public_bytes_raw()
     rotations: tuple = ()
 
-    def entries(self):
-        return iter(self.rows)
+    def entries(self, start=0):
+        return (row for row in self.rows if row.index is None or row.index >= start)
 
     def checkpoints(self):
         return iter(self.notes)

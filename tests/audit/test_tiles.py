@@ -219,7 +219,7 @@ def test_a_stopped_export_leaves_the_log_that_was_there(tmp_path, monkeypatch):
 
 def test_a_stopped_first_export_leaves_nothing_that_looks_whole(tmp_path):
     log = TinyLog(800)
-    log.entries = lambda: (Entry(index, leaf(index)) for index in [*range(500), 501])
+    log.entries = lambda _start: (Entry(index, leaf(index)) for index in [*range(500), 501])
     with pytest.raises(AuditError, match="leaf 500 is missing"):
         export_tiles(log, tmp_path / "log")
     with pytest.raises(AuditError, match="checkpoint is missing"):
@@ -517,3 +517,21 @@ def checked(log):
 
 def integrity(log):
     return {finding.code for finding in checked(log)}
+
+
+@pytest.mark.parametrize("start", [0, 1, 255, 256, 300, 512, 599, 600, 700])
+def test_it_is_read_from_a_place_on(tmp_path, start):
+    export_tiles(TinyLog(600), tmp_path / "tiles")
+    export(TinyLog(600), tmp_path / "folder")
+    for log in (TileLog(folder_fetch(tmp_path / "tiles")), FolderLog(tmp_path / "folder"), SeenLog(TinyLog(600), note(600))):
+        assert [(entry.index, entry.leaf) for entry in log.entries(start)] == [(index, leaf(index)) for index in range(start, 600)]
+
+
+def test_growing_reads_no_leaf_that_is_there_already(tmp_path):
+    export_tiles(TinyLog(300), tmp_path / "log")
+    log = TinyLog(700)
+    asked = []
+    log.entries = lambda start: asked.append(start) or TinyLog(700).entries(start)
+    export_tiles(log, tmp_path / "log")
+    assert asked == [300]
+    assert verify(TileLog(folder_fetch(tmp_path / "log")), meaning=False).ok

@@ -133,7 +133,7 @@ def test_what_is_called_wrongly_is_said_in_one_line(published, remit, desk):
 
 def test_a_server_that_is_not_there_or_has_no_log_is_named(remit, desk):
     nobody = f"http://127.0.0.1:{free_port()}"
-    assert f"{nobody}/log.json can't be read" in remit("audit", "verify", nobody).line
+    assert f"{nobody}/checkpoint can't be read" in remit("audit", "verify", nobody).line
     with serving(desk) as url:
         assert "log.json is missing" in remit("audit", "verify", url).line
     with serving(desk, answering(lambda _: (503, b""))) as url:
@@ -210,3 +210,14 @@ def test_control_a_server_that_sends_another_file_is_noticed(tiles):
         assert "tile/0/000 has 32 bytes, not 8192" in str(report.findings[0])
     with serving(tiles, answering(lambda _: (301, b""))) as url, httpx.Client() as client, pytest.raises(AuditError, match="answers 301"):
         TileLog(web_fetch(client, url))
+
+
+def test_the_tree_alone_is_checked_where_that_is_asked(published, remit, desk):
+    for place in ((), ("public",)):
+        report = remit("audit", "verify", *place, "--tree-only", "--json").document
+        assert (report["ok"], report["calls"], report["uncovered"]) == (True, 0, 0)
+    assert "was not read" in remit("audit", "verify", "public", "--tree-only").out
+    tile = desk / "public" / "tile" / "entries"
+    (path,) = [one for one in tile.rglob("*") if one.is_file()]
+    path.write_bytes(path.read_bytes().replace(b'"allowed":true', b'"allowed":fals'))
+    assert "leaf_changed" in remit("audit", "verify", "public", "--tree-only").out

@@ -117,3 +117,36 @@ def test_after_the_disk_was_full_it_is_opened_anew_and_nothing_is_missing(tmp_pa
 @PURE
 def test_control_who_goes_on_after_a_full_disk_leaves_events_out(tmp_path, monkeypatch):
     assert '"place":1' not in after_a_full_disk(tmp_path, monkeypatch, honest=False)
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from remit.runtime.sink import Sink
+sink = Sink(Path(sys.argv[1]))
+print("holds", flush=True)
+sys.stdin.read()
+"""
+
+
+@PURE
+def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path):
+    folder = tmp_path / "out"
+    with subprocess.Popen([sys.executable, "-c", HOLDS, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+        assert first.stdout.readline() == b"holds\n"
+        with pytest.raises(AuditError, match=r"another process writes to .*out: end that, or name another folder"):
+            Sink(folder)
+        Sink(tmp_path / "other").write([{"place": 0}])
+        first.kill()
+        first.wait()
+        Sink(folder).write([{"place": 0}])
+    assert places(folder) == [0]
+
+
+@PURE
+def test_control_without_the_lock_two_write_one_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("remit.runtime.sink.FolderLock", lambda _folder: None)
+    one, other = Sink(tmp_path), Sink(tmp_path)
+    one.write([{"place": 0}])
+    other.write([{"place": 0}])
+    assert places(tmp_path) == [0, 0]

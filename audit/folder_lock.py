@@ -38,6 +38,15 @@ class FolderLock:
             self.close()
             raise
 
+    @classmethod
+    def on(cls, folder: Path) -> FolderLock:
+        """Hold a folder, which is made if it is not there. Raises AuditError as well where it can't be."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return cls(folder)
+        except OSError as error:
+            raise AuditError(f"{folder} can't be written: {error.strerror}") from error
+
     def close(self) -> None:
         """Let go of it. Safe to repeat."""
         number, self._number = self._number, None

@@ -23,8 +23,10 @@ from .tile_log import TileLog, folder_fetch
 from .tiles import HEIGHT, WIDTH, Hashes, Tile, bundle, leaves_in, width_of
 
 
-def export_tiles(log: Log, folder: Path) -> Checkpoint:
+def export_tiles(log: Log, folder: Path, newest: str | None = None) -> Checkpoint:
     """Write what is under the log's latest checkpoint as tiles, without openings; give that checkpoint.
+
+    Who has that at hand passes it (`newest`): then nothing before the end of the folder's log is read.
 
     A folder that holds an earlier export of the same log is extended: what is there stays, and what is written is O(new). The
     checkpoint is written last, once its root is that of the tiles: whatever stops this, the folder holds the log of the checkpoint
@@ -33,7 +35,7 @@ def export_tiles(log: Log, folder: Path) -> Checkpoint:
     Raises AuditError when the log has no checkpoint or is not what it signed, and when the folder holds something else, another
     log, a longer one, or tiles at its edge that its own checkpoint did not sign.
     """
-    note = next(iter(deque(log.checkpoints(), maxlen=1)), None)
+    note = newest or next(iter(deque(log.checkpoints(), maxlen=1)), None)
     if note is None:
         raise AuditError("this log has no checkpoint yet: there is nothing that tiles could prove")
     checkpoint = Signers(log.origin, log.public_key, log.rotations).verify(note)
@@ -156,6 +158,8 @@ def _leaves(entries: Iterable[Entry], start: int, end: int) -> Iterator[bytes]:
 def _place(path: Path, data: bytes, *, flush: bool = False) -> None:
     """Put a file in its place, whole or not at all; `flush` says so even for a loss of power."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if flush and path.is_file() and path.read_bytes() == data:
+        return
     with NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".new", delete=False) as file:
         try:
             file.write(data)

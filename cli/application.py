@@ -60,6 +60,13 @@ def load(named: str | None) -> Runtime:
     raise Unusable(f"{module.__file__} has no Runtime called {attribute}; {instead}")
 
 
+def publishing(runtime: Runtime, folder: Path | None) -> Runtime:
+    """Let the runtime publish its log as tiles to this folder, else to that of REMIT_TILES, else as the app says."""
+    named = settings().tiles
+    runtime.tiles = folder or (Path(named) if named else runtime.tiles)
+    return runtime
+
+
 def run(runtime: Runtime, work: Callable[[Runtime], Awaitable[T]]) -> T:
     """Do the work with the runtime, which starts when it is first asked for something, and close it whatever happens."""
     import asyncio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,9 @@ import typer
 App = Annotated[str | None, typer.Option("--app", metavar="MODULE:NAME", help="Where the runtime is. Default: REMIT_APP, or app:runtime.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 CallId = Annotated[str, typer.Argument(metavar="ID", help="The call's id.")]
+Tiles = Annotated[
+    Path | None, typer.Option("--tiles", metavar="FOLDER", help="Publish the log there as tiles. Default: REMIT_TILES, or not at all.")
+]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")]
 Reader = Annotated[str, typer.Option("--as", metavar="PERSON", help="Who looks; it is recorded. Default: the local operator.")]
 Purpose = Annotated[str, typer.Option("--purpose", metavar="TEXT", help="For what personal values are shown; recorded, so name nobody.")]

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from .application import load, settings
+from .application import load, publishing, settings
 from .log_lines import write_lines
-from .options import App, example
+from .options import App, Tiles, example
 
 commands = typer.Typer()
 
@@ -18,6 +18,7 @@ def serve(
     app: App = None,
     host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Default: REMIT_HOST, or 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(metavar="PORT", min=1, max=65_535, help="Default: REMIT_PORT, or 8000.")] = None,
+    tiles: Tiles = None,
 ) -> None:
     """Serve the HTTP API until it is stopped.
 
@@ -28,4 +29,5 @@ def serve(
     chosen = settings()
     write_lines(chosen.logs)
     secret = chosen.stripe_webhook_secret.get_secret_value() or None
-    serve_forever(load(app), host or chosen.host, port or chosen.port, stripe_secret=secret)
+    runtime = publishing(load(app), tiles)
+    serve_forever(runtime, host or chosen.host, port or chosen.port, stripe_secret=secret)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from .application import load, settings
+from .application import load, publishing, settings
 from .log_lines import write_lines
-from .options import App, example
+from .options import App, Tiles, example
 from .signals import signalled
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ LOOK = 1.0
 
 
 @commands.command("worker", epilog=example("remit worker --app app:runtime"))
-def worker(app: App = None) -> None:
+def worker(app: App = None, tiles: Tiles = None) -> None:
     """Take up calls that rest, until it is stopped; serve nothing.
 
     Calls rest while somebody is asked, while they cool off, before another try, and until an effect is looked up. SIGTERM or
@@ -33,7 +33,7 @@ def worker(app: App = None) -> None:
     import asyncio
 
     write_lines(settings().logs)
-    runtime = load(app)
+    runtime = publishing(load(app), tiles)
     runtime.wakeups = True  # whatever the app says of its processes that serve
     raise typer.Exit(asyncio.run(_work(runtime)))
 

@@ -16,6 +16,7 @@ class Settings(BaseSettings):
     app: Annotated[str, Field(description="where the runtime is, as `MODULE:NAME`; the current folder is looked in first")] = "app:runtime"
     host: Annotated[str, Field(description="the address that `remit serve` listens on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535, description="the port that `remit serve` listens on")] = 8_000
+    tiles: Annotated[str, Field(description="a folder to which `remit serve` and `remit worker` publish the log as tiles")] = ""
     logs: Annotated[Literal["console", "json"], Field(description="how `remit serve` and `remit worker` write log lines")] = "console"
     stripe_webhook_secret: Annotated[
         SecretStr, Field(description="the signing secret of Stripe's webhook endpoint; without it there is none")

@@ -58,6 +58,11 @@ class DatabaseLog:
         for (note,) in self._snapshot.scan(sql, (self._tenant, self._size)):
             yield note
 
+    def newest(self) -> str | None:
+        """Give the last of the signed notes."""
+        sql = "SELECT note FROM checkpoint WHERE tenant = ? AND size <= ? ORDER BY size DESC LIMIT 1"
+        return next((note for (note,) in self._snapshot.scan(sql, (self._tenant, self._size))), None)
+
     def bundles(self) -> Mapping[str, Mapping[str, str]]:
         """Give the policy bundles by digest."""
         found = {}

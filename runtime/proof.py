@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from ..audit import Report, export, export_tiles, verify
+from ..audit import FolderLock, Report, export, export_tiles, verify
 from .access import LOCAL_OPERATOR, noted, reader, revealer
 from .control import known_shapes
 from .holds import known
@@ -109,7 +109,14 @@ class Proving:
 
         def exported() -> None:
             with DatabaseLog(self.parts, sealed=not disclose, only=opened) as log:
-                (export_tiles if tiles else export)(log, folder)
+                if not tiles:
+                    export(log, folder)
+                    return
+                held = FolderLock.on(folder)
+                try:
+                    export_tiles(log, folder, log.newest())
+                finally:
+                    held.close()
 
         await noted(self.parts, "audit.exported", by, sought={"disclose": disclose, "tiles": tiles})
         await asyncio.to_thread(exported)

@@ -31,6 +31,7 @@ from .migrating import is_postgres
 from .outcome import Outcome, problem
 from .people import People
 from .proof import Proving
+from .publishing import Publishing
 from .reading import Reading
 from .receive import Submission, parse
 from .rejection import Rejections
@@ -56,9 +57,10 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
     `actions` are actions, modules, catalogs, or names of entry-point groups; `policies` a folder or file, or "managed": then they are
     proposed, and put in force by a call of the action `activate_policies`, which is there for people only; `database` a file
     (`remit.db`; its keys are made beside it on the first run) or `postgresql://…`, whose keys are the file `keys`. `resources` are the
-    connectors that actions ask for by type, and ledgers to compare with; `clock` makes the clock, `step_up` are the ways in which a customer can prove who they are,
-    and `breaking` says when a connector counts as out of reach. `wakeups=False` leaves calls that rest to other processes, such as
-    `remit worker`. Raises `DefinitionError` and `PolicyError` at once; the database is opened by `start`, or at the first call.
+    connectors that actions ask for by type, and ledgers to compare with; `clock` makes the clock, `step_up` are the ways in which a
+    customer can prove who they are, and `breaking` says when a connector counts as out of reach. `tiles` is a folder to which the log is
+    published while it grows, as C2SP tlog-tiles. `wakeups=False` leaves calls that rest to other processes, such as `remit worker`.
+    Raises `DefinitionError` and `PolicyError` at once; the database is opened by `start`, or at the first call.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
         step_up: StepUp | None = None,
         breaking: Breaking | None = None,
         wakeups: bool = True,
+        tiles: str | Path | None = None,
     ) -> None:
         self._offered, given = Catalog(actions), list(resources)
         self._resources = self._offered.bind(given)
@@ -91,6 +94,8 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
         self._activate = "the folder at start" if activate else ""
         self._lease_margin, self._attempts = lease_margin, attempts
         self._clock, self._step_up, self._breaking, self.wakeups = clock, step_up, breaking or Breaking(), wakeups
+        self.tiles = Path(tiles) if tiles else None
+        self._publishing: Publishing | None = None
         self._started: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
 
@@ -116,6 +121,8 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
             await self._journeys.rest()
             await self._rejections.flush()
             await self._sequencer.finish()
+            if self._publishing is not None:
+                await self._publishing.finish()
         finally:
             self._started = None
             await self.parts.store.close()
@@ -275,6 +282,9 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
         await self.subjects.go_on()
         wakeups = Wakeups(self.parts, self._journeys.advance, self._rejections, wake=self.wakeups)
         self._background = begun(self.parts, self._journeys, self._sequencer, wakeups)
+        self._publishing = Publishing(self.parts, self.tiles) if self.tiles else None
+        if self._publishing is not None:
+            self._background.append(asyncio.create_task(self._publishing.run()))
         self.breakers.listeners.append(telemetry.breaker)
 
     async def _rejected(self, submission: Submission, found: Problem) -> Outcome:

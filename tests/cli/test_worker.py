@@ -7,11 +7,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from remit import Session
 from remit.audit import KeyFile
+from remit.cli.application import publishing
 from remit.runtime.votes import vote
 from tests.postgres import database
 from tests.runtime.older_process import ALLOW as ALLOWED
@@ -175,3 +178,12 @@ def test_what_it_can_not_start_with_is_one_line(desk, remit):
     assert remit("db", "upgrade").code == 0
     (desk / "remit.keys").unlink()
     assert "remit.keys" in remit("worker").line
+
+
+def test_where_the_log_is_published_the_option_says_else_the_setting_else_the_app(monkeypatch):
+    runtime = SimpleNamespace(tiles=Path("as-the-app-says"))
+    monkeypatch.delenv("REMIT_TILES", raising=False)
+    assert publishing(runtime, None).tiles == Path("as-the-app-says")
+    monkeypatch.setenv("REMIT_TILES", "as-it-is-set")
+    assert publishing(runtime, None).tiles == Path("as-it-is-set")
+    assert publishing(runtime, Path("as-it-is-asked")).tiles == Path("as-it-is-asked")

@@ -17,6 +17,8 @@ from .event import Json
 from .leaf import read
 
 KEY_ROTATED = "log.key_rotated"
+"""The kind of event that goes over to another signing key."""
+
 _MARK = f'"{KEY_ROTATED}"'.encode()
 
 

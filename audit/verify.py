@@ -18,6 +18,7 @@ from .log import Entry, Log
 from .merkle import leaf_hash
 from .report import Finding, Report
 from .series import Usage
+from .signers import KEY_ROTATED
 from .story import Story, Told
 
 _PROGRESS_EVERY = 1_000
@@ -79,6 +80,9 @@ class _Verification:
         if event.kind == "call.decided":
             check_decision(entry.index, record, proved, self._decide, self.report)
             self._decided.setdefault(str(event.body.get("policy")), (entry.index, event.call))
+        elif event.kind == KEY_ROTATED and entry.index is not None and entry.index not in self._integrity.rotated:
+            said = "it rotates the signing key, but no checkpoint was signed by the old key and by the new"
+            self.report.add(Finding("rotation_forged", said, entry.index))
         elif event.kind == "policy.activated":
             self._activated.add(str(event.body.get("policy")))
         self._erasures.add(entry.index, event, commitments=len(record.commitments), opened=entry.opening is not None)

@@ -82,3 +82,27 @@ def test_a_rotation_adds_an_epoch_and_then_leaves_the_others_out_of_the_file(tmp
     assert set(linked.read_bytes()) == {0}, "it was overwritten, not merely unlinked"
     assert path.stat().st_mode & 0o077 == 0
     assert sorted(one.name for one in tmp_path.iterdir()) == ["old", "remit.keys"]
+
+
+@pytest.mark.parametrize("change", [KeyFile.with_next_epoch, KeyFile.with_next_signing])
+def test_a_link_stays_when_keys_are_rotated_and_what_it_leads_to_is_replaced(tmp_path, change):
+    (tmp_path / "safe").mkdir()
+    kept, link = tmp_path / "safe" / "kept.keys", tmp_path / "remit.keys"
+    before = KeyFile.create(kept).fingerprints
+    link.symlink_to(kept)
+    changed = change(KeyFile.load(link))
+    changed.save()
+    assert link.is_symlink() and not kept.is_symlink()
+    assert KeyFile.load(kept) == KeyFile.load(link) == changed
+    assert KeyFile.load(kept).fingerprints["lookup"] == before["lookup"]
+    assert [one.name for one in kept.parent.iterdir()] == ["kept.keys"]
+
+
+def test_the_next_signing_key_takes_the_place_of_the_one_before(tmp_path):
+    keys = KeyFile.create(tmp_path / "remit.keys").with_next_signing()
+    keys.save()
+    loaded = KeyFile.load(tmp_path / "remit.keys")
+    old, new = loaded.signing_keys
+    assert loaded == keys and old == loaded.fingerprints["signing"]
+    after = loaded.of_next_signing()
+    assert (after.fingerprints["signing"], list(after.signing_keys), after.next_signing_seed) == (new, [new], None)

@@ -354,9 +354,8 @@ class World:
             actions,
             policies=self.folder / "policies",
             database=self.database,
-            keys=self.folder / "remit.keys",
             resources=[self.bank],
-            **{"activate": True, "clock": self.time.clock, **settings},
+            **{"keys": self.folder / "remit.keys", "activate": True, "clock": self.time.clock, **settings},
         )
 
     @contextlib.asynccontextmanager

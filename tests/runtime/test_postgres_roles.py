@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from remit.audit import State
+from remit.audit import KeyFile, State
 from remit.errors import StoreError
 from remit.runtime.doctor import examine
 from remit.runtime.placing import place_events
@@ -138,3 +138,15 @@ async def test_a_sequencer_without_its_rights_is_told_which(roles):
     roles.grant("REVOKE UPDATE (leaf_index) ON event FROM remit_sequencer")
     with pytest.raises(StoreError, match=r"lacks UPDATE \(leaf_index\) on event"):
         await place_events(roles.url("remit_sequencer"), roles.world.folder / "remit.keys", rounds=1)
+
+
+async def test_the_application_rotates_the_signing_key_and_the_sequencer_signs_by_both(roles):
+    async with roles.running("remit_app") as runtime:
+        rotated = await runtime.rotate_signing_key(by="eve", reason="yearly", patience=0)
+        assert rotated.waiting == ("default",)
+        await place_events(roles.url("remit_sequencer"), roles.world.folder / "remit.keys", rounds=1)
+        await runtime.submit(asks(), session())
+        await place_events(roles.url("remit_sequencer"), roles.world.folder / "remit.keys", rounds=1)
+        report = await runtime.verify()
+        assert (report.findings, report.uncovered) == ([], 0)
+        assert KeyFile.load(roles.world.folder / "remit.keys").next_signing_seed is None

@@ -209,3 +209,45 @@ async def test_a_log_says_who_signed_at_which_size(world):
             (one,) = log.rotations
             signers = Signers(log.origin, log.public_key, log.rotations)
         assert [len(signers.at(one.leaf + offset)) for offset in (0, 1, 2)] == [1, 2, 1]
+
+
+async def test_the_old_key_waits_for_every_tenants_log(world):
+    async with world.running() as one:
+        async with world.running(tenant="other", people=False) as other:
+            await works(other)
+        await works(one, "before")
+        rotated = await one.rotate_signing_key(by="eve", reason="yearly", patience=0)
+        assert rotated.waiting == ("other",)
+        await works(one, "while")
+        assert keys_of(world).next_signing_seed is not None
+        with pytest.raises(RotationUnderWay):
+            await one.rotate_signing_key(by="eve", reason="again", patience=0)
+        async with world.running(tenant="other", people=False) as other:
+            await works(other)
+            await other._sequencer.attempt()
+            assert (await other.verify()).findings == []
+        assert keys_of(world).next_signing_seed is None
+        await works(one, "after")
+        assert (await one.verify()).findings == []
+
+
+@pytest.mark.on_servers
+async def test_another_machine_with_an_older_file_lets_this_one_sign(world, tmp_path):
+    async with world.running() as here:
+        await works(here, "before")
+        shutil.copy(keys_of(world).path, tmp_path / "copy.keys")
+        async with world.running(people=False, keys=tmp_path / "copy.keys") as there:
+            here._background[1].cancel()
+            there._background[1].cancel()
+            await here.rotate_signing_key(by="eve", reason="yearly", patience=0)
+            await there.submit(says("there"), session())
+            await here.parts.store.yield_lead()
+            with pytest.raises(KeysOutdated):
+                await there._sequencer.catch_up()
+            assert await here._sequencer.catch_up() > 0, "it was let"
+            await here._sequencer.attempt()
+            shutil.copy(keys_of(world).path, tmp_path / "copy.keys")
+            await here.parts.store.yield_lead()
+            await there.submit(says("again"), session())
+            assert await there._sequencer.catch_up() > 0
+        assert (await here.verify()).findings == []

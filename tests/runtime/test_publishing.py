@@ -225,8 +225,8 @@ def step(does):
 place = tile_export._place
 if order == "checkpoint first":
     class Writer(tile_export.TileWriter):
-        def __init__(self, folder, old):
-            super().__init__(folder, old)
+        def __init__(self, folder, *given):
+            super().__init__(folder, *given)
             from tests.audit.tiny import note
             place(folder / "checkpoint", note(size).encode(), flush=True)
     tile_export.TileWriter = Writer

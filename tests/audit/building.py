@@ -161,7 +161,7 @@ class MadeLog:
     origin: str = ORIGIN
     log_id: str = LOG_ID
     public_key: bytes = KEY.public_key().public_bytes_raw()
-    rotations: tuple = ()
+    rotations: tuple = field(default=(), kw_only=True)
 
     def entries(self, start=0):
         return (row for row in self.rows if row.index is None or row.index >= start)

@@ -1,6 +1,6 @@
 """Logs of any size with tiny leaves: for what concerns only the tree, not what the leaves tell."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from remit.audit import Entry, RightEdge, leaf_hash, sign
@@ -34,7 +34,7 @@ class TinyLog:
     origin: str = ORIGIN
     log_id: str = LOG_ID
     public_key: bytes = KEY.public_key().public_bytes_raw()
-    rotations: tuple = ()
+    rotations: tuple = field(default=(), kw_only=True)
 
     def entries(self, start=0):
         return (Entry(index, leaf(index)) for index in range(start, self.size))

@@ -9,7 +9,7 @@ from .checkpoint import Checkpoint
 from .log import Entry, Log
 from .merkle import RightEdge
 from .report import Finding, Report
-from .signers import Rotation, Signers, rotation_in
+from .signers import Rotation, Signers, rotation_in, rotations_of, signers_of
 
 
 class Integrity:
@@ -92,12 +92,11 @@ class Integrity:
 
     def _read_signers(self) -> Signers:
         try:
-            rotations = self._log.rotations
-            signers = Signers(self._log.origin, self._log.public_key, rotations)
+            signers = signers_of(self._log)
         except AuditError as error:
             self._find("rotation_disordered", error.message)
             return Signers(self._log.origin, self._log.public_key)
-        self._rotations = {one.leaf: one for one in rotations}
+        self._rotations = {one.leaf: one for one in rotations_of(self._log)}
         return signers
 
     def _check_rotation(self, entry: Entry, said: Rotation) -> None:

@@ -12,7 +12,7 @@ An exported folder holds, and `export` writes:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -23,7 +23,7 @@ from ..errors import AuditError
 from .checkpoint import read_verifier_key
 from .event import Json
 from .leaf import Opening
-from .signers import Rotation, read_rotations
+from .signers import read_rotations
 
 FORMAT = 1
 """The version of the folder's form, the member `v` of log.json."""
@@ -44,7 +44,10 @@ class Entry:
 
 
 class Log(Protocol):
-    """One tenant's log. What its methods give is one snapshot: no checkpoint is newer than the entries."""
+    """One tenant's log. What its methods give is one snapshot: no checkpoint is newer than the entries.
+
+    One whose signing key was rotated has a member `rotations`, too (see `signers`).
+    """
 
     @property
     def origin(self) -> str:
@@ -57,10 +60,6 @@ class Log(Protocol):
     @property
     def public_key(self) -> bytes:
         """The raw Ed25519 key (32 bytes) that must have signed its checkpoints, or one that it was rotated from or to."""
-
-    @property
-    def rotations(self) -> Sequence[Rotation]:
-        """Say where its signing key was rotated, by leaf. Nobody believes it: the verifier looks."""
 
     def entries(self, start: int = 0) -> Iterator[Entry]:
         """Give the placed entries by index from `start` on, then those that have no place yet. Raises AuditError for what it can't read."""

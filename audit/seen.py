@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import AuditError
 from .log import Entry, Log
-from .signers import Signers
+from .signers import rotations_of, signers_of
 
 
 class SeenLog:
@@ -17,8 +17,8 @@ class SeenLog:
 
     def __init__(self, log: Log, seen: str) -> None:
         self._log, self._seen = log, seen
-        self.origin, self.log_id, self.public_key, self.rotations = log.origin, log.log_id, log.public_key, log.rotations
-        self._signers = Signers(log.origin, log.public_key, log.rotations)
+        self.origin, self.log_id, self.public_key = log.origin, log.log_id, log.public_key
+        self.rotations, self._signers = rotations_of(log), signers_of(log)
         self._size = self._signers.verify(seen).size
 
     def entries(self, start: int = 0) -> Iterator[Entry]:

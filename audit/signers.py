@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from ..errors import AuditError
 from .checkpoint import Checkpoint, is_named, read_verifier_key, signed_size, verifier_key, verify
 from .event import Json
 from .leaf import read
+
+if TYPE_CHECKING:
+    from .log import Log
 
 KEY_ROTATED = "log.key_rotated"
 """The kind of event that goes over to another signing key."""
@@ -39,24 +42,8 @@ class Rotation:
         return {"leaf": self.leaf, "old": verifier_key(origin, self.old), "new": verifier_key(origin, self.new), "note": self.note}
 
 
-class Signed(Protocol):
-    """What of a log says who signs it; see Log."""
-
-    @property
-    def origin(self) -> str:
-        """See Log."""
-
-    @property
-    def public_key(self) -> bytes:
-        """See Log."""
-
-    @property
-    def rotations(self) -> Sequence[Rotation]:
-        """See Log."""
-
-
 class Signers:
-    """The keys of a log, one after the other. Raises AuditError where rotations do not follow one another, or lead past `public_key`."""
+    """The keys of a log, one after the other; `signers_of` gives those of a log. Raises AuditError where rotations do not follow one another, or lead past `public_key`."""
 
     def __init__(self, origin: str, public_key: bytes, rotations: Sequence[Rotation] = ()) -> None:
         self._origin, self._rotations = origin, rotations
@@ -89,6 +76,17 @@ class Signers:
         return f"that the log goes over to only at leaf {self._rotations[place - 1].leaf}"
 
 
+def rotations_of(log: object) -> Sequence[Rotation]:
+    """Give what a log says of where its signing key was rotated, by leaf; nothing, where it never was."""
+    found: Sequence[Rotation] = getattr(log, "rotations", ())
+    return found
+
+
+def signers_of(log: Log) -> Signers:
+    """Give the keys of a log, as it says. Raises AuditError where that does not fit together."""
+    return Signers(log.origin, log.public_key, rotations_of(log))
+
+
 def rotation_in(leaf: bytes, origin: str) -> tuple[bytes, bytes] | None:
     """Give the old and the new key of a leaf that rotates them; None for any other. Raises AuditError for one that names none."""
     if _MARK not in leaf:
@@ -102,11 +100,11 @@ def rotation_in(leaf: bytes, origin: str) -> tuple[bytes, bytes] | None:
     return named[0][1], named[1][1]
 
 
-def described_keys(log: Signed) -> dict[str, Json]:
+def described_keys(log: Log) -> dict[str, Json]:
     """Give what log.json says of a log's keys: the one that signs now, and the rotations that led to it, if there were any."""
-    current = Signers(log.origin, log.public_key, log.rotations).keys[-1]
-    described = {"key": verifier_key(log.origin, current)}
-    return described | ({"rotations": [one.to_json(log.origin) for one in log.rotations]} if log.rotations else {})
+    described: dict[str, Json] = {"key": verifier_key(log.origin, signers_of(log).keys[-1])}
+    rotations = [one.to_json(log.origin) for one in rotations_of(log)]
+    return described | ({"rotations": rotations} if rotations else {})
 
 
 def read_rotations(described: Json, origin: str) -> tuple[Rotation, ...]:

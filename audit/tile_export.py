@@ -18,7 +18,7 @@ from .leaf import LARGEST
 from .log import FORMAT, Entry, Log
 from .merkle import EMPTY_ROOT, RightEdge, leaf_hash
 from .proofs import subtrees
-from .signers import Signers, described_keys
+from .signers import described_keys, signers_of
 from .tile_log import TileLog, folder_fetch
 from .tiles import HEIGHT, WIDTH, Hashes, Tile, bundle, leaves_in, width_of
 
@@ -38,7 +38,7 @@ def export_tiles(log: Log, folder: Path, newest: str | None = None) -> Checkpoin
     note = newest or next(iter(deque(log.checkpoints(), maxlen=1)), None)
     if note is None:
         raise AuditError("this log has no checkpoint yet: there is nothing that tiles could prove")
-    checkpoint = Signers(log.origin, log.public_key, log.rotations).verify(note)
+    checkpoint = signers_of(log).verify(note)
     try:
         old = _published(log, folder)
         if old.size > checkpoint.size:
@@ -129,7 +129,7 @@ def _published(log: Log, folder: Path) -> Checkpoint:
         raise AuditError(f"{folder} is not empty, and holds no log in tiles")
     if not (folder / "checkpoint").exists():  # its first export was stopped
         return empty
-    held, signers = TileLog(folder_fetch(folder)), Signers(log.origin, log.public_key, log.rotations)
+    held, signers = TileLog(folder_fetch(folder)), signers_of(log)
     if held.origin != log.origin or held.public_key not in signers.keys:
         raise AuditError(f"{folder} holds another log: its key is not the key that was given to this one, nor rotated from it")
     return signers.verify(held.note)

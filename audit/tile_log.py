@@ -19,7 +19,7 @@ from .event import Json
 from .growing_tiles import GrowingTiles
 from .log import FORMAT, Entry
 from .merkle import root
-from .signers import Signers, read_rotations
+from .signers import read_rotations, signers_of
 from .tiles import WIDTH, Fetch, Tile, hashes_in, leaves_in, width_of
 
 _MOST_DESCRIBED = 1 << 20
@@ -87,7 +87,7 @@ class TileLog:
         And at the end, if a tile above is not made of those below it, where it was read from the beginning.
         """
         above, wrong = GrowingTiles(), None
-        size = self.signers.verify(self.note).size
+        size = signers_of(self).verify(self.note).size
         for number in range(start // WIDTH, -(-size // WIDTH)):
             tile = Tile(0, number, width_of(size, 0, number))
             hashes = hashes_in(self._fetch, tile)
@@ -104,11 +104,6 @@ class TileLog:
         """Give the checkpoints at which the signing key was rotated, and the one that is published."""
         yield from (one.note for one in self.rotations if one.leaf + 1 < self.size)
         yield self.note
-
-    @property
-    def signers(self) -> Signers:
-        """The keys that have signed it; raises AuditError where what it says of them does not fit together."""
-        return Signers(self.origin, self.public_key, self.rotations)
 
     def bundles(self) -> Mapping[str, Mapping[str, str]]:
         """Give the policy bundles that lie beside the tiles."""

@@ -251,3 +251,14 @@ async def test_another_machine_with_an_older_file_lets_this_one_sign(world, tmp_
             await there.submit(says("again"), session())
             assert await there._sequencer.catch_up() > 0
         assert (await here.verify()).findings == []
+
+
+async def test_what_a_killed_process_left_of_the_key_file_goes_with_the_old_key(world):
+    async with world.running() as runtime:
+        before = keys_of(world)
+        left = before.path.with_name(f".{before.path.name}.4711")
+        left.write_bytes(before.path.read_bytes())
+        await runtime.rotate_signing_key(by="eve", reason="yearly")
+        seed = before.signing_seed.hex().encode()
+        assert not left.exists()
+        assert not [one for one in before.path.parent.iterdir() if one.is_file() and one.suffix != ".db" and seed in one.read_bytes()]

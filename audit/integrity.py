@@ -14,11 +14,14 @@ from .report import Finding, Report
 class Integrity:
     """The tree rebuilt leaf by leaf, held against every checkpoint as it reaches its size."""
 
-    def __init__(self, log: Log, report: Report) -> None:
+    def __init__(self, log: Log, report: Report, begins: RightEdge) -> None:
         self._log, self._report = log, report
-        self._edge = RightEdge()
-        self._index = 0  # the index that the next entry must have; apart from the tree's size once an entry is missing or doubled
-        self._covered = 0  # leaves under the last checkpoint whose root was right
+        self._edge = RightEdge(begins.size, begins.subtrees)
+        self._begins = report.begins = self._edge.size
+        self._index = (
+            self._begins
+        )  # the index that the next entry must have; apart from the tree's size once an entry is missing or doubled
+        self.covered = self._begins  # leaves under the last checkpoint whose root was right
         self._sound = True  # until the first wrong root: after it every root is wrong, and says nothing new
         self._signed = self._valid_checkpoints()
         self._upcoming = next(self._signed, None)
@@ -41,7 +44,7 @@ class Integrity:
     def finish(self) -> None:
         """Close the books after the last entry."""
         report, size = self._report, self._edge.size
-        report.uncovered = report.entries - self._covered
+        report.uncovered = report.entries - (self.covered - self._begins)
         if self._upcoming is not None:
             self._find("log_truncated", f"a checkpoint is signed for {self._upcoming.size} leaves, but the log ends after {size}")
         elif size and not report.checkpoints:
@@ -50,18 +53,23 @@ class Integrity:
     def _compare(self) -> None:
         while self._upcoming is not None and self._upcoming.size <= self._edge.size:
             checkpoint, self._upcoming = self._upcoming, next(self._signed, None)
+            if checkpoint.size < self._begins == self._edge.size:
+                continue  # of what was pruned: its root can't be made again
             if checkpoint.size < self._edge.size:
                 self._find("checkpoint_disordered", f"the checkpoint at size {checkpoint.size} comes after a larger one")
             elif checkpoint.root == self._edge.root():
-                self._covered = checkpoint.size if self._sound else self._covered
+                self.covered = checkpoint.size if self._sound else self.covered
             elif self._sound:
                 self._sound = False
-                leaves = f"leaves {self._covered} to {checkpoint.size - 1}" if checkpoint.size > self._covered else "leaves before it"
+                leaves = f"leaves {self.covered} to {checkpoint.size - 1}" if checkpoint.size > self.covered else "leaves before it"
                 self._find(
                     "root_differs",
                     f"the checkpoint at size {checkpoint.size} was signed over another tree: "
-                    f"one of the {leaves} was changed, dropped, added or moved",
+                    f"one of the {leaves} was changed, dropped, added or moved{self._or_before()}",
                 )
+
+    def _or_before(self) -> str:
+        return ", or the log does not begin with what was pruned" if self._begins else ""
 
     def _valid_checkpoints(self) -> Iterator[Checkpoint]:
         notes = self._log.checkpoints()

@@ -8,6 +8,9 @@ An exported folder holds, and `export` writes:
     openings.jsonl      {"leaf": line number from 0, "opening": {pointer: [salt, value]}}, for the leaves that have one here
     checkpoints.jsonl   each signed note as a JSON string, by size
     bundles/DIGEST.json the sources of a policy bundle, {path: text}
+
+Where the front of a log was pruned, log.json says so and is of format 2: `"from": {"index": the first leaf that is there, "edge": the
+roots (hex) of the perfect subtrees before it, largest first}`. Lines are counted from there.
 """
 
 from __future__ import annotations
@@ -23,9 +26,11 @@ from ..errors import AuditError
 from .checkpoint import read_verifier_key
 from .event import Json
 from .leaf import Opening
+from .merkle import RightEdge
+from .pruned import edge_from_json
 
-FORMAT = 1
-"""The version of the folder's form, the member `v` of log.json."""
+FORMAT, PRUNED = 1, 2
+"""The versions of the folder's form, the member `v` of log.json: of a whole log, and of one whose front was pruned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,10 @@ class Entry:
 
 
 class Log(Protocol):
-    """One tenant's log. What its methods give is one snapshot: no checkpoint is newer than the entries."""
+    """One tenant's log. What its methods give is one snapshot: no checkpoint is newer than the entries.
+
+    One whose front was pruned has a member `begins`, too: the RightEdge of the tree before its first entry (see `pruned`).
+    """
 
     @property
     def origin(self) -> str:
@@ -80,14 +88,20 @@ class FolderLog:
         try:
             stated, self.log_id, self._counts = about["key"], about["log"], about["counts"]
             numbers = [self._counts[name] for name in ("leaves", "placed", "openings", "checkpoints")]
-            recognised = about["v"] == FORMAT and all(type(number) is int for number in numbers)
+            recognised = about["v"] == version_of(about) and all(type(number) is int for number in numbers)
         except (KeyError, TypeError, AttributeError):
             recognised = False
         if not recognised:
             raise AuditError(f"{folder} is not an exported log of format {FORMAT}")
+        self._from = edge_from_json(about["from"]) if "from" in about else RightEdge()
         self.origin, self.public_key = read_verifier_key(verifier_key or stated)
         if verifier_key is not None and verifier_key != stated:
             raise AuditError(f"{folder} says that its key is {stated}, which is not the key that was given")
+
+    @property
+    def begins(self) -> RightEdge:
+        """The tree that was pruned from its front."""
+        return RightEdge(self._from.size, self._from.subtrees)
 
     @property
     def size(self) -> int:
@@ -103,7 +117,7 @@ class FolderLog:
                 opening = None
                 if upcoming is not None and upcoming[0] == number:
                     opening, upcoming = upcoming[1], next(openings, None)
-                yield Entry(number if number < self._counts["placed"] else None, leaf, hashes.read(32), opening)
+                yield Entry(self._from.size + number if number < self._counts["placed"] else None, leaf, hashes.read(32), opening)
         if upcoming is not None:
             raise AuditError(f"openings.jsonl is out of order, or opens a leaf {upcoming[0]} that is not there")
 
@@ -144,6 +158,11 @@ class FolderLog:
             return (self._folder / name).open("rb")
         except OSError as error:
             raise AuditError(f"{self._folder / name} can't be read: {error.strerror}") from error
+
+
+def version_of(about: Mapping[str, Json]) -> int:
+    """Say of which format a log.json must be."""
+    return PRUNED if "from" in about else FORMAT
 
 
 def _read(path: Path) -> Json:

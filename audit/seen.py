@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from ..errors import AuditError
 from .checkpoint import verify
 from .log import Entry, Log
+from .pruned import begins_of
 
 
 class SeenLog:
@@ -17,6 +18,7 @@ class SeenLog:
 
     def __init__(self, log: Log, seen: str) -> None:
         self._log, self._seen = log, seen
+        self.begins = begins_of(log)
         self.origin, self.log_id, self.public_key = log.origin, log.log_id, log.public_key
         self._size = verify(seen, log.origin, log.public_key).size
 

@@ -11,9 +11,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from .event import FINAL, TAKEN_BACK, Event, Json, State
-from .report import Finding
+from .report import Finding, Report
 
 SLICES = 60
 KINDS = frozenset(["limit.reserved", "limit.released"])
@@ -23,9 +24,14 @@ _Taken = tuple[str, str, str, str, int, str]
 
 
 class Usage:
-    """Every series of a log, fed with its events in any order. What is wrong comes out as findings; nothing is raised."""
+    """Every series of a log, fed with its events in any order. What is wrong comes out as findings; nothing is raised.
 
-    def __init__(self) -> None:
+    Where the log had `begun` before, a series of which the first changes are gone can't be added up: then it is only held to be
+    without gaps, and counted.
+    """
+
+    def __init__(self, *, begun: bool = False) -> None:
+        self._begun = begun
         self._series: dict[tuple[str, str], _Series] = {}
         self._intended: set[_Taken] = set()
         self._reserved: set[_Taken] = set()
@@ -54,10 +60,24 @@ class Usage:
         except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:  # a body that its writer's code can't have made
             yield Finding("event_malformed", f"its body is not one of a {event.kind} event: {error!r}", leaf, event.call)
 
-    def finish(self, states: Mapping[str, State]) -> Iterator[Finding]:
+    def finish(self, states: Mapping[str, State], report: Report | None = None) -> Iterator[Finding]:
         """Report what is missing, and what does not fit the calls; `states` says how each of them stands."""
         for series in self._series.values():
-            yield from series.finish()
+            if self._begun and series.number == 0:
+                yield from series.finish_begun()
+                if report is not None:
+                    report.unchecked += 1
+            else:
+                yield from series.finish()
+        for finding in self._against(states):
+            if self._begun and finding.call not in states:
+                if report is not None:
+                    report.unchecked += 1
+            else:
+                yield finding
+
+    def _against(self, states: Mapping[str, State]) -> Iterator[Finding]:
+        """Report what does not fit the calls."""
         for call, _, name, *_ in sorted(self._intended - self._reserved):
             yield Finding("reservation_missing", f"its intent reserves of {name}, but that series does not have it", call=call)
         for call, _, name, *_ in sorted(self._reserved - self._intended):
@@ -130,6 +150,13 @@ class _Series:
         if self.ahead:
             following = min(self.ahead)
             yield self.ahead[following].found("series_gap", f"number {self.number + 1} of this series is missing")
+
+    def finish_begun(self) -> Iterator[Finding]:
+        """Report what is missing behind the first change that is there."""
+        numbers = sorted(self.ahead)
+        for before, number in pairwise(numbers):
+            if number != before + 1:
+                yield self.ahead[number].found("series_gap", f"number {before + 1} of this series is missing")
 
     def _reserved(self, change: _Change) -> Iterator[Finding]:
         body, takes = change.body, change.body["takes"]

@@ -32,9 +32,11 @@ from .migrating import is_postgres
 from .outcome import Outcome, problem
 from .people import People
 from .proof import Proving
+from .pruning import Pruning
 from .reading import Reading
 from .receive import Submission, parse
 from .rejection import Rejections
+from .retention import Retention
 from .sequencer import Sequencer
 from .session import Session
 from .store import Store
@@ -58,7 +60,7 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
     (`remit.db`; its keys are made beside it on the first run) or `postgresql://…`, whose keys are the file `keys`. `resources` are the
     connectors that actions ask for by type, and ledgers to compare with; `clock` makes the clock, `step_up` are the ways in which a customer can prove who they are,
     and `breaking` says when a connector counts as out of reach. `wakeups=False` leaves calls that rest to other processes, such as
-    `remit worker`. Raises `DefinitionError` and `PolicyError` at once; the database is opened by `start`, or at the first call.
+    `remit worker`. `retention` says how long what was recorded is kept; without it nothing is ever pruned. Raises `DefinitionError` and `PolicyError` at once; the database is opened by `start`, or at the first call.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
         step_up: StepUp | None = None,
         breaking: Breaking | None = None,
         wakeups: bool = True,
+        retention: Retention | None = None,
     ) -> None:
         self._offered, given = Catalog(actions), list(resources)
         self._resources = self._offered.bind(given)
@@ -91,6 +94,7 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
         self._activate = "the folder at start" if activate else ""
         self._lease_margin, self._attempts = lease_margin, attempts
         self._clock, self._step_up, self._breaking, self.wakeups = clock, step_up, breaking or Breaking(), wakeups
+        self._retention = retention
         self._started: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
 
@@ -276,6 +280,7 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
         self.subjects = Subjects(self.parts, self.people, self.holds)
         resources[Bundles] = self.bundles
         self._rejections, self._sequencer = Rejections(self.parts), Sequencer(self.parts, self._journeys.admission)
+        self.retention = Pruning(self.parts, self._sequencer, self._retention)
         await self._sequencer.open()
         if self.managed:
             await put_nothing_in_force(self.parts)

@@ -31,6 +31,8 @@ def follow(
     async def followed(runtime: Runtime) -> None:
         from ..runtime import sink
 
-        await sink.follow(lambda after: runtime.events(after=after, most=1_000), sink.Sink(out, largest=largest * 1024 * 1024), once=once)
+        begins = await (await runtime.start()).retention.begins()
+        files = sink.Sink(out, largest=largest * 1024 * 1024, begins=begins)
+        await sink.follow(lambda after: runtime.events(after=after, most=1_000), files, once=once)
 
     run(load(app), followed)

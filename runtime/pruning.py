@@ -21,14 +21,15 @@ from . import terms
 from .call import PRUNED
 from .clock import to_text
 from .journal import Conflict
+from .logs import DatabaseLog
 from .pruning_plan import PruningPlan, planned
 from .retention import Retention
 from .sequencer import Sequencer
 from .statements import Write
 from .work import Parts, apart
 
-Progress = Callable[[int, int], None]
-"""Told how many events are deleted, and how many are to be."""
+Progress = Callable[[int], None]
+"""Told how many events are deleted."""
 
 TOGETHER = 500
 """Events that one transaction deletes: others write in between."""
@@ -83,6 +84,20 @@ class Pruning:
         await self._sequencer.catch_up()
         return await planned(self._parts, self.retention)
 
+    async def begins(self) -> int:
+        """Give the first leaf of the log: 0 where nothing was pruned."""
+        return await asyncio.to_thread(self._begins)
+
+    def _begins(self) -> int:
+        with DatabaseLog(self._parts) as log:
+            return log.begins.size
+
+    async def upcoming(self) -> int:
+        """Count the events that `prune` would delete now: also those that an earlier run has left."""
+        below = (await self.plan()).below
+        sql = "SELECT count(*) FROM event WHERE tenant = ? AND leaf_index < ?"
+        return int((await self._store.row(sql, (self._store.tenant, below)))[0])
+
     async def prune(self, *, by: str, progress: Progress | None = None) -> Pruned:
         """Prune what was kept long enough; begin where an earlier run was cut off. Safe to repeat.
 
@@ -124,8 +139,7 @@ class Pruning:
         if row is None or row[2] is None:  # nothing was pruned by this
             return 0
         below, event, _ = row
-        ((total,),) = await self._store.rows("SELECT count(*) FROM event WHERE tenant = ? AND leaf_index < ?", (self._store.tenant, below))
-        if not total:
+        if await self._store.row("SELECT 1 FROM event WHERE tenant = ? AND leaf_index < ? LIMIT 1", (self._store.tenant, below)) is None:
             return 0
         await self._placed(event)
         deleted = 0
@@ -133,7 +147,7 @@ class Pruning:
             await self._store.commit(self._deleting(rows))
             deleted += len(rows)
             if progress is not None:
-                progress(deleted, max(total, deleted))
+                progress(deleted)
         await self._store.scrub()
         return deleted
 

@@ -94,7 +94,7 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
         self._activate = "the folder at start" if activate else ""
         self._lease_margin, self._attempts = lease_margin, attempts
         self._clock, self._step_up, self._breaking, self.wakeups = clock, step_up, breaking or Breaking(), wakeups
-        self._retention = retention
+        self.keeps = retention
         self._started: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
 
@@ -280,7 +280,7 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
         self.subjects = Subjects(self.parts, self.people, self.holds)
         resources[Bundles] = self.bundles
         self._rejections, self._sequencer = Rejections(self.parts), Sequencer(self.parts, self._journeys.admission)
-        self.retention = Pruning(self.parts, self._sequencer, self._retention)
+        self.retention = Pruning(self.parts, self._sequencer, self.keeps)
         await self._sequencer.open()
         if self.managed:
             await put_nothing_in_force(self.parts)

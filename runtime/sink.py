@@ -22,12 +22,14 @@ _NAMES = "events-*.jsonl"
 class Sink:
     """The files of a folder, each named after the place of its first event. One process at a time may write to them.
 
-    `largest` is in bytes: a file that has reached it is followed by another. Opening cuts off a line that was not written to
+    `largest` is in bytes: a file that has reached it is followed by another. A new folder begins at the place `begins`, from which on
+    the log is there. Opening cuts off a line that was not written to
     its end. Raises AuditError for a folder that can't be written, or whose last line is no event.
     """
 
-    def __init__(self, folder: Path, *, largest: int = 64 * 1024 * 1024) -> None:
+    def __init__(self, folder: Path, *, largest: int = 64 * 1024 * 1024, begins: int = 0) -> None:
         self._folder, self._largest, self._failed = folder, largest, False
+        self._begins = begins
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.upcoming = self._resume()
@@ -57,7 +59,10 @@ class Sink:
         with path.open("ab") as file:
             for event in rest:
                 if event["place"] != self.upcoming:
-                    raise AuditError(f"the event of place {event['place']} came where {self.upcoming} is next")
+                    raise AuditError(
+                        f"the event of place {event['place']} came where {self.upcoming} is next: if what is between was pruned by "
+                        "retention, follow into a new folder"
+                    )
                 file.write(orjson.dumps(event) + b"\n")
                 self.upcoming += 1
                 if file.tell() >= self._largest:
@@ -75,7 +80,7 @@ class Sink:
         """Find the place behind the last whole line."""
         path = self._last()
         if path is None:
-            return 0
+            return self._begins
         with path.open("r+b") as file:
             end = whole = 0
             last = b""

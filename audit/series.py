@@ -18,6 +18,7 @@ from .report import Finding, Report
 
 SLICES = 60
 KINDS = frozenset(["limit.reserved", "limit.released"])
+_OF_SERIES = frozenset(["reservation_missing", "release_unfounded"])
 
 _Taken = tuple[str, str, str, str, int, str]
 """What a call took: the call, the limit, its series and key, how much, and which value of a distinct count."""
@@ -69,31 +70,36 @@ class Usage:
                     report.unchecked += 1
             else:
                 yield from series.finish()
-        for finding in self._against(states):
-            if self._begun and finding.call not in states:
+        for name, finding in self._against(states):
+            if self._begun and (finding.call not in states or (finding.code in _OF_SERIES and self._cut_off(name))):
                 if report is not None:
                     report.unchecked += 1
             else:
                 yield finding
 
-    def _against(self, states: Mapping[str, State]) -> Iterator[Finding]:
-        """Report what does not fit the calls."""
+    def _cut_off(self, name: str) -> bool:
+        """Say whether the first changes of a series of this name may have been pruned."""
+        named = [series for series in self._series.values() if series.name == name]
+        return not named or any(series.number == 0 for series in named)
+
+    def _against(self, states: Mapping[str, State]) -> Iterator[tuple[str, Finding]]:
+        """Report what does not fit the calls, each with the name of its series."""
         for call, _, name, *_ in sorted(self._intended - self._reserved):
-            yield Finding("reservation_missing", f"its intent reserves of {name}, but that series does not have it", call=call)
+            yield name, Finding("reservation_missing", f"its intent reserves of {name}, but that series does not have it", call=call)
         for call, _, name, *_ in sorted(self._reserved - self._intended):
-            yield Finding("reservation_unasked", f"{name} was reserved from for it, but no intent of it says so", call=call)
+            yield name, Finding("reservation_unasked", f"{name} was reserved from for it, but no intent of it says so", call=call)
         for (call, name), held in self._held.items():
             state = states.get(call, State.NEW)
             ended = (state in FINAL and state is not State.SUCCEEDED) or call in self._taken_back
             if ended and held > 0:
                 how = "its effect was taken back" if call in self._taken_back else f"it ended {state}"
-                yield Finding("release_missing", f"{how} and it still holds what it took of {name}", call=call)
+                yield name, Finding("release_missing", f"{how} and it still holds what it took of {name}", call=call)
             if not ended and held < 1:
-                yield Finding("release_unfounded", f"what it took of {name} was released, though it is {state}", call=call)
+                yield name, Finding("release_unfounded", f"what it took of {name} was released, though it is {state}", call=call)
         for (call, limit), most in self._passed.items():
             if most > self._bounds.get((call, limit), -1):
                 message = f"it was let pass {limit} up to {most}, which no decision says and nobody was asked to agree to"
-                yield Finding("limit_uncovered", message, call=call)
+                yield limit, Finding("limit_uncovered", message, call=call)
 
     def _changed(self, change: _Change) -> Iterator[Finding]:
         body = change.body

@@ -16,7 +16,7 @@ REVOKE UPDATE, DELETE ON log_head FROM remit_app;
 REVOKE INSERT, UPDATE, DELETE ON pruned, alembic_version FROM remit_app;
 
 -- The sequencer: places, the head of the tree, and checkpoints. Which of its commits was the last, it reads from commit_mark.
-GRANT SELECT ON alembic_version, store_meta, event, log_head, checkpoint TO remit_sequencer;
+GRANT SELECT ON alembic_version, store_meta, event, log_head, checkpoint, pruned TO remit_sequencer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON commit_mark TO remit_sequencer;
 GRANT UPDATE (leaf_index) ON event TO remit_sequencer;
 GRANT UPDATE ON log_head TO remit_sequencer;

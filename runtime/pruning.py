@@ -40,7 +40,7 @@ POLL = 0.1
 
 _LEFT = (
     "SELECT e.leaf_index, e.id, e.call, e.sequence, e.kind, e.at, e.leaf, c.created_at FROM event e LEFT JOIN call c"
-    " ON c.tenant = e.tenant AND c.id = e.call WHERE e.tenant = ? AND e.leaf_index < ? ORDER BY e.leaf_index LIMIT ?"
+    " ON c.tenant = e.tenant AND c.id = e.call WHERE e.tenant = ? AND e.leaf_index >= ? AND e.leaf_index < ? ORDER BY e.leaf_index LIMIT ?"
 )
 _OF_CALLS = (
     "prune.codes",
@@ -142,10 +142,10 @@ class Pruning:
         if await self._store.row("SELECT 1 FROM event WHERE tenant = ? AND leaf_index < ? LIMIT 1", (self._store.tenant, below)) is None:
             return 0
         await self._placed(event)
-        deleted = 0
-        while rows := await self._store.rows(_LEFT, (self._store.tenant, below, TOGETHER)):
+        deleted = upcoming = 0  # from there on: on a server what was deleted before lies about in the index for a while
+        while rows := await self._store.rows(_LEFT, (self._store.tenant, upcoming, below, TOGETHER)):
             await self._store.commit(self._deleting(rows))
-            deleted += len(rows)
+            deleted, upcoming = deleted + len(rows), rows[-1][0] + 1
             if progress is not None:
                 progress(deleted)
         await self._store.scrub()

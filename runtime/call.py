@@ -12,7 +12,7 @@ T = TypeVar("T")
 ERASED = b"erased"
 """What is in the place of the sealed request of a call whose customer was erased."""
 PRUNED = b"pruned"
-"""The same of a call whose events were pruned, and which is still there because it holds an effect key."""
+"""The same of a call whose events were pruned, and which is still there because it holds an effect key; of one that was erased it stays."""
 UNDOING = "undoes IS NOT NULL AND state NOT IN ('rejected', 'denied', 'failed', 'declined', 'expired', 'cancelled')"
 """Of the calls that undo another, those that do or have done so: at most one for each, as an index says."""
 

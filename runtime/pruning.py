@@ -18,7 +18,7 @@ import orjson
 from ..audit.pruned import KIND
 from ..errors import StoreError
 from . import terms
-from .call import PRUNED
+from .call import ERASED, PRUNED
 from .clock import to_text
 from .journal import Conflict
 from .logs import DatabaseLog
@@ -177,7 +177,7 @@ class Pruning:
             Write("prune.events", between, expect=None),
             *(Write(name, (tenant, call), expect=None) for call in calls for name in _OF_CALLS),
             *(Write("prune.effects", (tenant, call, b""), expect=None) for call in calls),
-            *(Write("prune.emptied", (tenant, call, PRUNED), expect=None) for call in calls),
+            *(Write("prune.emptied", (tenant, call, PRUNED, ERASED), expect=None) for call in calls),
         ]
 
 

@@ -195,7 +195,7 @@ STATEMENTS: dict[str, str] = {
     f" AND ordinal = (SELECT c.ordinal FROM call c WHERE c.tenant = ?1 AND c.id = ?2) AND {_GONE}",
     # Whoever holds an effect key is remembered by that: it must not happen twice.
     "prune.emptied": "UPDATE call SET version = version + 1, sealed = ?3, result = NULL, fingerprint = NULL, conversation = '',"  # noqa: S608
-    f" provider_status = NULL WHERE tenant = ?1 AND id = ?2 AND {_HOLDS_EFFECT} AND {_GONE}",
+    f" provider_status = NULL WHERE tenant = ?1 AND id = ?2 AND sealed <> ?4 AND {_HOLDS_EFFECT} AND {_GONE}",
     "prune.calls": f"DELETE FROM call WHERE tenant = ?1 AND id = ?2 AND NOT {_HOLDS_EFFECT} AND {_GONE}",  # noqa: S608
     "meta.add": _insert("store_meta", "key", "value"),
 }

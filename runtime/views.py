@@ -167,7 +167,7 @@ async def view(parts: Parts, call: Call) -> CallView:
         limits=tuple(decisions[-1].get("limits", ())) if decisions else (),
         versions=tuple(_versions(told)),
         events=tuple(told),
-        pruned=call.pruned or bool(told and told[0]["kind"] not in _FIRST),
+        pruned=not told or told[0]["kind"] not in _FIRST,
     )
 
 

@@ -1,15 +1,16 @@
 """What was kept long enough is pruned from the front of the log, whatever comes after is proved as before, and holds stop it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from remit import DefinitionError, Retention
 from remit.audit import FolderLog, State, TileLog, folder_fetch, verify
-from remit.errors import AuditError, CallNotFound, StoreError
+from remit.errors import AuditError, CallError, CallNotFound, NoUndo, StoreError
 from remit.runtime import pruning
 from remit.runtime.pruning import NoRetention
 from remit.runtime.searching_query import Query
+from remit.runtime.sink import Sink, follow
 from tests.audit.tampering.looking import verified
 from tests.runtime.bank import ALLOW, NOTES, REFUSED, altered, asks, lost, session
 from tests.runtime.pruning_history import KEPT, busy, first_leaf, grown
@@ -67,6 +68,83 @@ async def test_what_belonged_to_it_goes_and_an_effect_is_remembered(running, wor
     assert first not in {one.call for one in found.found} and last in {one.call for one in found.found}
     assert (await running.subjects.export("kay"))["calls"]
     assert (await running.verify()).ok
+
+
+async def test_what_else_is_asked_about_it_is_told_in_words(running, world, tmp_path):
+    first, _ = await grown(running, world)
+    await running.retention.prune(by="fay")
+    with pytest.raises(CallNotFound, match="pruned by retention"):
+        await running.wait_for_proof(first, 1)
+    with pytest.raises(CallError, match="pruned by retention"):
+        await running.explain(first)
+    with pytest.raises(NoUndo):
+        await running.undo(first, by="sam")
+    assert (await running.replay(world.folder / "policies", since=timedelta(days=400))).decided > 0
+    assert await running.export_events(tmp_path / "events.jsonl", form="jsonl") > 0
+    sink = Sink(tmp_path / "sink", begins=await running.retention.begins())
+    await follow(lambda after: running.events(after=after, most=50), sink, once=True)
+    assert sink.upcoming > first_leaf(world) > 0
+    behind = Sink(tmp_path / "behind")
+    with pytest.raises(AuditError, match="follow into a new folder"):
+        await follow(lambda after: running.events(after=after, most=50), behind, once=True)
+    with pytest.raises(CallNotFound, match="pruned by retention"):
+        await running.holds.place(by="fay", reason="too late", call=world.sql("SELECT id FROM call WHERE id = ?", (first,))[0][0] + "x")
+
+
+async def test_the_provider_may_reverse_what_was_pruned_and_its_key_is_free_then(running, world):
+    first, _ = await grown(running, world)
+    await running.retention.prune(by="fay")
+    reversed_ = await running.reversed(first, by="fay", reference="back_1")
+    assert reversed_.taken_back == "reversed"
+    report = await running.verify()
+    assert report.ok, report.findings
+    effects = len(world.bank.effects)
+    assert (await running.submit(asks(tag="t9"), session())).ok
+    assert len(world.bank.effects) == effects + 1, "it may be done again"
+    world.time.pass_(days=201)
+    await busy(running)
+    await running.retention.prune(by="fay")
+    assert (await running.verify()).ok
+
+
+async def test_a_call_that_lies_on_both_sides_of_the_mark_is_seen_with_what_is_left(running, world):
+    await grown(running, world)
+    done = await running.retention.prune(by="fay")
+    cut = "SELECT call FROM event WHERE call IS NOT NULL GROUP BY call HAVING min(sequence) > 1"
+    ((call_id,),) = world.sql(cut)
+    seen = await running.view(call_id)
+    assert seen.pruned and seen.events and "pruned" in (await running.story(call_id)).stands
+    assert min(event["place"] for event in seen.events) == done.below
+    assert (await running.get(call_id)).result is not None, "it is there until its last event goes"
+
+
+@pytest.mark.parametrize("first", ["erase", "prune"])
+async def test_erasing_and_pruning_go_together(running, world, first):
+    call_id, _ = await grown(running, world)
+    why = {"reason": "asked", "legal_basis": "GDPR 17", "by": "fay"}
+    if first == "prune":
+        assert (await running.retention.prune(by="fay")).events > 0
+    await running.subjects.erase("kay", **why)
+    await running.subjects.complete()
+    if first == "erase":
+        assert (await running.retention.prune(by="fay")).events > 0
+    report = await running.verify()
+    assert report.ok, report.findings
+    assert report.erased > 0
+    assert (await running.get(call_id)).erased
+    effects = len(world.bank.effects)
+    back = await running.submit(asks(tag="t8"), session())
+    assert (back.call_id, back.erased, len(world.bank.effects)) == (call_id, True, effects), "whoever comes back is told that it was done"
+    assert "pruned" in (await running.story(call_id)).stands
+
+
+async def test_nobody_else_is_told_of_what_was_pruned(running, world):
+    first, _ = await grown(running, world)
+    await running.retention.prune(by="fay")
+    world.bank.payments["pay_1"].customer, effects = "zoe", len(world.bank.effects)
+    other = await running.submit(asks(tag="t7"), session(subject="zoe"))
+    assert other.call_id != first and other.state is State.DENIED and first not in str(other.to_json())
+    assert len(world.bank.effects) == effects
 
 
 @pytest.mark.parametrize("kind", ["subject", "call", "time"])

@@ -54,7 +54,8 @@ class Integrity:
         while self._upcoming is not None and self._upcoming.size <= self._edge.size:
             checkpoint, self._upcoming = self._upcoming, next(self._signed, None)
             if checkpoint.size < self._begins == self._edge.size:
-                continue  # of what was pruned: its root can't be made again
+                self._report.unchecked += 1  # of what was pruned: its root can't be made again
+                continue
             if checkpoint.size < self._edge.size:
                 self._find("checkpoint_disordered", f"the checkpoint at size {checkpoint.size} comes after a larger one")
             elif checkpoint.root == self._edge.root():

@@ -32,8 +32,8 @@ class Report:
     `uncovered` counts the entries under no valid checkpoint: the database alone protects them. `sealed` counts the commitments
     that this reader can't open (`erased`: those of them whose person a `subject.erased` event names), and `attested` the decisions that were recorded but not reproduced, for want of an opening or
     because `verify` was given no `decide`. A log whose front was pruned `begins` at a leaf other than 0; `unchecked` counts what could
-    not be held against events before that: calls whose first events are gone, series of limits that had begun, and what refers to calls,
-    policies or holds that the log does not have. None of these is a failure.
+    not be held against events before that: calls whose first events are gone, series of limits that had begun, checkpoints, and what refers
+    to calls, policies or holds that the log does not have. None of these is a failure.
     """
 
     entries: int = 0

@@ -11,7 +11,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from .event import FINAL, TAKEN_BACK, Event, Json, State
 from .report import Finding, Report
@@ -64,12 +63,9 @@ class Usage:
     def finish(self, states: Mapping[str, State], report: Report | None = None) -> Iterator[Finding]:
         """Report what is missing, and what does not fit the calls; `states` says how each of them stands."""
         for series in self._series.values():
-            if self._begun and series.number == 0:
-                yield from series.finish_begun()
-                if report is not None:
-                    report.unchecked += 1
-            else:
-                yield from series.finish()
+            yield from series.finish()
+            if series.first > 1 and report is not None:
+                report.unchecked += 1
         for name, finding in self._against(states):
             if self._begun and (finding.call not in states or (finding.code in _OF_SERIES and self._cut_off(name))):
                 if report is not None:
@@ -80,7 +76,7 @@ class Usage:
     def _cut_off(self, name: str) -> bool:
         """Say whether the first changes of a series of this name may have been pruned."""
         named = [series for series in self._series.values() if series.name == name]
-        return not named or any(series.number == 0 for series in named)
+        return not named or any(series.first > 1 for series in named)
 
     def _against(self, states: Mapping[str, State]) -> Iterator[tuple[str, Finding]]:
         """Report what does not fit the calls, each with the name of its series."""
@@ -110,7 +106,7 @@ class Usage:
             _raise(self._passed, (held[0], taken[1]), _most(body))
         self._held[held] += 1 if change.reserves else -1
         series = self._series.get(place) or self._series.setdefault(place, _Series(held[1]))
-        yield from series.add(change)
+        yield from series.add(change, begun=self._begun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +128,7 @@ class _Series:
     """One limit for one key, added up in the order of its numbers."""
 
     name: str
+    first: int = 1  # a later one where the changes before it were pruned: then there is nothing to add them to
     number: int = 0
     at: int = 0
     width: int = 0
@@ -140,15 +137,21 @@ class _Series:
     total: Counter[str] = field(default_factory=Counter)  # of the slices that count, by value
     ahead: dict[int, _Change] = field(default_factory=dict)
 
-    def add(self, change: _Change) -> Iterator[Finding]:
+    def add(self, change: _Change, *, begun: bool = False) -> Iterator[Finding]:
         """Take a change in; add it up, and what waited for it, once all before it are there."""
         number = change.body["number"]
+        if begun and self.number == 0 and not self.ahead:
+            self.first, self.number = number, number - 1
+        if number < self.first:
+            return
         if number <= self.number or number in self.ahead:
             yield change.found("series_doubled", "there is more than one change of this number")
             return
         self.ahead[number] = change
         while (upcoming := self.ahead.pop(self.number + 1, None)) is not None:
             self.number += 1
+            if self.first > 1:
+                continue
             yield from self._reserved(upcoming) if upcoming.reserves else self._released(upcoming)
 
     def finish(self) -> Iterator[Finding]:
@@ -156,13 +159,6 @@ class _Series:
         if self.ahead:
             following = min(self.ahead)
             yield self.ahead[following].found("series_gap", f"number {self.number + 1} of this series is missing")
-
-    def finish_begun(self) -> Iterator[Finding]:
-        """Report what is missing behind the first change that is there."""
-        numbers = sorted(self.ahead)
-        for before, number in pairwise(numbers):
-            if number != before + 1:
-                yield self.ahead[number].found("series_gap", f"number {before + 1} of this series is missing")
 
     def _reserved(self, change: _Change) -> Iterator[Finding]:
         body, takes = change.body, change.body["takes"]

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
+from remit.runtime import pruning
 from tests.audit.tampering.looking import verified
-from tests.runtime.pruning_history import KEPT, first_leaf, grown
+from tests.runtime.pruning_history import KEPT, busy, first_leaf, grown
 from tests.runtime.pruning_process import POINTS
 
 LEFT = {"before": 0, "recorded": 0, "placed": 0, "deleted 1": 10, "deleted 20": 200}
@@ -36,6 +37,18 @@ async def test_wherever_it_is_killed_the_log_verifies_and_the_next_run_goes_on(w
         report = await runtime.verify()
         assert done.events == 0 and report.ok
         assert report.begins == first_leaf(world) > 0
+
+
+async def test_others_write_meanwhile_and_two_may_prune_at_once(world, monkeypatch):
+    monkeypatch.setattr(pruning, "TOGETHER", 20)
+    async with world.running(retention=KEPT) as runtime, world.running(retention=KEPT, people=False) as other:
+        await grown(runtime, world)
+        done = await asyncio.gather(runtime.retention.prune(by="fay"), other.retention.prune(by="finn"), busy(runtime, 60), busy(other, 60))
+        assert sum(one.events for one in done[:2]) == first_leaf(world) > 0
+        report = await runtime.verify()
+        assert report.ok, report.findings
+        told = world.sql("SELECT count(*) FROM event WHERE kind = 'retention.pruned'")
+        assert told == [(1,)], "one of them recorded it"
 
 
 @pytest.mark.parametrize("point", ["recorded", "deleted 1"])

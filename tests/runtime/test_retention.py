@@ -12,8 +12,9 @@ from remit.runtime.pruning import NoRetention
 from remit.runtime.searching_query import Query
 from remit.runtime.sink import Sink, follow
 from tests.audit.tampering.looking import verified
-from tests.runtime.bank import ALLOW, NOTES, REFUSED, altered, asks, lost, session
+from tests.runtime.bank import ALLOW, NOTES, REFUSED, altered, asks, dropped, lost, session
 from tests.runtime.pruning_history import KEPT, busy, first_leaf, grown
+from tests.runtime.test_undoing import LENDING, lending
 
 
 @pytest.fixture
@@ -208,6 +209,24 @@ async def test_a_call_under_way_keeps_all_that_came_after_it(running, world):
     assert (plan.events, plan.kept_by.why, plan.kept_by.call) == (0, "class", unsure.call_id), "it has just ended"
     world.time.pass_(days=201)
     assert (await running.retention.prune(by="fay")).events > 0
+
+
+@pytest.mark.parametrize("judged", ["as it is", "control"])
+async def test_what_is_being_undone_is_kept_however_old_it_is(world, monkeypatch, judged):
+    if judged == "control":
+        monkeypatch.setattr("remit.runtime.pruning_plan._UNDONE", "SELECT undoes, id FROM call WHERE tenant = ? AND 1 = 0")
+    async with lending(world).running(LENDING, retention=KEPT) as running:
+        first = await running.submit(asks("lend"), session())
+        world.time.pass_(days=201)
+        world.bank.plan.append(dropped)
+        world.bank.look_fails = ConnectionError("nobody answers")
+        undoing = await running.undo(first.call_id, by=session())
+        assert undoing.state is State.UNKNOWN
+        kept = (await running.retention.plan()).kept_by
+        expected = (
+            ("under_way", undoing.call_id, first.call_id) if judged == "as it is" else ("under_way", undoing.call_id, undoing.call_id)
+        )
+        assert (kept.why, kept.named, kept.call) == expected
 
 
 async def test_the_longest_period_of_what_is_in_front_rules(world):

@@ -46,8 +46,8 @@ class Erasures:
             else:
                 self._sealed[event.subject] = self._sealed.get(event.subject, 0) + commitments
 
-    def finish(self, report: Report) -> Iterator[Finding]:
-        """Count in the report what an erasure seals, and give what is wrong."""
+    def finish(self, report: Report, *, begun: bool = False) -> Iterator[Finding]:
+        """Count in the report what an erasure seals, and give what is wrong; in a log that had `begun` before, what refers to that is counted."""
         report.erased = sum(self._sealed.get(subject, 0) for subject in self._erased)
         for subject, erased in self._erased.items():
             if subject in self._opened:
@@ -57,11 +57,15 @@ class Erasures:
             lifted, found = self._lifted.get(hold_id), self._erased.get(hold.subject)
             if found and hold.at <= found.at and (lifted is None or found.at < lifted):
                 yield Finding("erased_under_hold", f"{hold.subject} was erased while the legal hold {hold_id} stood", found.leaf)
-        for hold_id in sorted(self._lifted.keys() - self._holds.keys()):
+        unplaced = self._lifted.keys() - self._holds.keys()
+        unerased = [(leaf, subject) for leaf, subject in self._completed if subject not in self._erased]
+        if begun:
+            report.unchecked += len(unplaced) + len(unerased)
+            return
+        for hold_id in sorted(unplaced):
             yield Finding("hold_unknown", f"the hold {hold_id} was lifted, but never placed")
-        for leaf, subject in self._completed:
-            if subject not in self._erased:
-                yield Finding("completed_unerased", f"the erasure of {subject} is said to be complete, but never happened", leaf)
+        for leaf, subject in unerased:
+            yield Finding("completed_unerased", f"the erasure of {subject} is said to be complete, but never happened", leaf)
 
     def _take(self, leaf: int | None, event: Event) -> None:
         match event.kind:

@@ -12,8 +12,10 @@ from typing import BinaryIO
 import orjson
 
 from ..errors import AuditError
-from .log import FORMAT, Log
+from .event import Json
+from .log import Log, version_of
 from .merkle import leaf_hash
+from .pruned import begins_of, edge_to_json
 from .signers import described_keys
 
 
@@ -46,7 +48,8 @@ def _write(log: Log, folder: Path) -> None:
         if not digest.isalnum():  # it becomes a file's name, and a database can be tampered with
             raise AuditError(f"{digest!r} is not the digest of a policy bundle")
         _write_lines(folder / "bundles" / f"{digest}.json", [orjson.dumps(dict(sources), option=orjson.OPT_SORT_KEYS)])
-    about = {"v": FORMAT, "log": log.log_id, **described_keys(log), "counts": counts}
+    about: dict[str, Json] = {"from": edge_to_json(begins)} if (begins := begins_of(log)).size else {}
+    about |= {"v": version_of(about), "log": log.log_id, **described_keys(log), "counts": counts}
     _write_lines(folder / "log.json", [orjson.dumps(about, option=orjson.OPT_INDENT_2)])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .merkle import root
 from .tiles import HEIGHT, WIDTH, Fetch, Tile, hashes_in, width_of
@@ -36,6 +36,12 @@ class GrowingTiles:
             self._full[level], self._edge[level] = tile.number + 1, []
             yield tile, hashes
             yield from self.add(root(hashes), level + 1)
+
+    def skip(self, blocks: Sequence[bytes]) -> Iterator[tuple[Tile, list[bytes]]]:
+        """Begin behind full tiles of leaves of which only the roots are there; give each tile above that they fill."""
+        self._full, self._edge = [len(blocks)], [[]]
+        for block in blocks:
+            yield from self.add(block, 1)
 
     def edge(self) -> Iterator[tuple[Tile, list[bytes]]]:
         """Give the tiles that are not full."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import AuditError
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, is_named, signed_size
 from .log import Entry, Log
 from .merkle import RightEdge
 from .report import Finding, Report
@@ -15,11 +15,14 @@ from .signers import Rotation, Signers, rotation_in, rotations_of, signers_of
 class Integrity:
     """The tree rebuilt leaf by leaf, held against every checkpoint as it reaches its size."""
 
-    def __init__(self, log: Log, report: Report) -> None:
+    def __init__(self, log: Log, report: Report, begins: RightEdge) -> None:
         self._log, self._report = log, report
-        self._edge = RightEdge()
-        self._index = 0  # the index that the next entry must have; apart from the tree's size once an entry is missing or doubled
-        self._covered = 0  # leaves under the last checkpoint whose root was right
+        self._edge = RightEdge(begins.size, begins.subtrees)
+        self._begins = report.begins = self._edge.size
+        self._index = (
+            self._begins
+        )  # the index that the next entry must have; apart from the tree's size once an entry is missing or doubled
+        self.covered = self._begins  # leaves under the last checkpoint whose root was right
         self._sound = True  # until the first wrong root: after it every root is wrong, and says nothing new
         self._rotations: dict[int, Rotation] = {}  # by leaf; one goes when its leaf is met
         self.rotated: set[int] = set()  # leaves that rotate the signing key, as the log says
@@ -48,7 +51,7 @@ class Integrity:
     def finish(self) -> None:
         """Close the books after the last entry."""
         report, size = self._report, self._edge.size
-        report.uncovered = report.entries - self._covered
+        report.uncovered = report.entries - (self.covered - self._begins)
         for leaf in sorted(self._rotations):
             self._find("rotation_missing", "the log says that its signing key was rotated here, but there is no such leaf", leaf)
         for at in sorted(self._to_sign):
@@ -63,32 +66,50 @@ class Integrity:
     def _compare(self) -> None:
         while self._upcoming is not None and self._upcoming.size <= self._edge.size:
             checkpoint, self._upcoming = self._upcoming, next(self._signed, None)
+            if checkpoint.size < self._begins == self._edge.size:
+                self._report.unchecked += 1  # of what was pruned: its root can't be made again
+                continue
             if checkpoint.size < self._edge.size:
                 self._find("checkpoint_disordered", f"the checkpoint at size {checkpoint.size} comes after a larger one")
             elif checkpoint.root == self._edge.root():
-                self._covered = checkpoint.size if self._sound else self._covered
+                self.covered = checkpoint.size if self._sound else self.covered
                 self._to_sign.discard(checkpoint.size)
             elif self._sound:
                 self._sound = False
-                leaves = f"leaves {self._covered} to {checkpoint.size - 1}" if checkpoint.size > self._covered else "leaves before it"
+                leaves = f"leaves {self.covered} to {checkpoint.size - 1}" if checkpoint.size > self.covered else "leaves before it"
                 self._find(
                     "root_differs",
                     f"the checkpoint at size {checkpoint.size} was signed over another tree: "
-                    f"one of the {leaves} was changed, dropped, added or moved",
+                    f"one of the {leaves} was changed, dropped, added or moved{self._or_before()}",
                 )
+
+    def _or_before(self) -> str:
+        return ", or the log does not begin with what was pruned" if self._begins else ""
 
     def _valid_checkpoints(self) -> Iterator[Checkpoint]:
         notes = self._log.checkpoints()
         while True:
+            note = ""
             try:
-                checkpoint = self._signers.verify(next(notes))
+                note = next(notes)
+                checkpoint = self._signers.verify(note)
             except StopIteration:
                 return
             except AuditError as error:
-                self._find("checkpoint_invalid", error.message)
+                if self._by_pruned_key(note):
+                    self._report.unchecked += 1
+                else:
+                    self._find("checkpoint_invalid", error.message)
             else:
                 self._report.checkpoints += 1
                 yield checkpoint
+
+    def _by_pruned_key(self, note: str) -> bool:
+        """Say whether a note is of what was pruned, and by none of the keys that the log still tells of."""
+        try:
+            return signed_size(note) < self._begins and not any(is_named(note, self._log.origin, key) for key in self._signers.keys)
+        except AuditError:
+            return False
 
     def _read_signers(self) -> Signers:
         try:

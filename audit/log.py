@@ -8,6 +8,9 @@ An exported folder holds, and `export` writes:
     openings.jsonl      {"leaf": line number from 0, "opening": {pointer: [salt, value]}}, for the leaves that have one here
     checkpoints.jsonl   each signed note as a JSON string, by size
     bundles/DIGEST.json the sources of a policy bundle, {path: text}
+
+Where the front of a log was pruned, log.json says so and is of format 2: `"from": {"index": the first leaf that is there, "edge": the
+roots (hex) of the perfect subtrees before it, largest first}`. Lines are counted from there.
 """
 
 from __future__ import annotations
@@ -23,10 +26,12 @@ from ..errors import AuditError
 from .checkpoint import read_verifier_key
 from .event import Json
 from .leaf import Opening
+from .merkle import RightEdge
+from .pruned import edge_from_json
 from .signers import read_rotations
 
-FORMAT = 1
-"""The version of the folder's form, the member `v` of log.json."""
+FORMAT, PRUNED = 1, 2
+"""The versions of the folder's form, the member `v` of log.json: of a whole log, and of one whose front was pruned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ class Entry:
 class Log(Protocol):
     """One tenant's log. What its methods give is one snapshot: no checkpoint is newer than the entries.
 
-    One whose signing key was rotated has a member `rotations`, too (see `signers`).
+    One whose front was pruned has a member `begins`, too: the RightEdge of the tree before its first entry (see `pruned`); and one whose
+    signing key was rotated a member `rotations` (see `signers`).
     """
 
     @property
@@ -84,16 +90,22 @@ class FolderLog:
         try:
             stated, self.log_id, self._counts = about["key"], about["log"], about["counts"]
             numbers = [self._counts[name] for name in ("leaves", "placed", "openings", "checkpoints")]
-            recognised = about["v"] == FORMAT and all(type(number) is int for number in numbers)
+            recognised = about["v"] == version_of(about) and all(type(number) is int for number in numbers)
         except (KeyError, TypeError, AttributeError):
             recognised = False
         if not recognised:
             raise AuditError(f"{folder} is not an exported log of format {FORMAT}")
+        self._from = edge_from_json(about["from"]) if "from" in about else RightEdge()
         self.origin, self.public_key = read_verifier_key(verifier_key or stated)
         self.rotations = read_rotations(about.get("rotations"), self.origin)
         known = {read_verifier_key(stated)[1], *(key for one in self.rotations for key in (one.old, one.new))}
         if self.public_key not in known or read_verifier_key(stated)[0] != self.origin:
             raise AuditError(f"{folder} says that its key is {stated}, which is not the key that was given, nor rotated from it")
+
+    @property
+    def begins(self) -> RightEdge:
+        """The tree that was pruned from its front."""
+        return RightEdge(self._from.size, self._from.subtrees)
 
     @property
     def size(self) -> int:
@@ -109,8 +121,9 @@ class FolderLog:
                 opening = None
                 if upcoming is not None and upcoming[0] == number:
                     opening, upcoming = upcoming[1], next(openings, None)
-                entry = Entry(number if number < self._counts["placed"] else None, leaf, hashes.read(32), opening)
-                if entry.index is None or entry.index >= start:
+                index = self._from.size + number if number < self._counts["placed"] else None
+                entry = Entry(index, leaf, hashes.read(32), opening)
+                if index is None or index >= start:
                     yield entry
         if upcoming is not None:
             raise AuditError(f"openings.jsonl is out of order, or opens a leaf {upcoming[0]} that is not there")
@@ -152,6 +165,11 @@ class FolderLog:
             return (self._folder / name).open("rb")
         except OSError as error:
             raise AuditError(f"{self._folder / name} can't be read: {error.strerror}") from error
+
+
+def version_of(about: Mapping[str, Json]) -> int:
+    """Say of which format a log.json must be."""
+    return PRUNED if "from" in about else FORMAT
 
 
 def _read(path: Path) -> Json:

@@ -46,6 +46,11 @@ class RightEdge:
         if len(self._subtrees) != size.bit_count() or any(len(each) != _HASH_SIZE for each in self._subtrees):
             raise AuditError(f"this is not the right edge of a tree of size {size}")
 
+    @property
+    def subtrees(self) -> tuple[bytes, ...]:
+        """The roots of the perfect subtrees, largest first."""
+        return tuple(self._subtrees)
+
     def append(self, leaf: bytes) -> None:
         """Add one leaf hash (32 bytes)."""
         size, subtrees = self.size, self._subtrees

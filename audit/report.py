@@ -31,7 +31,9 @@ class Report:
 
     `uncovered` counts the entries under no valid checkpoint: the database alone protects them. `sealed` counts the commitments
     that this reader can't open (`erased`: those of them whose person a `subject.erased` event names), and `attested` the decisions that were recorded but not reproduced, for want of an opening or
-    because `verify` was given no `decide`. None of these three is a failure.
+    because `verify` was given no `decide`. A log whose front was pruned `begins` at a leaf other than 0; `unchecked` counts what could
+    not be held against events before that: calls whose first events are gone, series of limits that had begun, checkpoints, and what refers
+    to calls, policies or holds that the log does not have. None of these is a failure.
     """
 
     entries: int = 0
@@ -45,6 +47,8 @@ class Report:
     reproduced: int = 0
     attested: int = 0
     erased: int = 0
+    begins: int = 0
+    unchecked: int = 0
     found: int = 0
     findings: list[Finding] = field(default_factory=list)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import AuditError
 from .log import Entry, Log
+from .pruned import begins_of
 from .signers import rotations_of, signers_of
 
 
@@ -17,6 +18,7 @@ class SeenLog:
 
     def __init__(self, log: Log, seen: str) -> None:
         self._log, self._seen = log, seen
+        self.begins = begins_of(log)
         self.origin, self.log_id, self.public_key = log.origin, log.log_id, log.public_key
         self.rotations, self._signers = rotations_of(log), signers_of(log)
         self._size = self._signers.verify(seen).size

@@ -13,19 +13,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .event import FINAL, TAKEN_BACK, Event, Json, State
-from .report import Finding
+from .report import Finding, Report
 
 SLICES = 60
 KINDS = frozenset(["limit.reserved", "limit.released"])
+_OF_SERIES = frozenset(["reservation_missing", "release_unfounded"])
 
 _Taken = tuple[str, str, str, str, int, str]
 """What a call took: the call, the limit, its series and key, how much, and which value of a distinct count."""
 
 
 class Usage:
-    """Every series of a log, fed with its events in any order. What is wrong comes out as findings; nothing is raised."""
+    """Every series of a log, fed with its events in any order. What is wrong comes out as findings; nothing is raised.
 
-    def __init__(self) -> None:
+    Where the log had `begun` before, a series of which the first changes are gone can't be added up: then it is only held to be
+    without gaps, and counted.
+    """
+
+    def __init__(self, *, begun: bool = False) -> None:
+        self._begun = begun
         self._series: dict[tuple[str, str], _Series] = {}
         self._intended: set[_Taken] = set()
         self._reserved: set[_Taken] = set()
@@ -54,26 +60,42 @@ class Usage:
         except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:  # a body that its writer's code can't have made
             yield Finding("event_malformed", f"its body is not one of a {event.kind} event: {error!r}", leaf, event.call)
 
-    def finish(self, states: Mapping[str, State]) -> Iterator[Finding]:
+    def finish(self, states: Mapping[str, State], report: Report | None = None) -> Iterator[Finding]:
         """Report what is missing, and what does not fit the calls; `states` says how each of them stands."""
         for series in self._series.values():
             yield from series.finish()
+            if series.first > 1 and report is not None:
+                report.unchecked += 1
+        for name, finding in self._against(states):
+            if self._begun and (finding.call not in states or (finding.code in _OF_SERIES and self._cut_off(name))):
+                if report is not None:
+                    report.unchecked += 1
+            else:
+                yield finding
+
+    def _cut_off(self, name: str) -> bool:
+        """Say whether the first changes of a series of this name may have been pruned."""
+        named = [series for series in self._series.values() if series.name == name]
+        return not named or any(series.first > 1 for series in named)
+
+    def _against(self, states: Mapping[str, State]) -> Iterator[tuple[str, Finding]]:
+        """Report what does not fit the calls, each with the name of its series."""
         for call, _, name, *_ in sorted(self._intended - self._reserved):
-            yield Finding("reservation_missing", f"its intent reserves of {name}, but that series does not have it", call=call)
+            yield name, Finding("reservation_missing", f"its intent reserves of {name}, but that series does not have it", call=call)
         for call, _, name, *_ in sorted(self._reserved - self._intended):
-            yield Finding("reservation_unasked", f"{name} was reserved from for it, but no intent of it says so", call=call)
+            yield name, Finding("reservation_unasked", f"{name} was reserved from for it, but no intent of it says so", call=call)
         for (call, name), held in self._held.items():
             state = states.get(call, State.NEW)
             ended = (state in FINAL and state is not State.SUCCEEDED) or call in self._taken_back
             if ended and held > 0:
                 how = "its effect was taken back" if call in self._taken_back else f"it ended {state}"
-                yield Finding("release_missing", f"{how} and it still holds what it took of {name}", call=call)
+                yield name, Finding("release_missing", f"{how} and it still holds what it took of {name}", call=call)
             if not ended and held < 1:
-                yield Finding("release_unfounded", f"what it took of {name} was released, though it is {state}", call=call)
+                yield name, Finding("release_unfounded", f"what it took of {name} was released, though it is {state}", call=call)
         for (call, limit), most in self._passed.items():
             if most > self._bounds.get((call, limit), -1):
                 message = f"it was let pass {limit} up to {most}, which no decision says and nobody was asked to agree to"
-                yield Finding("limit_uncovered", message, call=call)
+                yield limit, Finding("limit_uncovered", message, call=call)
 
     def _changed(self, change: _Change) -> Iterator[Finding]:
         body = change.body
@@ -84,7 +106,7 @@ class Usage:
             _raise(self._passed, (held[0], taken[1]), _most(body))
         self._held[held] += 1 if change.reserves else -1
         series = self._series.get(place) or self._series.setdefault(place, _Series(held[1]))
-        yield from series.add(change)
+        yield from series.add(change, begun=self._begun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +128,7 @@ class _Series:
     """One limit for one key, added up in the order of its numbers."""
 
     name: str
+    first: int = 1  # a later one where the changes before it were pruned: then there is nothing to add them to
     number: int = 0
     at: int = 0
     width: int = 0
@@ -114,15 +137,21 @@ class _Series:
     total: Counter[str] = field(default_factory=Counter)  # of the slices that count, by value
     ahead: dict[int, _Change] = field(default_factory=dict)
 
-    def add(self, change: _Change) -> Iterator[Finding]:
+    def add(self, change: _Change, *, begun: bool = False) -> Iterator[Finding]:
         """Take a change in; add it up, and what waited for it, once all before it are there."""
         number = change.body["number"]
+        if begun and self.number == 0 and not self.ahead:
+            self.first, self.number = number, number - 1
+        if number < self.first:
+            return
         if number <= self.number or number in self.ahead:
             yield change.found("series_doubled", "there is more than one change of this number")
             return
         self.ahead[number] = change
         while (upcoming := self.ahead.pop(self.number + 1, None)) is not None:
             self.number += 1
+            if self.first > 1:
+                continue
             yield from self._reserved(upcoming) if upcoming.reserves else self._released(upcoming)
 
     def finish(self) -> Iterator[Finding]:

@@ -100,10 +100,13 @@ def rotation_in(leaf: bytes, origin: str) -> tuple[bytes, bytes] | None:
     return named[0][1], named[1][1]
 
 
-def described_keys(log: Log) -> dict[str, Json]:
-    """Give what log.json says of a log's keys: the one that signs now, and the rotations that led to it, if there were any."""
+def described_keys(log: Log, before: Sequence[Rotation] = ()) -> dict[str, Json]:
+    """Give what log.json says of a log's keys: the one that signs now, and the rotations that led to it, if there were any.
+
+    `before` are those that came earlier, and that the log does not tell of any more.
+    """
     described: dict[str, Json] = {"key": verifier_key(log.origin, signers_of(log).keys[-1])}
-    rotations = [one.to_json(log.origin) for one in rotations_of(log)]
+    rotations = [one.to_json(log.origin) for one in (*before, *rotations_of(log))]
     return described | ({"rotations": rotations} if rotations else {})
 
 

@@ -100,6 +100,24 @@ class Story:
             message = f"event {self._sequence + 1} of this call is missing, though event {following} is there"
             yield self._found("event_missing", message, self._ahead[following])
 
+    @property
+    def begun_before(self) -> bool:
+        """Whether its first event is not there: in a log whose front was pruned it may have begun before."""
+        return self._sequence == 0
+
+    def finish_begun(self) -> Iterator[Finding]:
+        """Report what is missing behind the first event that is there, and what does not follow on the one before it."""
+        before: Told | None = None
+        for sequence, told in sorted((self._ahead or {}).items()):
+            if before is not None and sequence != before.event.sequence + 1:
+                message = f"event {before.event.sequence + 1} of this call is missing, though event {sequence} is there"
+                yield self._found("event_missing", message, told)
+            elif before is not None and told.event.previous != before.hash.hex():
+                yield self._found(
+                    "chain_broken", f"it names another event before it than leaf {before.leaf}: one of the two was changed", told
+                )
+            before = told
+
     def _tell(self, told: Told) -> Iterator[Finding]:
         for check in (self._chained, self._followed, self._moved, self._meant):
             for code, message in check(told):

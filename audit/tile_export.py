@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -13,11 +13,13 @@ import orjson
 
 from ..errors import AuditError
 from .checkpoint import Checkpoint
+from .event import Json
 from .growing_tiles import GrowingTiles
 from .leaf import LARGEST
-from .log import FORMAT, Entry, Log
+from .log import Entry, Log, version_of
 from .merkle import EMPTY_ROOT, RightEdge, leaf_hash
 from .proofs import subtrees
+from .pruned import begins_of, blocks_of, tree_over
 from .signers import described_keys, signers_of
 from .tile_log import TileLog, folder_fetch
 from .tiles import HEIGHT, WIDTH, Hashes, Tile, bundle, leaves_in, width_of
@@ -43,9 +45,15 @@ def export_tiles(log: Log, folder: Path, newest: str | None = None) -> Checkpoin
         old = _published(log, folder)
         if old.size > checkpoint.size:
             raise AuditError(f"{folder} has a checkpoint at size {old.size}; the log's own is an older one, at {checkpoint.size}")
-        writer = TileWriter(folder, old)
-        _describe(log, folder)
-        for leaf in _leaves(log.entries(old.size), old.size, checkpoint.size):
+        begins = begins_of(log)
+        if 0 < old.size < begins.size:
+            raise AuditError(
+                f"{folder} ends at leaf {old.size}, and the log was pruned up to leaf {begins.size} since: export to a new folder"
+            )
+        writer = TileWriter(folder, old, () if old.size else blocks_of(log))
+        _describe(log, folder, at_first=not old.size)
+        start = max(old.size, begins.size)
+        for leaf in _leaves(log.entries(start), start, checkpoint.size):
             writer.add(leaf)
         writer.publish(checkpoint, note)
     except OSError as error:
@@ -56,10 +64,11 @@ def export_tiles(log: Log, folder: Path, newest: str | None = None) -> Checkpoin
 class TileWriter:
     """Adds leaves to the tiles of a folder whose checkpoint is `old` (that of an empty log where there is none).
 
+    A new folder of a log whose front was pruned begins with the tiles above that, made from the roots of its `blocks`.
     Raises AuditError when the tiles at the edge are missing, truncated, or not those that `old` signed.
     """
 
-    def __init__(self, folder: Path, old: Checkpoint) -> None:
+    def __init__(self, folder: Path, old: Checkpoint, blocks: Sequence[bytes] = ()) -> None:
         self._folder, self._old = folder, old
         self._unflushed: list[Path] = []
         fetch, number = folder_fetch(folder), old.size // WIDTH
@@ -71,6 +80,10 @@ class TileWriter:
         hashes = next((hashes for tile, hashes in self._tiles.edge() if tile.level == 0), [])
         if self._edge.root() != old.root or [*map(leaf_hash, self._leaves)] != hashes:
             raise AuditError(f"the tiles at the edge of {folder} are not those that its checkpoint at size {old.size} signed")
+        if blocks:
+            self._edge = tree_over(blocks)
+            for tile, hashes in self._tiles.skip(blocks):
+                self._write(tile, b"".join(hashes))
 
     def add(self, leaf: bytes) -> None:
         """Add the next leaf; raises AuditError when it is over the limit."""
@@ -135,13 +148,18 @@ def _published(log: Log, folder: Path) -> Checkpoint:
     return signers.verify(held.note)
 
 
-def _describe(log: Log, folder: Path) -> None:
+def _describe(log: Log, folder: Path, *, at_first: bool) -> None:
     bundles = log.bundles()
     for digest, sources in bundles.items():
         if not digest.isalnum():  # it becomes a file's name, and a database can be tampered with
             raise AuditError(f"{digest!r} is not the digest of a policy bundle")
         _place(folder / "bundles" / f"{digest}.json", orjson.dumps(dict(sources), option=orjson.OPT_SORT_KEYS), flush=True)
-    about = {"v": FORMAT, "form": "tiles", "log": log.log_id, **described_keys(log), "bundles": sorted(bundles)}
+    held = None if at_first else TileLog(folder_fetch(folder))
+    first = begins_of(log if held is None else held).size
+    about: dict[str, Json] = {"from": {"index": first}} if first else {}
+    # What the database has pruned since lies in the folder still, and so do the rotations that it tells of.
+    before = [one for one in held.rotations if one.leaf < begins_of(log).size] if held else []
+    about |= {"v": version_of(about), "form": "tiles", "log": log.log_id, **described_keys(log, before), "bundles": sorted(bundles)}
     _place(folder / "log.json", orjson.dumps(about, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), flush=True)
 
 

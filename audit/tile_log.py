@@ -4,6 +4,9 @@ Beside what C2SP tlog-tiles lays down there are, and `export_tiles` writes:
 
     log.json              what the log is: format, form "tiles", log id, verifier key, rotations of that, the digests of its policy bundles
     bundles/DIGEST.json   the sources of a policy bundle, {path: text}
+
+Where the front of a log was pruned before its first export, log.json says so (`"from": {"index": the first leaf that is there}`), and
+the tiles and bundles of the leaves before it are missing; all tiles above them are there.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ from ..errors import AuditError
 from .checkpoint import read_verifier_key
 from .event import Json
 from .growing_tiles import GrowingTiles
-from .log import FORMAT, Entry
-from .merkle import root
+from .log import FORMAT, Entry, version_of
+from .merkle import RightEdge, root
+from .pruned import tree_over
 from .signers import read_rotations, signers_of
 from .tiles import WIDTH, Fetch, Tile, hashes_in, leaves_in, width_of
 
@@ -56,8 +60,10 @@ class TileLog:
         about = self._json("log.json", _MOST_DESCRIBED)
         try:
             stated, self.log_id, self._digests = about["key"], about["log"], about["bundles"]
-            recognised = (about["v"], about["form"], type(stated), type(self.log_id)) == (FORMAT, "tiles", str, str)
+            recognised = (about["v"], about["form"], type(stated), type(self.log_id)) == (version_of(about), "tiles", str, str)
+            self._first = about["from"]["index"] if "from" in about else 0
             recognised = recognised and all(each.isalnum() for each in self._digests)
+            recognised = recognised and type(self._first) is int and self._first >= 0 and self._first % WIDTH == 0
         except (KeyError, TypeError, AttributeError):
             recognised = False
         if not recognised:
@@ -76,6 +82,19 @@ class TileLog:
                 raise AuditError(f"log.json says that its key is {stated}, which is not the key that was given, nor rotated from it")
 
     @property
+    def begins(self) -> RightEdge:
+        """The tree that was pruned from its front, as the tiles above it have it. Raises AuditError when they can't be read."""
+        return tree_over(self.blocks())
+
+    def blocks(self) -> list[bytes]:
+        """Give the roots of the tiles of leaves that were pruned from its front."""
+        if self._first > self.size:
+            raise AuditError(f"log.json says that the log begins at leaf {self._first}, behind the end of its checkpoint")
+        whole = self._first // WIDTH
+        tiles = [Tile(1, number, width_of(self.size, 1, number)) for number in range(-(-whole // WIDTH))]
+        return [each for tile in tiles for each in hashes_in(self._fetch, tile)][:whole]
+
+    @property
     def size(self) -> int:
         """How many leaves its checkpoint says that it has, whoever signed that; 0 when it is none."""
         size = [*self.note.split("\n"), ""][1]
@@ -88,7 +107,9 @@ class TileLog:
         """
         above, wrong = GrowingTiles(), None
         size = signers_of(self).verify(self.note).size
-        for number in range(start // WIDTH, -(-size // WIDTH)):
+        if self._first:
+            wrong = self._differing(above.skip(self.blocks()))
+        for number in range(max(start, self._first) // WIDTH, -(-size // WIDTH)):
             tile = Tile(0, number, width_of(size, 0, number))
             hashes = hashes_in(self._fetch, tile)
             for place, leaf in enumerate(leaves_in(self._fetch, Tile(None, number, tile.width))):

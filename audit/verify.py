@@ -5,7 +5,7 @@ Streaming: leaves are read once, in order; what is kept is the right edge of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from ..errors import AuditError
 from .disclosure import Decide, check_decision, check_opening
@@ -15,7 +15,8 @@ from .event import FINAL, KINDS
 from .integrity import Integrity
 from .leaf import read
 from .log import Entry, Log
-from .merkle import leaf_hash
+from .merkle import RightEdge, leaf_hash
+from .pruned import Prunings, begins_of
 from .report import Finding, Report
 from .series import Usage
 from .signers import KEY_ROTATED
@@ -30,7 +31,10 @@ def verify(log: Log, *, decide: Decide | None = None, progress: Callable[[int], 
     `decide` reproduces decisions; without it they are counted as attested. `progress` is told the entries read, now and then.
     Without `meaning` the leaves are held against tree and signatures alone, unread: about ten times as fast.
     """
-    verification = _Verification(log, decide, meaning=meaning)
+    try:
+        verification = _Verification(log, decide, begins_of(log), meaning=meaning)
+    except AuditError as error:  # what it begins with can't be read
+        return Report(found=1, findings=[Finding("unreadable", error.message)])
     report = verification.report
     try:
         for entry in log.entries():
@@ -46,15 +50,17 @@ def verify(log: Log, *, decide: Decide | None = None, progress: Callable[[int], 
 
 
 class _Verification:
-    def __init__(self, log: Log, decide: Decide | None, *, meaning: bool) -> None:
+    def __init__(self, log: Log, decide: Decide | None, begins: RightEdge, *, meaning: bool) -> None:
         self.report = Report()
         self._meaning = meaning
         self._log_id = log.log_id
         self._decide = decide
-        self._integrity = Integrity(log, self.report)
+        self._integrity = Integrity(log, self.report, begins)
         self._stories: dict[str, Story] = {}
-        self._usage = Usage()
+        self._begins = begins
+        self._usage = Usage(begun=bool(self._begins.size))
         self._erasures = Erasures()
+        self._prunings = Prunings()
         self._decided: dict[str, tuple[int | None, str | None]] = {}  # by policies, the first call that they decided
         self._activated: set[str] = set()
 
@@ -85,6 +91,7 @@ class _Verification:
             self.report.add(Finding("rotation_forged", said, entry.index))
         elif event.kind == "policy.activated":
             self._activated.add(str(event.body.get("policy")))
+        self._prunings.add(entry.index, event)
         self._erasures.add(entry.index, event, commitments=len(record.commitments), opened=entry.opening is not None)
         for finding in self._usage.add(entry.index, event):
             self.report.add(finding)
@@ -95,19 +102,37 @@ class _Verification:
 
     def finish(self) -> None:
         self._integrity.finish()
+        whole = self._whole()
         self.report.calls = len(self._stories)
-        for story in self._stories.values():
+        for story in whole.values():
             self.report.open_calls += story.state not in FINAL
-            for finding in story.finish():
+        for findings in self._meant(whole):
+            for finding in findings:
                 self.report.add(finding)
-        for finding in self._erasures.finish(self.report):
-            self.report.add(finding)
-        for finding in self._usage.finish({call: story.state for call, story in self._stories.items()}):
-            self.report.add(finding)
-        for finding in hold_together(self._stories):
-            self.report.add(finding)
-        for policies in sorted(self._decided.keys() - self._activated) if self._activated else ():
+
+    def _whole(self) -> dict[str, Story]:
+        """Give the calls that are there from their first event: all, in a log whose front is there."""
+        if not self._begins.size:
+            return self._stories
+        return {call: story for call, story in self._stories.items() if not story.begun_before}
+
+    def _meant(self, whole: Mapping[str, Story]) -> Iterator[Iterator[Finding]]:
+        begun, report = bool(self._begins.size), self.report
+        report.unchecked += len(self._stories) - len(whole)
+        for call, story in self._stories.items():
+            yield story.finish() if call in whole else story.finish_begun()
+        yield self._erasures.finish(report, begun=begun)
+        yield self._usage.finish({call: story.state for call, story in whole.items()}, report)
+        yield hold_together(whole, report, begun=begun)
+        yield self._prunings.finish(self._begins, self._integrity.covered) if self._meaning else iter(())
+        yield self._inactive()
+
+    def _inactive(self) -> Iterator[Finding]:
+        """Report policies that decided and were never put in force; those of a pruned log may have been, before it begins."""
+        inactive = sorted(self._decided.keys() - self._activated)
+        if self._begins.size:
+            self.report.unchecked += len(inactive)
+            return
+        for policies in inactive if self._activated else ():
             leaf, call = self._decided[policies]
-            self.report.add(
-                Finding("policy_inactive", f"it was decided by the policies {policies}, which were never put in force", leaf, call)
-            )
+            yield Finding("policy_inactive", f"it was decided by the policies {policies}, which were never put in force", leaf, call)

@@ -22,6 +22,7 @@ from . import (
     keys,
     people,
     policies,
+    retention,
     scaffold,
     serve,
     settling,
@@ -71,6 +72,7 @@ app.add_typer(switches.commands, name="switch")
 app.add_typer(people.commands, name="people")
 app.add_typer(subjects.commands, name="subject")
 app.add_typer(holds.commands, name="hold")
+app.add_typer(retention.commands, name="retention")
 app.add_typer(keys.commands, name="keys")
 audit.commands.add_typer(audit_follow.commands)
 audit.commands.add_typer(audit_place.commands)

@@ -158,6 +158,8 @@ def _show_report(report: Report) -> None:
         "values sealed to you": report.sealed,
         "of these by an erasure": report.erased,
         "decisions attested only": report.attested,
+        "pruned before leaf": report.begins,
+        "not checked, as it was pruned": report.unchecked,
     }
     title, style = ("The log verifies", "green") if report.ok else ("The log does NOT verify", "red")
     show(panel(title, checked | {name: number for name, number in unchecked.items() if number}, style=style))

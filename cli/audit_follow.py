@@ -31,7 +31,8 @@ def follow(
     async def followed(runtime: Runtime) -> None:
         from ..runtime import sink
 
-        files = sink.Sink(out, largest=largest * 1024 * 1024)
+        begins = await (await runtime.start()).retention.begins()
+        files = sink.Sink(out, largest=largest * 1024 * 1024, begins=begins)
         try:
             await sink.follow(lambda after: runtime.events(after=after, most=1_000), files, once=once)
         finally:

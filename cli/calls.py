@@ -269,6 +269,7 @@ def _show_view(review: Review) -> None:
         "undoes": found.undoes,
         "undone by" if found.taken_back else "being undone by": found.undo,
         "taken back": found.taken_back,
+        "pruned": "by retention: what was recorded of it, or its beginning" if found.pruned else None,
     }
     show(panel(f"{found.action}: {found.state}", fields, style=state_style(found.state)))
     if found.requirements:

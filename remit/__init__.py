@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         undo,
     )
     from .errors import DefinitionError, PolicyError, Refused, RemitError, Retryable, Unsure
-    from .runtime import EmailCodes, Outcome, Runtime, Session, StepUp
+    from .runtime import EmailCodes, Outcome, Retention, Runtime, Session, StepUp
 
 __version__ = "0.1.0"
 
@@ -42,7 +42,7 @@ _HOMES = {
         *("action", "after", "keyed", "lookup", "once", "per_call", "read", "undo"),
     ),
     "errors": ("DefinitionError", "PolicyError", "Refused", "RemitError", "Retryable", "Unsure"),
-    "runtime": ("EmailCodes", "Outcome", "Runtime", "Session", "StepUp"),
+    "runtime": ("EmailCodes", "Outcome", "Retention", "Runtime", "Session", "StepUp"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -61,6 +61,7 @@ __all__ = [
     "Public",
     "Refused",
     "RemitError",
+    "Retention",
     "Retryable",
     "Runtime",
     "Secret",

@@ -7,6 +7,7 @@ from .confirmation import Confirmation
 from .identity import EmailCodes, StepUp
 from .outcome import Outcome
 from .people import Person
+from .retention import Retention
 from .review import Review
 from .runtime import Runtime
 from .searching import Found, Page
@@ -30,6 +31,7 @@ __all__ = [
     "Page",
     "Person",
     "Query",
+    "Retention",
     "Review",
     "Runtime",
     "Session",

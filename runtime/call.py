@@ -11,6 +11,8 @@ from ..audit import FINAL, State
 T = TypeVar("T")
 ERASED = b"erased"
 """What is in the place of the sealed request of a call whose customer was erased."""
+PRUNED = b"pruned"
+"""The same of a call whose events were pruned, and which is still there because it holds an effect key; of one that was erased it stays."""
 UNDOING = "undoes IS NOT NULL AND state NOT IN ('rejected', 'denied', 'failed', 'declined', 'expired', 'cancelled')"
 """Of the calls that undo another, those that do or have done so: at most one for each, as an index says."""
 
@@ -85,8 +87,13 @@ class Call:
 
     @property
     def erased(self) -> bool:
-        """Say whether what was asked for, and what came of it, was erased with its customer."""
-        return self.sealed == ERASED
+        """Say whether what was asked for, and what came of it, is gone: erased with its customer, or pruned."""
+        return self.sealed in {ERASED, PRUNED}
+
+    @property
+    def pruned(self) -> bool:
+        """Say whether its events were pruned."""
+        return self.sealed == PRUNED
 
     def evolve(self, **changes: Any) -> Call:
         """Make the next version of this call."""

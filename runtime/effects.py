@@ -30,6 +30,8 @@ async def claim(parts: Parts, work: Work, held: Sequence[Hold], *, repeat_of: st
     if not held or held[0].call == call.id:
         return work
     latest = await parts.store.get(held[0].call)
+    if latest.pruned and any(hold.subject != work.asker.pseudonym for hold in held):
+        return Taken("conflict")
     if latest.erased:  # whoever asks now can't be told from them any more: it was done, and is not done again
         return latest if not _time_has_passed(parts, work, latest) else work.evolve(next_ordinal=held[0].ordinal + 1)
     if any(hold.subject != work.asker.pseudonym for hold in held):

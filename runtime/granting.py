@@ -12,6 +12,8 @@ _BESIDE = ("commit_mark", "procrastinate_jobs", "procrastinate_events", "procras
 """What is written on a server alone."""
 PLACING = frozenset({("event", "UPDATE"), ("checkpoint", "INSERT"), ("log_head", "UPDATE")})
 """What a process needs that gives events their places and signs; all others may work without (docs/postgresql-roles.sql)."""
+PRUNING = frozenset({("event", "DELETE"), ("pruned", "INSERT"), ("pruned", "UPDATE")})
+"""What a process needs that prunes."""
 _PLACES = (
     "SELECT has_column_privilege('event', 'leaf_index', 'UPDATE'), has_table_privilege('checkpoint', 'INSERT'),"
     " has_table_privilege('log_head', 'UPDATE')"
@@ -47,7 +49,7 @@ def lacking(ask: Ask) -> list[str]:
 
     A role that may do nothing of what placing and signing takes lacks none of it: that is another's.
     """
-    apart = PLACING if not any(ask(_PLACES)[0]) else frozenset()
+    apart = PRUNING | (PLACING if not any(ask(_PLACES)[0]) else frozenset())
     places, rights = zip(*sorted(needed() - apart), strict=True)
     found = ask(_LACKING, (list(places), list(rights))) + ask(_SEQUENCES, (list(_NUMBERED), list(_NUMBERED.values())))
     return [one for (one,) in found]

@@ -66,6 +66,12 @@ class LastSigned:
             raise LogRolledBack(self._words(f"the log has {edge.size} events, but {size} were signed"))
         async for leaf_hash in self._grown(size, edge.size):
             signed.append(leaf_hash)
+        if signed.size < edge.size and (pruned := await self._pruned()) > size:
+            raise LogRolledBack(
+                self._words(
+                    f"{size} events were signed here last, and leaves up to {pruned} were pruned since: what came between can't be checked"
+                )
+            )
         if (signed.size, signed.root()) != (edge.size, edge.root()):
             raise LogRolledBack(
                 self._words(f"its first {size} events are not those that were signed, or what came since does not fit them")
@@ -76,6 +82,10 @@ class LastSigned:
         for start in range(since, until, READ_AT_ONCE):
             for (leaf_hash,) in await self._store.rows(sql, (self._store.tenant, start, min(until, start + READ_AT_ONCE))):
                 yield bytes(leaf_hash)
+
+    async def _pruned(self) -> int:
+        row = await self._store.row("SELECT below FROM pruned WHERE tenant = ?", (self._store.tenant,))
+        return int(row[0]) if row else 0
 
     def _words(self, found: str) -> str:
         return (

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from ..audit import Entry
+from ..audit import Entry, RightEdge
+from ..audit.pruned import BLOCK, tree_over
 from ..errors import AuditError, RemitError
 from ..policies import ActionShape, Inputs, Policies, decide, load
+from .database import Snapshot
 from .signing import ROTATIONS, rotations
 from .views import OPENINGS, open_opening
 from .work import Parts
 
 _ENTRIES = f"SELECT e.leaf_index, e.leaf, e.hash, e.id, o.blob, o.subject, s.wrapped_key FROM event e {OPENINGS} WHERE e.tenant = ? "  # noqa: S608 - names from this package
+
+_PRUNED = "SELECT p.below, p.former, p.blocks, e.leaf_index FROM pruned p LEFT JOIN event e ON e.tenant = p.tenant AND e.id = p.event WHERE p.tenant = ?"
+_HASH = 32
+
+
+def beginning(snapshot: Snapshot, tenant: str, size: int) -> tuple[int, bytes]:
+    """Give the first leaf of a log of `size` leaves, and the roots of the blocks before it.
+
+    What is to be pruned is there until the event that says so has its place. A mark that nobody pruned by (docs/tampering.md) says nothing.
+    """
+    for below, former, blocks, place in snapshot.scan(_PRUNED, (tenant,)):
+        kept = bytes(blocks or b"")
+        if len(kept) * BLOCK == below * _HASH and former % BLOCK == 0 and 0 <= former <= below:
+            first = below if place is not None and place < size else former
+            return first, kept[: first // BLOCK * _HASH]
+    return 0, b""
 
 
 class DatabaseLog:
@@ -31,7 +49,9 @@ class DatabaseLog:
         self._tenant = parts.store.tenant
         self._snapshot = parts.store.snapshot()
         self._size: int = next(self._snapshot.scan("SELECT size FROM log_head WHERE tenant = ?", (self._tenant,)))[0]
-        self.rotations = rotations(self._snapshot.scan(ROTATIONS, (self._tenant, self._size)), parts.log_id)
+        self._first, self._blocks = beginning(self._snapshot, self._tenant, self._size)
+        found = rotations(self._snapshot.scan(ROTATIONS, (self._tenant, self._size)), parts.log_id)
+        self.rotations = tuple(one for one in found if one.leaf >= self._first)
 
     def __enter__(self) -> Self:
         return self
@@ -43,11 +63,20 @@ class DatabaseLog:
         """Let go of the moment."""
         self._snapshot.close()
 
+    @property
+    def begins(self) -> RightEdge:
+        """The tree that was pruned from its front."""
+        return tree_over(self.blocks())
+
+    def blocks(self) -> Sequence[bytes]:
+        """Give the roots of the blocks that were pruned from its front."""
+        return [self._blocks[at : at + _HASH] for at in range(0, len(self._blocks), _HASH)]
+
     def entries(self, start: int = 0) -> Iterator[Entry]:
         """Give the placed entries by index from `start` on, then those that have no place yet."""
-        placed = _ENTRIES + "AND e.leaf_index >= ? AND e.leaf_index < ? ORDER BY e.leaf_index"
+        placed = _ENTRIES + "AND e.leaf_index < ? AND e.leaf_index >= ? ORDER BY e.leaf_index"
         later = _ENTRIES + "AND (e.leaf_index IS NULL OR e.leaf_index >= ?) ORDER BY e.position"
-        for row in self._snapshot.scan(placed, (self._tenant, start, self._size)):
+        for row in self._snapshot.scan(placed, (self._tenant, self._size, max(start, self._first))):
             yield self._entry(row, row[0])
         for row in self._snapshot.scan(later, (self._tenant, self._size)):
             yield self._entry(row, None)

@@ -34,7 +34,7 @@ RECONNECT_WITHIN = 10.0
 """Seconds: for an answer of the server, and for a server that restarts."""
 
 _CONTROL, _CALL, _EFFECT, _SERIES = (number << 32 for number in range(1, 5))
-_RAISES_EPOCH = frozenset({"control.activate", "control.shadow", "control.raise", "control.raise_all", "control.open"})
+_RAISES_EPOCH = frozenset({"prune.begin", "control.activate", "control.shadow", "control.raise", "control.raise_all", "control.open"})
 _LOCK = "SELECT pg_advisory_xact_lock_shared($1)"
 _LOCK_ALONE = "SELECT pg_advisory_xact_lock($1)"
 _LOCKS = "SELECT pg_advisory_xact_lock(name) FROM unnest($1::bigint[]) AS name"

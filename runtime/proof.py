@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..audit import FolderLock, Report, export, export_tiles, verify
+from ..errors import CallNotFound
 from .access import LOCAL_OPERATOR, noted, reader, revealer
 from .control import known_shapes
 from .holds import known
@@ -158,7 +159,9 @@ class Proving:
 async def _proof(parts: Parts, call_id: str) -> Proof | None:
     tenant = parts.store.tenant
     events, placed, last = await parts.store.row(_PLACES, (tenant, call_id))
-    if not events or placed < events:
+    if not events:
+        raise CallNotFound(f"the events of {call_id} were pruned by retention: what became of it is known, and can't be proved from here")
+    if placed < events:
         return None
     covers = await parts.store.row(_COVERS, (tenant, last))
     return Proof(call_id, last, *covers) if covers else None

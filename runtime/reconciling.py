@@ -44,6 +44,7 @@ FAILURES = 3
 _IN_RANGE = "FROM call WHERE tenant = ? AND kind <> 'read' AND attempt > 0 AND updated_at >= ? AND updated_at <= ?"
 _HOW_MANY = f"SELECT count(*) {_IN_RANGE}"
 _PAGE = f"SELECT id, action {_IN_RANGE} AND id > ? ORDER BY id LIMIT ?"
+_KEPT = "SELECT e.at, p.below FROM pruned p JOIN event e ON e.tenant = p.tenant AND e.leaf_index = p.below WHERE p.tenant = ?"
 _REFERRED = "SELECT reference, id FROM call WHERE tenant = ? AND reference IN ({})"
 
 
@@ -157,6 +158,8 @@ async def reconcile(parts: Parts, *, since: datetime | timedelta, by: str, progr
     tally = _Tally(begins=now - since // MICROSECOND if isinstance(since, timedelta) else to_micros(since), until=now)
     if tally.begins > tally.until:
         raise BadSearch(f"{to_text(tally.begins)} has not come yet: say since when to compare")
+    if (kept := await parts.store.row(_KEPT, (parts.store.tenant,))) is not None and tally.begins < kept[0]:
+        raise BadSearch(f"the log was pruned by retention before leaf {kept[1]}: compare since {to_text(kept[0])} at the earliest")
     await _look_for_calls(parts, reach, tally, progress)
     for place in {one.key: one for one in reach.values()}.values():
         if place.keeping is Keeping.ALL:

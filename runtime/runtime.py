@@ -31,10 +31,12 @@ from .migrating import is_postgres
 from .outcome import Outcome, problem
 from .people import People
 from .proof import Proving
+from .pruning import Pruning
 from .publishing import Publishing
 from .reading import Reading
 from .receive import Submission, parse
 from .rejection import Rejections
+from .retention import Retention
 from .revealing import Revealing
 from .sequencer import Sequencer
 from .session import Session
@@ -58,9 +60,10 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
     proposed, and put in force by a call of the action `activate_policies`, which is there for people only; `database` a file
     (`remit.db`; its keys are made beside it on the first run) or `postgresql://…`, whose keys are the file `keys`. `resources` are the
     connectors that actions ask for by type, and ledgers to compare with; `clock` makes the clock, `step_up` are the ways in which a
-    customer can prove who they are, and `breaking` says when a connector counts as out of reach. `tiles` is a folder to which the log is
-    published while it grows, as C2SP tlog-tiles. `wakeups=False` leaves calls that rest to other processes, such as `remit worker`.
-    Raises `DefinitionError` and `PolicyError` at once; the database is opened by `start`, or at the first call.
+    customer can prove who they are, and `breaking` says when a connector counts as out of reach. `tiles` is a folder to which the log is published while it grows, as
+    C2SP tlog-tiles. `wakeups=False` leaves calls that rest to other processes, such as `remit worker`. `retention` says how long what
+    was recorded is kept; without it nothing is ever pruned. Raises `DefinitionError` and `PolicyError` at once; the database is opened
+    by `start`, or at the first call.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
         breaking: Breaking | None = None,
         wakeups: bool = True,
         tiles: str | Path | None = None,
+        retention: Retention | None = None,
     ) -> None:
         self._offered, given = Catalog(actions), list(resources)
         self._resources = self._offered.bind(given)
@@ -96,6 +100,7 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
         self._clock, self._step_up, self._breaking, self.wakeups = clock, step_up, breaking or Breaking(), wakeups
         self.tiles = Path(tiles) if tiles else None
         self._publishing: Publishing | None = None
+        self.keeps = retention
         self._started: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
 
@@ -274,6 +279,7 @@ class Runtime(Afterwards, Hindsight, Proving, Reading, Waiting):
         self.subjects = Subjects(self.parts, self.people, self.holds)
         resources[Bundles] = self.bundles
         self._rejections, self._sequencer = Rejections(self.parts), Sequencer(self.parts, self._journeys.admission)
+        self.retention = Pruning(self.parts, self._sequencer, self.keeps)
         await self._sequencer.open()
         if self.managed:
             await put_nothing_in_force(self.parts)

@@ -23,12 +23,14 @@ _NAMES = "events-*.jsonl"
 class Sink:
     """The files of a folder, each named after the place of its first event. One process at a time writes to them, until it is closed.
 
-    `largest` is in bytes: a file that has reached it is followed by another. Opening cuts off a line that was not written to
-    its end. Raises AuditError for a folder that can't be written, or whose last line is no event, and `FolderTaken`.
+    `largest` is in bytes: a file that has reached it is followed by another. A new folder begins at the place `begins`, from which on
+    the log is there. Opening cuts off a line that was not written to its end. Raises AuditError for a folder that can't be written, or
+    whose last line is no event, and `FolderTaken`.
     """
 
-    def __init__(self, folder: Path, *, largest: int = 64 * 1024 * 1024) -> None:
+    def __init__(self, folder: Path, *, largest: int = 64 * 1024 * 1024, begins: int = 0) -> None:
         self._folder, self._largest, self._failed = folder, largest, False
+        self._begins = begins
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = FolderLock(folder)
@@ -64,7 +66,10 @@ class Sink:
         with path.open("ab") as file:
             for event in rest:
                 if event["place"] != self.upcoming:
-                    raise AuditError(f"the event of place {event['place']} came where {self.upcoming} is next")
+                    raise AuditError(
+                        f"the event of place {event['place']} came where {self.upcoming} is next: if what is between was pruned by "
+                        "retention, follow into a new folder"
+                    )
                 file.write(orjson.dumps(event) + b"\n")
                 self.upcoming += 1
                 if file.tell() >= self._largest:
@@ -82,7 +87,7 @@ class Sink:
         """Find the place behind the last whole line."""
         path = self._last()
         if path is None:
-            return 0
+            return self._begins
         with path.open("r+b") as file:
             end = whole = 0
             last = b""

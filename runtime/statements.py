@@ -54,11 +54,20 @@ HELD = (
 )
 """The legal holds on a person: on them, on a call of theirs, or on a time in which they called."""
 
+_GONE = "NOT EXISTS (SELECT 1 FROM event e WHERE e.tenant = ?1 AND e.call = ?2)"
+_HOLDS_EFFECT = (
+    "EXISTS (SELECT 1 FROM effect f WHERE f.tenant = ?1 AND f.key = call.effect_key AND f.ordinal = call.ordinal AND f.call = call.id)"
+)
+_REQUIREMENTS = "(SELECT r.id FROM requirement r WHERE r.tenant = ?1 AND r.call = ?2)"
+"""Of a call (`?2`): that all its events were pruned, that it holds its effect key still, and what it was asked for."""
+
 STATEMENTS: dict[str, str] = {
     "control.open": _insert("tenant_control", "tenant", "epoch", "bundle"),
     "control.activate": "UPDATE tenant_control SET epoch = epoch + 1, bundle = ? WHERE tenant = ? AND epoch = ?",
     "control.shadow": "UPDATE tenant_control SET epoch = epoch + 1, shadow = ? WHERE tenant = ?",
     "control.raise": "UPDATE tenant_control SET epoch = epoch + 1 WHERE tenant = ?",
+    # Nothing was put on hold since what is to be pruned was found out.
+    "prune.begin": "UPDATE tenant_control SET epoch = epoch + 1 WHERE tenant = ? AND epoch = ?",
     "control.raise_all": "UPDATE tenant_control SET epoch = epoch + 1",
     # After all that raises the epoch: an intent in one group with a switch or another bundle must not pass beside it.
     "control.hold": "UPDATE tenant_control SET epoch = epoch WHERE tenant = ? AND epoch = ?",
@@ -166,6 +175,29 @@ STATEMENTS: dict[str, str] = {
     " WHERE substr(store_meta.value, 1, 36) <> substr(excluded.value, 1, 36)"
     " OR (CAST(substr(store_meta.value, 38) AS BIGINT) < CAST(substr(excluded.value, 38) AS BIGINT)"
     " AND NOT EXISTS (SELECT 1 FROM call WHERE tenant IN (SELECT tenant FROM tenant_control) AND wake_at IS NOT NULL AND state = 'executing'))",
+    # First the mark, by which the guards let events go; then whatever belonged to calls of which no event is left.
+    "prune.mark": _insert("pruned", "tenant", "below", "at", "event", "former", "blocks")
+    + " ON CONFLICT (tenant) DO UPDATE SET below = excluded.below, at = excluded.at, event = excluded.event, former = excluded.former,"
+    " blocks = excluded.blocks",
+    "prune.openings": "DELETE FROM opening WHERE tenant = ?1 AND event IN"
+    " (SELECT e.id FROM event e WHERE e.tenant = ?1 AND e.leaf_index >= ?2 AND e.leaf_index < ?3)",
+    "prune.term": "DELETE FROM term WHERE tenant = ? AND what = ? AND term = ? AND at = ? AND about = ? AND number = ?",
+    "prune.events": "DELETE FROM event WHERE tenant = ? AND leaf_index >= ? AND leaf_index < ?",
+    "prune.codes": f"DELETE FROM code WHERE tenant = ?1 AND requirement IN {_REQUIREMENTS} AND {_GONE}",  # noqa: S608 - text from this file
+    "prune.votes": f"DELETE FROM vote WHERE tenant = ?1 AND requirement IN {_REQUIREMENTS} AND {_GONE}",  # noqa: S608
+    "prune.requirements": f"DELETE FROM requirement WHERE tenant = ?1 AND call = ?2 AND {_GONE}",  # noqa: S608
+    "prune.excluded": f"DELETE FROM excluded WHERE tenant = ?1 AND call = ?2 AND {_GONE}",  # noqa: S608
+    # What still counts in the window of its limit stays.
+    "prune.reservations": f"DELETE FROM reservation WHERE tenant = ?1 AND call = ?2 AND {_GONE} AND (released = 1 OR NOT EXISTS"  # noqa: S608
+    " (SELECT 1 FROM series s WHERE s.tenant = ?1 AND s.series = reservation.series AND s.key = reservation.key"
+    " AND reservation.at >= s.at - 61 * s.width))",
+    "prune.effects": "UPDATE effect SET fingerprint = ?3 WHERE tenant = ?1 AND call = ?2"  # noqa: S608
+    " AND key = (SELECT c.effect_key FROM call c WHERE c.tenant = ?1 AND c.id = ?2)"
+    f" AND ordinal = (SELECT c.ordinal FROM call c WHERE c.tenant = ?1 AND c.id = ?2) AND {_GONE}",
+    # Whoever holds an effect key is remembered by that: it must not happen twice.
+    "prune.emptied": "UPDATE call SET version = version + 1, sealed = ?3, result = NULL, fingerprint = NULL, conversation = '',"  # noqa: S608
+    f" provider_status = NULL WHERE tenant = ?1 AND id = ?2 AND sealed <> ?4 AND {_HOLDS_EFFECT} AND {_GONE}",
+    "prune.calls": f"DELETE FROM call WHERE tenant = ?1 AND id = ?2 AND NOT {_HOLDS_EFFECT} AND {_GONE}",  # noqa: S608
     "meta.add": _insert("store_meta", "key", "value"),
 }
 

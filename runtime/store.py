@@ -228,7 +228,9 @@ class Store:
     async def get(self, call_id: str) -> Call:
         """Give a call by id; raises `CallNotFound`."""
         if (call := await self.find(call_id)) is None:
-            raise CallNotFound(f"no call {call_id} in {self.name}; `remit calls list` shows the latest")
+            pruned = await self.row("SELECT below, event FROM pruned WHERE tenant = ?", (self.tenant,))
+            why = f" (what was recorded before leaf {pruned[0]} was pruned by retention: event {pruned[1]})" if pruned else ""
+            raise CallNotFound(f"no call {call_id} in {self.name}{why}; `remit calls list` shows the latest")
         return call
 
     async def earlier(self, call: Call) -> Earlier:

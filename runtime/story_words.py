@@ -35,6 +35,10 @@ def says(kind: str, body: Body) -> str:
 
 def stands(call: CallView) -> str:
     """Say where a call stands now."""
+    return _stands(call) + (" What was recorded of it before was pruned by retention." if call.pruned else "")
+
+
+def _stands(call: CallView) -> str:
     if call.taken_back:
         by = f" by the call {call.undo}" if call.undo else ""
         return f"It was done, and {call.taken_back} since{by}."

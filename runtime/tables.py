@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, text
 from sqlmodel import Field, SQLModel
 
-from . import subjects_tables  # noqa: F401 - they are tables of the same database
+from . import retention_tables, subjects_tables  # noqa: F401 - they are tables of the same database
 from .call import UNDOING
 from .reading_tables import AccessRow, TermRow
 
@@ -350,15 +350,6 @@ class CheckpointRow(SQLModel, table=True):
     tenant: str = Field(primary_key=True)
     size: int = Field(sa_column=Column(BigInteger, primary_key=True))
     note: str
-    at: int = Field(sa_column=_big())
-
-
-class PrunedRow(SQLModel, table=True):
-    """From which place on a tenant's leaves must be there: what lies below may be deleted, by whoever prunes, and nothing else."""
-
-    __tablename__ = "pruned"
-    tenant: str = Field(primary_key=True)
-    below: int = Field(sa_column=_big())
     at: int = Field(sa_column=_big())
 
 

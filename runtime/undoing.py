@@ -40,7 +40,8 @@ async def submission_of(parts: Parts, people: People, call_id: str, *, asker: Se
     if action is None or action.undo is None:
         raise NoUndo(f"{call.action} names no action that reverses it; undo it at the provider, then `remit calls reversed {call.id}`")
     if customer is None:
-        raise NoUndo("what was asked for can't be read any more: its customer was erased")
+        why = "its record was pruned by retention" if call.pruned else "its customer was erased"
+        raise NoUndo(f"what was asked for can't be read any more: {why}")
     raw = await _arguments(parts, call, action, action.undo)
     session = asker if isinstance(asker, Session) else await _of_person(people, call, asker, customer, channel)
     return Submission(tool_call=ToolCall(None, action.undo.action, raw), session=session, key=None, undoes=call.id, reason=reason)

@@ -25,6 +25,7 @@ from .work import Parts, Work
 OPENINGS = (
     "LEFT JOIN opening o ON o.tenant = e.tenant AND o.event = e.id LEFT JOIN subject s ON s.tenant = o.tenant AND s.pseudonym = o.subject"
 )
+_FIRST = frozenset({"call.received", "call.rejected"})
 _VERSIONS = {"call.received": "proposed", "call.amended": "amended", "call.intended": "executed"}
 
 
@@ -33,7 +34,8 @@ class CallView:
     """Everything about a call, opened for a person who may see it. Times are RFC 3339 in UTC.
 
     `limits` say what it takes of each limit, and what was used before, as it was last decided. `settled_by` says of an unknown one
-    who finds out. `undoes` is the call that it reverses, `undo` the one that reverses it, or has done so.
+    who finds out. `undoes` is the call that it reverses, `undo` the one that reverses it, or has done so. `pruned` says that its events,
+    or the first of them, are not kept any more.
     """
 
     id: str
@@ -65,6 +67,7 @@ class CallView:
     limits: tuple[Mapping[str, Any], ...] = ()
     versions: tuple[Mapping[str, Any], ...] = ()
     events: tuple[Mapping[str, Any], ...] = field(default=())
+    pruned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +167,7 @@ async def view(parts: Parts, call: Call) -> CallView:
         limits=tuple(decisions[-1].get("limits", ())) if decisions else (),
         versions=tuple(_versions(told)),
         events=tuple(told),
+        pruned=not told or told[0]["kind"] not in _FIRST,
     )
 
 

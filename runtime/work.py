@@ -268,16 +268,17 @@ async def _write(parts: Parts, call: Call, writes: list[Write]) -> None:
         parts.announce(call.id)
         return
     for left in reversed(range(TRIES)):
-        first = await parts.store.get(call.undoes)
+        first = await parts.store.find(call.undoes)  # None where it was pruned meanwhile
         try:
-            await parts.store.commit([*writes, *await _undone(parts, first, call)], call=call)
+            await parts.store.commit([*writes, *(await _undone(parts, first, call) if first else ())], call=call)
         except Conflict:
             # The effect of this call has happened: it must settle, whatever the first call did meanwhile.
-            if not left or (await parts.store.get(call.undoes)).version == first.version:
+            again = await parts.store.find(call.undoes)
+            if not left or (again and again.version) == (first and first.version):
                 raise
         else:
             parts.announce(call.id)
-            parts.announce(first.id)
+            parts.announce(call.undoes)
             return
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.audit import Event, State, verify
+from remit.audit import Event, Report, State, verify
 from remit.audit.series import Usage
 from tests.audit.building import Call, log_of
 
@@ -194,3 +194,29 @@ def test_no_body_makes_the_verifier_fail(changes):
         kept.tell("call.intended", "x", reservations=[changed])
         kept.tell("call.decided", "x", decision={"requirements": [{"rule": LIMIT, **changed}]})
     kept.codes()
+
+
+def begun(kept: Kept, first: int) -> tuple[list[str], int]:
+    """Give what is found in a log that begins with this change of the series and knows none of the calls before, and what it counts."""
+    usage, report = Usage(begun=True), Report()
+    at = next(place for place, event in enumerate(kept.events) if event.body.get("number") == first)
+    found = [one for leaf, event in enumerate(kept.events[at:]) for one in usage.add(leaf, event)]
+    states = {event.call: kept.states[event.call] for event in kept.events[at + 1 :] if event.call is not None}
+    return sorted({one.code for one in [*found, *usage.finish(states, report)]}), report.unchecked
+
+
+def test_a_series_whose_front_was_pruned_is_not_added_up_but_counted():
+    assert begun(honest(), 1) == ([], 2), "it is all there, but for what its first call says of it"
+    for first in range(2, 6):
+        codes, unchecked = begun(honest(), first)
+        assert codes == [] and unchecked >= 1
+
+
+def test_a_series_whose_front_was_pruned_has_no_gap_and_nothing_twice():
+    kept = honest()
+    kept.events.remove(kept.events[-4])  # the release
+    assert begun(kept, 3)[0] == ["series_gap"]
+    kept = honest()
+    kept.events.append(kept.events[-1])
+    assert begun(kept, 3)[0] == ["series_doubled"]
+    assert begun(honest(), 3)[0] == [], "the control"

@@ -57,7 +57,7 @@ def test_the_commands_are_those_that_were_promised():
         policy test · policy diff · policy schema · policy reload ·
         policy explain · policy replay · policy shadow · policy propose · policy activate · policy bundles ·
         switch throw · switch lift · switch list · subject export · subject erase · subject complete · subject erased ·
-        hold place · hold lift · hold list · people add · people role · people disable · people list · keys init ·
+        hold place · hold lift · hold list · retention show · retention prune · people add · people role · people disable · people list · keys init ·
         keys new · keys revoke · keys rotate-signing · audit verify ·
         audit export · audit follow · audit place · audit search · audit story · audit access · audit reconcile · db upgrade · doctor · serve · worker"""
     leaves = {" ".join(path[1:]) for path, command in FOUND.items() if not getattr(command, "commands", None)}

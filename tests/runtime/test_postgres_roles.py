@@ -1,5 +1,6 @@
 """The roles of docs/postgresql-roles.sql: the application can't touch what was recorded, the sequencer can do nothing else."""
 
+import asyncio
 import re
 import secrets
 from pathlib import Path
@@ -13,10 +14,11 @@ from remit.runtime.doctor import examine
 from remit.runtime.placing import place_events
 from tests.postgres import server
 from tests.runtime.bank import Store, World, asks, session
+from tests.runtime.pruning_history import KEPT, busy
 from tests.runtime.test_postgresql_page import as_role
 
 SCRIPT = (Path(__file__).parents[2] / "docs" / "postgresql-roles.sql").read_text()
-NAMES = ("remit_app", "remit_sequencer")
+NAMES = ("remit_app", "remit_sequencer", "remit_retention")
 
 
 class Roles:
@@ -41,9 +43,9 @@ class Roles:
                 return True
         return False
 
-    def running(self, role):
+    def running(self, role, **settings):
         (self.world.folder / "server").write_text(self.url(role))
-        return World(self.world.folder, self.world.bank, self.world.time).running()
+        return World(self.world.folder, self.world.bank, self.world.time).running(**settings)
 
 
 @pytest.fixture
@@ -118,6 +120,38 @@ async def test_the_application_can_not_touch_what_was_recorded(roles, sql):
 )
 async def test_the_sequencer_only_places_and_signs(roles, sql):
     assert roles.refused("remit_sequencer", sql)
+
+
+async def grown(roles):
+    """Let the application fill two blocks of leaves, let them be old, and let the sequencer place them."""
+    async with roles.running("remit_app") as runtime:
+        await busy(runtime)
+        roles.world.time.pass_(days=201)
+        await runtime.submit(asks(), session())
+    await place_events(roles.url("remit_sequencer"), roles.world.folder / "remit.keys", rounds=1)
+
+
+async def test_who_prunes_needs_the_sequencer_and_no_more_rights(roles):
+    await grown(roles)
+    async with roles.running("remit_retention", retention=KEPT) as runtime:
+        pruning = asyncio.create_task(runtime.retention.prune(by="fay"))
+        while not await runtime.parts.store.row("SELECT 1 FROM pruned"):
+            await asyncio.sleep(0.02)
+        assert roles.world.sql("SELECT min(leaf_index) FROM event") == [(0,)], "not before it has its place"
+        await place_events(roles.url("remit_sequencer"), roles.world.folder / "remit.keys", rounds=1)
+        done = await pruning
+        assert done.deleted == done.below > 0
+        assert (await runtime.verify()).ok
+    for sql in ("UPDATE event SET leaf_index = 1", "UPDATE checkpoint SET note = ''", "DELETE FROM pruned", "UPDATE log_head SET size = 0"):
+        assert roles.refused("remit_retention", sql)
+
+
+async def test_the_application_can_not_prune(roles):
+    await grown(roles)
+    async with roles.running("remit_app", retention=KEPT) as runtime:
+        assert (await runtime.retention.plan()).events > 0
+        with pytest.raises(StoreError, match="permission denied for table pruned"):
+            await runtime.retention.prune(by="fay")
 
 
 async def test_control_with_rights_to_every_row_nothing_of_it_is_refused_by_rights(roles):

@@ -13,7 +13,7 @@ from remit.errors import RemitError
 from remit.runtime import reconciling
 from remit.runtime.differences import judged
 from remit.runtime.ledgers import NoLedger
-from remit.runtime.searching_query import Query
+from remit.runtime.searching_query import BadSearch, Query
 from remit.sandbox.payments import Fault
 from tests.runtime.paying import REFUNDS, codes, opened
 
@@ -39,6 +39,16 @@ async def test_an_honest_ledger_agrees(desk):
     assert (report.ok, report.complete, report.calls, report.agree, report.entries) == (True, True, 3, 3, 3)
     assert report.ledgers == ("Stripe",)
     assert codes(report) == []
+
+
+async def test_it_is_not_compared_with_what_was_pruned(desk):
+    assert (await desk.refunds(desk.bought())).ok
+    await desk.runtime._sequencer.catch_up()
+    (at,) = desk.world.sql("SELECT at FROM event WHERE leaf_index = 3")[0]
+    desk.world.sql("INSERT INTO pruned (tenant, below, at) VALUES ('default', 3, ?)", (at,))
+    with pytest.raises(BadSearch, match="pruned by retention before leaf 3"):
+        await desk.compare()
+    assert (await desk.runtime.reconcile(since=timedelta(seconds=30))).ok, "the control: since then it is"
 
 
 async def test_a_refund_made_past_remit_is_found(desk):

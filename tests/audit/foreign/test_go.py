@@ -11,6 +11,7 @@ from remit.audit import LARGEST, Hashes, export_tiles, folder_fetch, prove_consi
 from tests.audit.building import KEY, ORIGIN, allowed, log_of, uncertain
 from tests.audit.foreign.damage import DAMAGE, OTHER_KEY, VERIFIER_KEY
 from tests.audit.foreign.golang import build
+from tests.audit.test_pruned import cut, long, recorded
 from tests.audit.test_signers import NEW, more, rotate
 from tests.audit.tiny import SIZES, hash_at, note
 
@@ -66,6 +67,19 @@ def test_it_accepts_leaves_as_they_are_written_and_the_largest(go, tmp_path):
 def test_it_accepts_that_a_log_has_grown(go, published, tmp_path, old, size):
     (tmp_path / "earlier").write_text(note(old))
     assert go(published(size), tmp_path / "earlier").stderr == ""
+
+
+def test_it_accepts_a_log_whose_front_was_pruned_and_that_it_has_grown(go, tmp_path):
+    log = long()
+    (tmp_path / "earlier").write_text(log.notes[-1])
+    log = recorded(log, 512)
+    export_tiles(cut(log, 512), tmp_path / "log")
+    assert not (tmp_path / "log" / "tile" / "0" / "000").exists()
+    done = go(tmp_path / "log", tmp_path / "earlier")
+    assert (done.stderr, done.stdout) == ("", f"{len(log.rows)} 0\n")
+    (tile,) = (tmp_path / "log" / "tile" / "1").rglob("*.p/*")
+    tile.write_bytes(bytes(32) + tile.read_bytes()[32:])
+    assert go(tmp_path / "log").returncode == 1
 
 
 @pytest.mark.parametrize("what", DAMAGE)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection, Engine
 
-LATEST = "0010"
+LATEST = "0009"
 """The newest revision in migrations/versions: a test compares."""
 
 FILE_WAIT = 60.0

@@ -349,13 +349,13 @@ async def test_the_guards_stand_at_the_mark(running, world):
     done = await running.retention.prune(by="fay")
     with pytest.raises(REFUSED, match="never changed or deleted"):
         world.sql("DELETE FROM event WHERE leaf_index = ?", (done.below,))
-    world.change("DELETE FROM event WHERE leaf_index = ?", done.below)
+    await world.change("DELETE FROM event WHERE leaf_index = ?", done.below)
     assert not verified(world).ok, "the control: it can be deleted where they are put aside, and is found"
 
 
 async def test_what_does_not_verify_is_not_pruned(running, world):
     await grown(running, world)
-    world.change("UPDATE event SET leaf = hash WHERE leaf_index = 20")
+    await world.change("UPDATE event SET leaf = hash WHERE leaf_index = 20")
     with pytest.raises(AuditError, match="not those that were signed"):
         await running.retention.prune(by="fay")
     assert first_leaf(world) == 0

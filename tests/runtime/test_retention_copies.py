@@ -69,7 +69,7 @@ async def test_who_deletes_more_and_moves_the_mark_is_found(running, world):
     await grown(running, world)
     done = await running.retention.prune(by="fay")
     more = done.below + 2
-    world.change("DELETE FROM event WHERE leaf_index < ?", more)
+    await world.change("DELETE FROM event WHERE leaf_index < ?", more)
     world.sql("UPDATE pruned SET below = ?", (more,))
     (first, *_) = verified(world).findings
     assert (first.code, first.leaf) == ("leaf_missing", 0)
@@ -84,7 +84,7 @@ async def pruned_twice(running, world):
     further = done.below + 256
     (blocks,) = world.sql("SELECT blocks FROM pruned")[0]
     rows = world.sql("SELECT hash FROM event WHERE leaf_index >= ? AND leaf_index < ? ORDER BY leaf_index", (done.below, further))
-    world.change("DELETE FROM event WHERE leaf_index < ?", further)
+    await world.change("DELETE FROM event WHERE leaf_index < ?", further)
     world.sql("UPDATE pruned SET below = ?, blocks = ?", (further, bytes(blocks) + root(bytes(one) for (one,) in rows)))
     return done.below, further
 
@@ -98,7 +98,7 @@ async def test_who_deletes_more_and_knows_the_true_tree_is_found(running, world)
 async def test_who_takes_the_event_along_is_found(running, world):
     _, further = await pruned_twice(running, world)
     ((another,),) = world.sql("SELECT id FROM event ORDER BY leaf_index LIMIT 1")
-    world.change("DELETE FROM event WHERE id = (SELECT event FROM pruned)")
+    await world.change("DELETE FROM event WHERE id = (SELECT event FROM pruned)")
     world.sql("UPDATE pruned SET event = ?", (another,))
     found = {one.code: one.leaf for one in verified(world).findings}
     assert found["pruning_unrecorded"] == further and "log_truncated" in found

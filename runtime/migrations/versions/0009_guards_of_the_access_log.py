@@ -5,7 +5,7 @@
 
 from alembic import op
 
-revision = "0010"
+revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
@@ -25,7 +25,7 @@ _POSTGRES = (
 
 
 def upgrade() -> None:
-    """Bring a database to revision 0010."""
+    """Bring a database to revision 0009."""
     cursor = op.get_bind().connection.cursor()
     for statement in _POSTGRES if op.get_bind().dialect.name == "postgresql" else _SQLITE:
         cursor.execute(statement)

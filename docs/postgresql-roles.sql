@@ -26,6 +26,6 @@ GRANT INSERT ON checkpoint TO remit_sequencer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO remit_retention;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO remit_retention;
 REVOKE UPDATE ON event FROM remit_retention;
-REVOKE UPDATE, DELETE ON bundle, log_head FROM remit_retention;
+REVOKE UPDATE, DELETE ON bundle, access, log_head FROM remit_retention;
 REVOKE INSERT, UPDATE, DELETE ON checkpoint, alembic_version FROM remit_retention;
 REVOKE DELETE ON pruned FROM remit_retention;

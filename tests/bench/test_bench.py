@@ -16,6 +16,7 @@ from bench.sampling import LIMIT, SMALLEST, Measurement
 from remit.runtime.series import SLICES
 from tests.environments import ENVIRONMENTS
 
+pytestmark = pytest.mark.timeout(600)  # all of it is measured before the first of them
 BUILT, CEDAR, DBOS = ((ENVIRONMENTS / name / "pins").is_file() for name in ("ctrlrun", "cedarpy", "dbos"))
 FIGURE = {"name", "value", "unit", "target", "met"}
 RATES = {"calls/s", "workflows/s", "ms", "ms a call", "times", "µs", "s", "events/s", "decisions/s", "bytes", "MB"}

@@ -72,8 +72,8 @@ def exported(form: str, place: Path) -> None:
             export_tiles(TinyLog(LEAVES), place)
         case "tiles-broken":
             log, real = TinyLog(LEAVES), tile_export._describe
-            tile_export._describe = lambda *given: (
-                real(*given),
+            tile_export._describe = lambda *given, **more: (
+                real(*given, **more),
                 tile_export._place(place / "checkpoint", next(log.checkpoints()).encode()),
             )
             export_tiles(log, place)

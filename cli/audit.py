@@ -50,7 +50,7 @@ def verify(
     if as_json:
         show_json(report.to_json())
     else:
-        _show_report(report)
+        _show_report(report, tree_only=tree_only)
         if tree_only:
             show("What the leaves say was not read: leave --tree-only out to check that as well.")
         if place and not key:
@@ -145,14 +145,13 @@ def _remember(note: str, file: Path) -> None:
         raise AuditError(f"{file} can't be written: {error.strerror}; the checkpoint that was seen is not kept") from error
 
 
-def _show_report(report: Report) -> None:
-    checked = {
-        "events": report.entries,
+def _show_report(report: Report, *, tree_only: bool) -> None:
+    read = {
         "calls": f"{report.calls}, {report.open_calls} of them not ended",
-        "checkpoints": report.checkpoints,
         "values opened": report.opened,
         "decided again": report.reproduced,
     }
+    checked = {"events": report.entries, "checkpoints": report.checkpoints} | ({} if tree_only else read)
     unchecked = {
         "not under a checkpoint": report.uncovered,
         "values sealed to you": report.sealed,
@@ -161,7 +160,8 @@ def _show_report(report: Report) -> None:
         "pruned before leaf": report.begins,
         "not checked, as it was pruned": report.unchecked,
     }
-    title, style = ("The log verifies", "green") if report.ok else ("The log does NOT verify", "red")
+    what = "The tree" if tree_only else "The log"
+    title, style = (f"{what} verifies", "green") if report.ok else (f"{what} does NOT verify", "red")
     show(panel(title, checked | {name: number for name, number in unchecked.items() if number}, style=style))
     for finding in report.findings:
         show(panel(finding.code, {"leaf": finding.leaf, "call": finding.call, "what": finding.message}, style="red"))

@@ -81,11 +81,11 @@ class FolderLog:
     """A log in an exported folder, read as a stream.
 
     A folder says itself whose key signed it; a reader who doesn't trust the folder passes the `verifier_key` that they were
-    given another way. Raises AuditError when the folder is not an export, or not of the log of that key.
+    given another way. `sealed` leaves openings unread. Raises AuditError when the folder is not an export, or not of the log of that key.
     """
 
-    def __init__(self, folder: Path, verifier_key: str | None = None) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, verifier_key: str | None = None, *, sealed: bool = False) -> None:
+        self._folder, self._sealed = folder, sealed
         about = _read(folder / "log.json")
         try:
             stated, self.log_id, self._counts = about["key"], about["log"], about["counts"]
@@ -114,7 +114,7 @@ class FolderLog:
 
     def entries(self, start: int = 0) -> Iterator[Entry]:
         """Give each leaf from `start` on with its stored hash and its opening."""
-        openings = self._openings()
+        openings = iter(()) if self._sealed else self._openings()
         upcoming = next(openings, None)
         with self._open("hashes.bin") as hashes:
             for number, leaf in enumerate(self._lines("leaves")):

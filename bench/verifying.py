@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from remit.runtime.logs import DatabaseLog, Reproduction
 
 from .counterpart import CtrlRun
 from .filling import fill
+from .machine import most_resident
 from .program import ROOT, Unavailable
 from .sampling import Measurement, Sizes, median, timed
 from .throughput import ratio_of
@@ -45,7 +45,7 @@ async def measure(sizes: Sizes, folder: Path, *, others: bool = True) -> Measure
     runtime = await _exported(folder / "short", sizes.verified)
     disclosed, tiles = folder / "short" / "disclosed", folder / "short" / "tiles"
     ways: dict[str, Callable[[], Report]] = {
-        "the tree of a folder": lambda: _checked(FolderLog(disclosed), meaning=False),
+        "the tree of a folder": lambda: _checked(FolderLog(disclosed, sealed=True), meaning=False),
         "the tree of tiles": lambda: _checked(TileLog(folder_fetch(tiles)), meaning=False),
         "with every commitment opened, and its meaning": lambda: _checked(FolderLog(disclosed)),
         "and each decision reproduced": lambda: _checked(FolderLog(disclosed), _reproduction(runtime, disclosed)),
@@ -184,8 +184,7 @@ def _alone(folder: Path) -> dict[str, Any]:
     report = verify(log, decide=Reproduction(log.bundles(), shapes(Catalog([refund_payment]))))
     if not report.ok or not report.reproduced:
         raise AssertionError(report.to_json())
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
-    return {"entries": report.entries, "megabytes": most, "seconds": time.perf_counter() - begun}
+    return {"entries": report.entries, "megabytes": most_resident(), "seconds": time.perf_counter() - begun}
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def _verify_exported(place: str, key: str | None, seen: Path | None, app: str | 
     from .log_sources import opened
     from .progress import progress
 
-    with opened(place, key) as log, progress("events", log.size) as told:
+    with opened(place, key, sealed=not meaning) as log, progress("events", log.size) as told:
         held = SeenLog(log, seen.read_text(errors="replace")) if seen and seen.exists() else log
         decide = Reproduction(log.bundles(), shapes(load(app).catalog)) if app else None
         report = verify(held, decide=decide, progress=told, meaning=meaning)

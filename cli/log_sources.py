@@ -23,15 +23,15 @@ def is_url(place: str) -> bool:
 
 
 @contextmanager
-def opened(place: str, key: str | None) -> Iterator[FolderLog | TileLog]:
-    """Open the log at a place, held to the verifier key if one is given. Raises AuditError where there is none."""
+def opened(place: str, key: str | None, *, sealed: bool = False) -> Iterator[FolderLog | TileLog]:
+    """Open the log at a place, held to the verifier key if one is given; `sealed` leaves openings unread. Raises AuditError where there is none."""
     if is_url(place):
         with httpx.Client(timeout=_PATIENCE) as client:
             yield TileLog(web_fetch(client, place), key)
     else:
         folder = Path(place)
         tiles = (folder / "checkpoint").exists() or (folder / "tile").exists()
-        yield TileLog(folder_fetch(folder), key) if tiles else FolderLog(folder, key)
+        yield TileLog(folder_fetch(folder), key) if tiles else FolderLog(folder, key, sealed=sealed)
 
 
 def web_fetch(client: httpx.Client, prefix: str, *, pauses: Sequence[float] = _PAUSES) -> Fetch:

@@ -139,7 +139,7 @@ class Proving:
         await self._sequencer.catch_up()
 
         def verified() -> Report:
-            with DatabaseLog(self.parts) as log:
+            with DatabaseLog(self.parts, sealed=not meaning) as log:
                 return verify(log, decide=Reproduction(log.bundles(), known_shapes(self.parts)), meaning=meaning)
 
         report = await asyncio.to_thread(verified)

@@ -46,6 +46,14 @@ async def claim(parts: Parts, work: Work, held: Sequence[Hold], *, repeat_of: st
     return await parts.store.get(equal) if equal else Taken("effect_taken", latest.id)
 
 
+async def asked_by(parts: Parts, call: Call, pseudonym: str) -> bool:
+    """Say whether a call that was pruned was this customer's: what it asked for can't tell any more."""
+    if call.subject == pseudonym:
+        return True
+    held = await parts.store.holds(call.effect_key) if call.effect_key is not None else []
+    return any(hold.call == call.id and hold.subject == pseudonym for hold in held)
+
+
 def claim_writes(work: Work) -> Work:
     """Take the effect key in the next commit, unless the call holds it already or none is declared."""
     call = work.call

@@ -25,7 +25,7 @@ from .logs import DatabaseLog
 from .pruning_plan import PruningPlan, planned
 from .retention import Retention
 from .sequencer import Sequencer
-from .statements import Write
+from .statements import COUNTS, Write
 from .work import Parts, apart
 
 Progress = Callable[[int], None]
@@ -42,14 +42,13 @@ _LEFT = (
     "SELECT e.leaf_index, e.id, e.call, e.sequence, e.kind, e.at, e.leaf, c.created_at FROM event e LEFT JOIN call c"
     " ON c.tenant = e.tenant AND c.id = e.call WHERE e.tenant = ? AND e.leaf_index >= ? AND e.leaf_index < ? ORDER BY e.leaf_index LIMIT ?"
 )
-_OF_CALLS = (
-    "prune.codes",
-    "prune.votes",
-    "prune.requirements",
-    "prune.excluded",
-    "prune.reservations",
-    "prune.calls",
+_OF_CALLS = ("prune.codes", "prune.votes", "prune.requirements", "prune.excluded", "prune.calls")
+_COUNT_NO_MORE = (
+    "SELECT DISTINCT call FROM reservation WHERE tenant = ?1 AND at < ?2 AND NOT EXISTS"  # noqa: S608 - text from this package
+    " (SELECT 1 FROM event e WHERE e.tenant = ?1 AND e.call = reservation.call)"
+    f" AND (released = 1 OR NOT {COUNTS.format(now='?2')})"
 )
+"""Calls that were pruned while what they had taken of a limit still counted, and whose window is over now."""
 
 
 class NoRetention(StoreError):
@@ -139,17 +138,25 @@ class Pruning:
         if row is None or row[2] is None:  # nothing was pruned by this
             return 0
         below, event, _ = row
-        if await self._store.row("SELECT 1 FROM event WHERE tenant = ? AND leaf_index < ? LIMIT 1", (self._store.tenant, below)) is None:
-            return 0
-        await self._placed(event)
         deleted = upcoming = 0  # from there on: on a server what was deleted before lies about in the index for a while
+        if await self._store.row(_LEFT, (self._store.tenant, upcoming, below, 1)) is not None:
+            await self._placed(event)
         while rows := await self._store.rows(_LEFT, (self._store.tenant, upcoming, below, TOGETHER)):
             await self._store.commit(self._deleting(rows))
             deleted, upcoming = deleted + len(rows), rows[-1][0] + 1
             if progress is not None:
                 progress(deleted)
+        await self._sweep()
         await self._store.scrub()
         return deleted
+
+    async def _sweep(self) -> None:
+        """Delete what outlived its call, because it still counted or held then."""
+        tenant, now = self._store.tenant, self._parts.clock.now()
+        calls = [call for (call,) in await self._store.rows(_COUNT_NO_MORE, (tenant, now))]
+        for start in range(0, len(calls), TOGETHER):
+            await self._store.commit([_reservations(tenant, call, now) for call in calls[start : start + TOGETHER]])
+        await self._store.commit([Write("prune.raised", (tenant, now), expect=None)])
 
     async def _placed(self, event: str) -> None:
         """Wait until an event is under a checkpoint."""
@@ -175,10 +182,15 @@ class Pruning:
             Write("prune.openings", between, expect=None),
             *(Write("prune.term", values, expect=None) for values in found),
             Write("prune.events", between, expect=None),
+            *(_reservations(tenant, call, self._parts.clock.now()) for call in calls),
             *(Write(name, (tenant, call), expect=None) for call in calls for name in _OF_CALLS),
             *(Write("prune.effects", (tenant, call, b""), expect=None) for call in calls),
             *(Write("prune.emptied", (tenant, call, PRUNED, ERASED), expect=None) for call in calls),
         ]
+
+
+def _reservations(tenant: str, call: str, now: int) -> Write:
+    return Write("prune.reservations", (tenant, call, now), expect=None)
 
 
 def _terms(tenant: str, row: Sequence[Any]) -> Iterator[tuple[Any, ...]]:

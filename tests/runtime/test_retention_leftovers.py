@@ -1,0 +1,139 @@
+"""What pruning leaves: every effect stays known by each of its keys, and nothing else that belonged to a pruned call is there."""
+
+import pytest
+
+from remit import StepUp
+from remit.audit import State
+from remit.errors import CallError, KeyReused
+from remit.runtime import sqlite
+from remit.runtime.statements import STATEMENTS
+from tests.runtime.asking import PROVE, asking, waits
+from tests.runtime.bank import ALLOW, NOTES, Payment, altered, asks, says, session
+from tests.runtime.pruning_history import KEPT, busy, grown
+from tests.runtime.test_step_up import Pigeons
+
+BY_KEY = "call.idempotency IS NOT NULL"
+
+
+@pytest.fixture
+async def running(world):
+    async with world.running(retention=KEPT) as runtime:
+        yield runtime
+
+
+# keys
+
+
+async def noted_and_pruned(running, world):
+    """Write a note, which holds no effect key, under a key of the caller, and prune it."""
+    first = await running.submit(says("hello", tag="t0"), session())
+    await grown(running, world)
+    assert (await running.retention.prune(by="fay")).events > 0
+    return first.call_id
+
+
+async def test_what_was_done_under_a_callers_key_is_not_done_again(running, world):
+    first = await noted_and_pruned(running, world)
+    effects = len(world.bank.effects)
+    again = await running.submit(says("hello", tag="t0"), session())
+    assert (again.call_id, again.state, again.erased) == (first, State.SUCCEEDED, True)
+    assert len(world.bank.effects) == effects
+    assert (await running.view(first)).arguments == {}
+    assert (await running.verify()).ok
+
+
+async def test_control_without_the_look_at_that_key_it_is_done_twice(running, world, monkeypatch):
+    for statement in ("prune.calls", "prune.emptied"):
+        assert BY_KEY in STATEMENTS[statement]
+        altered(monkeypatch, statement, STATEMENTS[statement].replace(BY_KEY, "1 = 0"))
+    first = await noted_and_pruned(running, world)
+    effects = len(world.bank.effects)
+    assert (await running.submit(says("hello", tag="t0"), session())).call_id != first
+    assert len(world.bank.effects) == effects + 1
+
+
+async def test_another_customer_with_the_same_key_is_told_nothing_of_it(running, world):
+    first = await noted_and_pruned(running, world)
+    with pytest.raises(KeyReused):
+        await running.submit(says("hello"), session(subject="zoe"), idempotency_key="t0")
+    other = await running.submit(says("hello", tag="t0"), session(subject="zoe"))
+    assert other.error.code == "key_reused" and first not in str(other.to_json())
+
+
+# what counted, or held, when its call went
+
+
+async def test_what_was_taken_of_a_limit_goes_though_nobody_takes_of_it_again(world):
+    limit = "limits:\n  - id: mine\n    per: subject.id\n    window: 1d\n    at_most: 1000\n    beyond: deny\n"
+    world.policies(payments=ALLOW + limit, notes=NOTES)
+    world.bank.payments["pay_z"] = Payment(customer="zoe")
+    async with world.running(retention=KEPT) as running:
+        only = await running.submit(asks("traced_refund", "pay_z", "1.00"), session(subject="zoe"))
+        await grown(running, world)
+        assert (await running.retention.prune(by="fay")).events > 0
+        assert world.sql("SELECT call FROM reservation WHERE call = ?", (only.call_id,)) == []
+        assert (await running.verify()).ok
+
+
+async def test_what_still_counts_stays_until_its_window_is_over(world):
+    limit = "limits:\n  - id: mine\n    per: subject.id\n    window: 300d\n    at_most: 3\n    beyond: deny\n"
+    world.policies(payments=ALLOW + limit, notes=NOTES)
+    async with world.running(retention=KEPT) as running:
+        first, _ = await grown(running, world)
+        assert (await running.retention.prune(by="fay")).events > 0
+        assert world.sql("SELECT call FROM reservation WHERE call = ?", (first,)) == [(first,)]
+        assert (await running.submit(asks("traced_refund", "pay_3"), session())).ok
+        assert (await running.submit(asks("traced_refund", "pay_4"), session())).state is State.DENIED, "what was pruned counts"
+        world.time.pass_(days=120)
+        assert (await running.retention.prune(by="fay")).events == 0
+        assert world.sql("SELECT call FROM reservation WHERE call = ?", (first,)) == []
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_what_was_proved_in_a_conversation_goes_with_its_last_call(world, held):
+    pigeons = Pigeons()
+    async with asking(world, PROVE).running(step_up=StepUp(codes=pigeons), retention=KEPT) as running:
+        call_id = await waits(running)
+        await running.send_code(call_id, subject="kay")
+        assert (await running.step_up(call_id, subject="kay", code=pigeons.codes[0])).ok
+        assert world.sql("SELECT conversation FROM raised") == [("c1",)]
+        await busy(running, 100, conversation="c2")
+        world.time.pass_(days=201)
+        await busy(running, 1, conversation="c2")
+        if held:
+            await running.holds.place(by="fay", reason="case 12", subject="kay")
+        await running.retention.prune(by="fay")
+        assert world.sql("SELECT conversation FROM raised") == ([("c1",)] if held else [])
+
+
+# the file itself
+
+
+@pytest.mark.on_files
+@pytest.mark.parametrize("judged", ["as it is", "control"])
+async def test_what_was_pruned_is_overwritten_in_the_file(running, world, monkeypatch, judged):
+    if judged == "control":
+        monkeypatch.setattr(sqlite, "OVERWRITTEN", ("erase.",))
+    await grown(running, world)
+    below = (await running.retention.plan()).below
+    # As a leaf has it: of an id alone an index may keep a copy, from when it moved a row to another page.
+    gone = [f'"id":"{event}"'.encode() for (event,) in world.sql("SELECT id FROM event WHERE leaf_index < ?", (below,))]
+    assert (await running.retention.prune(by="fay")).deleted == len(gone) > 0
+    there = world.bytes()
+    assert any(event in there for event in gone) is (judged == "control")
+
+
+# in words
+
+
+async def test_a_decision_that_was_pruned_from_a_call_cut_in_two_is_not_called_none(running, world):
+    number = 0
+    while world.sql("SELECT count(*) FROM event")[0][0] % 4 != 1:  # a note has four events: let the mark come after a decision
+        await running.people.add(f"p{(number := number + 1)}", roles=["support"])
+    await busy(running)
+    world.time.pass_(days=201)
+    await busy(running, 1)
+    await running.retention.prune(by="fay")
+    ((call_id,),) = world.sql("SELECT call FROM event WHERE call IS NOT NULL GROUP BY call HAVING min(sequence) > 2")
+    with pytest.raises(CallError, match="pruned by retention"):
+        await running.explain(call_id)

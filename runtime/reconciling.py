@@ -247,7 +247,10 @@ async def _trace(parts: Parts, reach: Mapping[str, Place], place: Place, batch: 
     referred = await _referred(parts, [one.reference for one in batch if one.call is None])
     entries = [replace(one, call=referred.get(one.reference)) if one.call is None else one for one in batch]
     known = await recount(parts, (one.call for one in entries if one.call is not None), tally.until)
+    remembered = await _remembered(parts, [one.call for one in entries if one.call is not None and one.call not in known])
     for entry in entries:
+        if entry.call in remembered:
+            continue
         told = known.get(entry.call or "")
         own = reach.get(told.action) if told else None
         if told is None:
@@ -320,6 +323,15 @@ async def _referred(parts: Parts, references: Sequence[str]) -> dict[str, str]:
         return {}
     sql = _REFERRED.format(", ".join("?" * len(names)))
     return dict(await parts.store.rows(sql, (parts.store.tenant, *names)))
+
+
+async def _remembered(parts: Parts, ids: Sequence[str]) -> set[str]:
+    """Name the calls whose events were pruned, and of which only that they were done is known."""
+    names = [one for one in ids if plain(one) == one and "\x00" not in one]
+    if not names:
+        return set()
+    sql = f"SELECT id FROM call WHERE tenant = ? AND state = 'succeeded' AND id IN ({', '.join('?' * len(names))})"  # noqa: S608
+    return {call for (call,) in await parts.store.rows(sql, (parts.store.tenant, *names))}
 
 
 async def _batches(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[list[LedgerEntry]]:

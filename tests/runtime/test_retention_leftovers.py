@@ -1,14 +1,18 @@
 """What pruning leaves: every effect stays known by each of its keys, and nothing else that belonged to a pruned call is there."""
 
+from datetime import timedelta
+from typing import ClassVar
+
 import pytest
 
-from remit import StepUp
+from remit import Context, Injected, Refused, StepUp, action, keyed
+from remit.actions import Keeping, Ledger, LedgerEntry, entered
 from remit.audit import State
 from remit.errors import CallError, KeyReused
 from remit.runtime import sqlite
 from remit.runtime.statements import STATEMENTS
 from tests.runtime.asking import PROVE, asking, waits
-from tests.runtime.bank import ALLOW, NOTES, Payment, altered, asks, says, session
+from tests.runtime.bank import ACTIONS, ALLOW, NOTES, Payment, altered, asks, says, session
 from tests.runtime.pruning_history import KEPT, busy, grown
 from tests.runtime.test_step_up import Pigeons
 
@@ -121,6 +125,63 @@ async def test_what_was_pruned_is_overwritten_in_the_file(running, world, monkey
     assert (await running.retention.prune(by="fay")).deleted == len(gone) > 0
     there = world.bytes()
     assert any(event in there for event in gone) is (judged == "control")
+
+
+# beside the providers
+
+
+class Plans(Ledger):
+    """Keeps of each subscription its plan, who changed it last, and no time."""
+
+    kept: ClassVar = {"plan": Keeping.LATEST}
+
+    def __init__(self) -> None:
+        self.now: dict[str, LedgerEntry] = {}
+
+    async def entries_about(self, effect, about):
+        if about in self.now:
+            yield self.now[about]
+
+    async def entries_since(self, effect, since):
+        for entry in ():  # never asked
+            yield entry
+
+
+@action(
+    effect=keyed("24h"),
+    key="plan:{of}:{to}",
+    owns=None,
+    owns_reason="a test",
+    ledger=entered("plan", about="arguments.of", detail="arguments.to"),
+)
+async def change_plan(ctx: Context, of: str, to: str, plans: Injected[Plans]) -> None:
+    """Change a plan."""
+    if to == "dear":
+        raise Refused("The card was declined.")
+    ctx.reference(of)
+    plans.now[of] = LedgerEntry("plan", of, of, call=ctx.call_id, detail=to)
+
+
+def plan(to):
+    return {"name": "change_plan", "arguments": {"of": "sub_1", "to": to}}
+
+
+async def test_what_a_pruned_call_has_left_at_a_provider_was_not_made_past_the_log(world):
+    world.policies(notes=NOTES.replace("[jot, look_up]", "[jot, look_up, change_plan]"))
+    plans = Plans()
+    settings = {"retention": KEPT, "resources": [world.bank, plans]}
+    async with world.running([*ACTIONS, change_plan], **settings) as running:
+        first = await running.submit(plan("basic"), session())
+        await grown(running, world)
+        assert (await running.retention.prune(by="fay")).events > 0
+        refused = await running.submit(plan("dear"), session())
+        assert (first.ok, refused.state) == (True, State.FAILED)
+        await running.people.change_roles("sam", add=["reviewer"])
+        report = await running.reconcile(since=timedelta(minutes=1), by="sam")
+        assert report.found == 0, report.differences
+        plans.now["sub_1"] = LedgerEntry("plan", "sub_1", "sub_1", call=f"{first.call_id}0", detail="basic")
+        report = await running.reconcile(since=timedelta(minutes=1), by="sam")
+        assert [one.code for one in report.differences] == ["unknown_to_log"], "the control: of that nothing was ever known"
 
 
 # in words

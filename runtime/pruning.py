@@ -44,8 +44,9 @@ _LEFT = (
 )
 _OF_CALLS = ("prune.codes", "prune.votes", "prune.requirements", "prune.excluded", "prune.calls")
 _COUNT_NO_MORE = (
-    "SELECT DISTINCT call FROM reservation WHERE tenant = ?1 AND at < ?2 AND NOT EXISTS"  # noqa: S608 - text from this package
-    " (SELECT 1 FROM event e WHERE e.tenant = ?1 AND e.call = reservation.call)"
+    "SELECT DISTINCT call FROM reservation WHERE tenant = ?1 AND at <"  # noqa: S608 - text from this package
+    " (SELECT e.at FROM pruned p JOIN event e ON e.tenant = p.tenant AND e.leaf_index = p.below WHERE p.tenant = ?1)"
+    " AND NOT EXISTS (SELECT 1 FROM event e WHERE e.tenant = ?1 AND e.call = reservation.call)"
     f" AND (released = 1 OR NOT {COUNTS.format(now='?2')})"
 )
 """Calls that were pruned while what they had taken of a limit still counted, and whose window is over now."""

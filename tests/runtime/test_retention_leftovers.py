@@ -1,15 +1,19 @@
 """What pruning leaves: every effect stays known by each of its keys, and nothing else that belonged to a pruned call is there."""
 
+import threading
+import time
 from datetime import timedelta
 from typing import ClassVar
+from zlib import crc32
 
+import psycopg
 import pytest
 
 from remit import Context, Injected, Refused, StepUp, action, keyed
 from remit.actions import Keeping, Ledger, LedgerEntry, entered
 from remit.audit import State
 from remit.errors import CallError, KeyReused
-from remit.runtime import sqlite
+from remit.runtime import postgres_writer, pruning, sqlite
 from remit.runtime.statements import STATEMENTS
 from tests.runtime.asking import PROVE, asking, waits
 from tests.runtime.bank import ACTIONS, ALLOW, NOTES, Payment, altered, asks, says, session
@@ -125,6 +129,41 @@ async def test_what_was_pruned_is_overwritten_in_the_file(running, world, monkey
     assert (await running.retention.prune(by="fay")).deleted == len(gone) > 0
     there = world.bytes()
     assert any(event in there for event in gone) is (judged == "control")
+
+
+# on a server
+
+
+@pytest.mark.on_servers
+@pytest.mark.parametrize("judged", ["as it is", "control"])
+async def test_a_call_that_somebody_moves_is_not_deleted_under_them(running, world, monkeypatch, judged):
+    noted = (await running.submit(says("hello"), session())).call_id
+    await grown(running, world)
+    name, deleting = postgres_writer._name, pruning.Pruning._deleting
+    if judged == "control":
+        monkeypatch.setattr(postgres_writer, "_name", lambda write: 0 if write.statement == "prune.calls" else name(write))
+    copied = "INSERT INTO event (tenant, id, call, sequence, kind, at, leaf, hash) SELECT tenant, id || 'x', call, 99, kind, at, leaf, hash"
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with psycopg.connect(world.database) as other:
+
+        def committed():
+            with psycopg.connect(world.database, autocommit=True) as looking:
+                while not looking.execute(waits).fetchall():
+                    time.sleep(0.01)
+            other.commit()
+
+        def moved(self, rows):
+            if rows[0][0] == 0:  # as a reversal of it does, of which the server has everything but the commit
+                other.execute("SELECT pg_advisory_xact_lock(%s)", (postgres_writer._CALL | crc32(noted.encode()),))
+                other.execute("UPDATE call SET version = version + 1 WHERE id = %s", (noted,))
+                other.execute(f"{copied} FROM event WHERE call = %s LIMIT 1", (noted,))
+                threading.Thread(target=committed).start()
+            return deleting(self, rows)
+
+        monkeypatch.setattr(pruning.Pruning, "_deleting", moved)
+        assert (await running.retention.prune(by="fay")).events > 0
+    there = world.sql("SELECT id FROM call WHERE id = ?", (noted,))
+    assert there == ([(noted,)] if judged == "as it is" else [])
 
 
 # beside the providers

@@ -237,3 +237,12 @@ async def test_a_decision_that_was_pruned_from_a_call_cut_in_two_is_not_called_n
     ((call_id,),) = world.sql("SELECT call FROM event WHERE call IS NOT NULL GROUP BY call HAVING min(sequence) > 2")
     with pytest.raises(CallError, match="pruned by retention"):
         await running.explain(call_id)
+
+
+async def test_what_a_shadow_has_decided_is_counted_from_where_the_log_begins(running, world):
+    tight = {"payments.yaml": ALLOW.replace("minor <= 100000", "minor <= 2000"), "notes.yaml": NOTES}
+    await running.bundles.shadow(await running.bundles.propose(tight, author="fay"), by="sam")
+    await grown(running, world)
+    await running.retention.prune(by="fay")
+    found = await running.shadowed()
+    assert 0 < found.decided < 152 and found.days > 200

@@ -43,13 +43,18 @@ _LEFT = (
     " ON c.tenant = e.tenant AND c.id = e.call WHERE e.tenant = ? AND e.leaf_index >= ? AND e.leaf_index < ? ORDER BY e.leaf_index LIMIT ?"
 )
 _OF_CALLS = ("prune.codes", "prune.votes", "prune.requirements", "prune.excluded", "prune.calls")
+_BEGINS = "(SELECT e.at FROM pruned p JOIN event e ON e.tenant = p.tenant AND e.leaf_index = p.below WHERE p.tenant = ?1)"
 _COUNT_NO_MORE = (
-    "SELECT DISTINCT call FROM reservation WHERE tenant = ?1 AND at <"  # noqa: S608 - text from this package
-    " (SELECT e.at FROM pruned p JOIN event e ON e.tenant = p.tenant AND e.leaf_index = p.below WHERE p.tenant = ?1)"
-    " AND NOT EXISTS (SELECT 1 FROM event e WHERE e.tenant = ?1 AND e.call = reservation.call)"
+    f"SELECT DISTINCT call FROM reservation WHERE tenant = ?1 AND at < {_BEGINS} AND NOT EXISTS"  # noqa: S608 - text from this package
+    " (SELECT 1 FROM event e WHERE e.tenant = ?1 AND e.call = reservation.call)"
     f" AND (released = 1 OR NOT {COUNTS.format(now='?2')})"
 )
 """Calls that were pruned while what they had taken of a limit still counted, and whose window is over now."""
+_IDLE = (
+    f"SELECT s.series, s.key, ?2 / nullif(s.width, 0) - 61 FROM series s WHERE s.tenant = ?1 AND s.at < {_BEGINS} AND EXISTS"  # noqa: S608
+    " (SELECT 1 FROM usage u WHERE u.tenant = s.tenant AND u.series = s.series AND u.key = s.key AND u.slice < ?2 / nullif(s.width, 0) - 61)"
+)
+"""Limits of which nobody has taken since before the log begins, with the first slice that may count: who takes of one drops the others."""
 
 
 class NoRetention(StoreError):
@@ -154,10 +159,11 @@ class Pruning:
     async def _sweep(self) -> None:
         """Delete what outlived its call, because it still counted or held then."""
         tenant, now = self._store.tenant, self._parts.clock.now()
-        calls = [call for (call,) in await self._store.rows(_COUNT_NO_MORE, (tenant, now))]
-        for start in range(0, len(calls), TOGETHER):
-            await self._store.commit([_reservations(tenant, call, now) for call in calls[start : start + TOGETHER]])
         await self._store.commit([Write("prune.raised", (tenant, now), expect=None)])
+        left = [_reservations(tenant, call, now) for (call,) in await self._store.rows(_COUNT_NO_MORE, (tenant, now))]
+        left += [Write("usage.drop", (tenant, *idle), expect=None) for idle in await self._store.rows(_IDLE, (tenant, now))]
+        for start in range(0, len(left), TOGETHER):
+            await self._store.commit(left[start : start + TOGETHER])
 
     async def _placed(self, event: str) -> None:
         """Wait until an event is under a checkpoint."""

@@ -80,6 +80,7 @@ async def test_what_was_taken_of_a_limit_goes_though_nobody_takes_of_it_again(wo
         await grown(running, world)
         assert (await running.retention.prune(by="fay")).events > 0
         assert world.sql("SELECT call FROM reservation WHERE call = ?", (only.call_id,)) == []
+        assert len(world.sql("SELECT * FROM usage")) == 1, "what was taken last, by somebody else"
         assert (await running.verify()).ok
 
 

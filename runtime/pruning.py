@@ -86,6 +86,7 @@ class Pruning:
         """Say what would be pruned now, and what keeps the rest. Raises `NoRetention`, and `AuditError` for a log that does not verify."""
         if self.retention is None:
             raise NoRetention
+        self._not_outdated()
         await self._sequencer.catch_up()
         return await planned(self._parts, self.retention)
 
@@ -148,6 +149,7 @@ class Pruning:
         if await self._store.row(_LEFT, (self._store.tenant, upcoming, below, 1)) is not None:
             await self._placed(event)
         while rows := await self._store.rows(_LEFT, (self._store.tenant, upcoming, below, TOGETHER)):
+            self._not_outdated()
             await self._store.commit(self._deleting(rows))
             deleted, upcoming = deleted + len(rows), rows[-1][0] + 1
             if progress is not None:
@@ -155,6 +157,11 @@ class Pruning:
         await self._sweep()
         await self._store.scrub()
         return deleted
+
+    def _not_outdated(self) -> None:
+        """Delete nothing by statements of before from what a newer version keeps otherwise; raises `DatabaseTooNew`."""
+        if self._parts.control.outdated is not None:
+            raise self._parts.control.outdated
 
     async def _sweep(self) -> None:
         """Delete what outlived its call, because it still counted or held then."""

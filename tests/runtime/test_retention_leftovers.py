@@ -1,5 +1,6 @@
 """What pruning leaves: every effect stays known by each of its keys, and nothing else that belonged to a pruned call is there."""
 
+import asyncio
 import threading
 import time
 from datetime import timedelta
@@ -12,12 +13,12 @@ import pytest
 from remit import Context, Injected, Refused, StepUp, action, keyed
 from remit.actions import Keeping, Ledger, LedgerEntry, entered
 from remit.audit import State
-from remit.errors import CallError, KeyReused
+from remit.errors import CallError, DatabaseTooNew, KeyReused
 from remit.runtime import postgres_writer, pruning, sqlite
 from remit.runtime.statements import STATEMENTS
 from tests.runtime.asking import PROVE, asking, waits
 from tests.runtime.bank import ACTIONS, ALLOW, NOTES, Payment, altered, asks, says, session
-from tests.runtime.pruning_history import KEPT, busy, grown
+from tests.runtime.pruning_history import KEPT, busy, first_leaf, grown
 from tests.runtime.test_step_up import Pigeons
 
 BY_KEY = "call.idempotency IS NOT NULL"
@@ -222,6 +223,21 @@ async def test_what_a_pruned_call_has_left_at_a_provider_was_not_made_past_the_l
         plans.now["sub_1"] = LedgerEntry("plan", "sub_1", "sub_1", call=f"{first.call_id}0", detail="basic")
         report = await running.reconcile(since=timedelta(minutes=1), by="sam")
         assert [one.code for one in report.differences] == ["unknown_to_log"], "the control: of that nothing was ever known"
+
+
+# after an upgrade
+
+
+async def test_a_process_that_a_newer_version_has_overtaken_prunes_nothing(running, world):
+    await grown(running, world)
+    world.sql("UPDATE alembic_version SET version_num = '9999'")
+    world.sql("UPDATE tenant_control SET epoch = epoch + 1")
+    async with asyncio.timeout(20):
+        while running.parts.control.outdated is None:
+            await asyncio.sleep(0.01)
+    with pytest.raises(DatabaseTooNew):
+        await running.retention.prune(by="fay")
+    assert first_leaf(world) == 0
 
 
 # in words

@@ -32,8 +32,11 @@ async def claim(parts: Parts, work: Work, held: Sequence[Hold], *, repeat_of: st
     latest = await parts.store.get(held[0].call)
     if latest.pruned and any(hold.subject != work.asker.pseudonym for hold in held):
         return Taken("conflict")
-    if latest.erased:  # whoever asks now can't be told from them any more: it was done, and is not done again
-        return latest if not _time_has_passed(parts, work, latest) else work.evolve(next_ordinal=held[0].ordinal + 1)
+    if (
+        latest.erased
+    ):  # what was asked for, or by whom, can't be told any more: it was done, and is not done again unless somebody means that
+        meant = latest.pruned and repeat_of in {hold.call for hold in held}
+        return work.evolve(next_ordinal=held[0].ordinal + 1) if meant or _time_has_passed(parts, work, latest) else latest
     if any(hold.subject != work.asker.pseudonym for hold in held):
         return Taken("conflict")  # another subject: nothing is revealed
     equal = next((hold.call for hold in held if hold.fingerprint == call.fingerprint), None)

@@ -69,6 +69,19 @@ async def test_another_customer_with_the_same_key_is_told_nothing_of_it(running,
     assert other.error.code == "key_reused" and first not in str(other.to_json())
 
 
+async def test_what_somebody_means_to_repeat_is_done_though_its_record_was_pruned(running, world):
+    first, _ = await grown(running, world)
+    await running.retention.prune(by="fay")
+    effects = len(world.bank.effects)
+    world.bank.payments["pay_1"].customer = "zoe"
+    other = await running.submit(asks(euros="5.00", tag="t8"), session(subject="zoe"), repeat_of=first)
+    assert (other.state, len(world.bank.effects)) == (State.DENIED, effects), "but for nobody else"
+    world.bank.payments["pay_1"].customer = "kay"
+    again = await running.submit(asks(euros="5.00", tag="t9"), session(), repeat_of=first)
+    assert again.ok and again.call_id != first and len(world.bank.effects) == effects + 1
+    assert (await running.verify()).ok
+
+
 # what counted, or held, when its call went
 
 

@@ -82,6 +82,14 @@ async def test_what_somebody_means_to_repeat_is_done_though_its_record_was_prune
     assert (await running.verify()).ok
 
 
+async def test_of_something_else_it_is_not_said_that_it_was_done(running, world):
+    first, _ = await grown(running, world)
+    await running.retention.prune(by="fay")
+    other = await running.submit(asks(euros="5.00", tag="t9"), session())
+    assert (other.call_id, other.erased) == (first, True)
+    assert other.message().startswith("Nothing was done now: this, or something else in its place")
+
+
 # what counted, or held, when its call went
 
 

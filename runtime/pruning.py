@@ -38,10 +38,12 @@ PLACED_WITHIN = 30.0
 """Seconds to wait for the sequencer of another process."""
 POLL = 0.1
 
-_LEFT = (
+_SELECT = (
     "SELECT e.leaf_index, e.id, e.call, e.sequence, e.kind, e.at, e.leaf, c.created_at FROM event e LEFT JOIN call c"
-    " ON c.tenant = e.tenant AND c.id = e.call WHERE e.tenant = ? AND e.leaf_index >= ? AND e.leaf_index < ? ORDER BY e.leaf_index LIMIT ?"
+    " ON c.tenant = e.tenant AND c.id = e.call WHERE e.tenant = ?"
 )
+_LEFT = f"{_SELECT} AND e.leaf_index >= ? AND e.leaf_index < ? ORDER BY e.leaf_index LIMIT ?"
+_LATER = f"{_SELECT} AND (e.leaf_index >= ? OR e.leaf_index IS NULL) AND e.call IN ({{}})"
 _OF_CALLS = ("prune.codes", "prune.votes", "prune.requirements", "prune.excluded", "prune.calls")
 _BEGINS = "(SELECT e.at FROM pruned p JOIN event e ON e.tenant = p.tenant AND e.leaf_index = p.below WHERE p.tenant = ?1)"
 _COUNT_NO_MORE = (
@@ -150,7 +152,7 @@ class Pruning:
             await self._placed(event)
         while rows := await self._store.rows(_LEFT, (self._store.tenant, upcoming, below, TOGETHER)):
             self._not_outdated()
-            await self._store.commit(self._deleting(rows))
+            await self._store.commit(self._deleting(rows, await self._later(rows)))
             deleted, upcoming = deleted + len(rows), rows[-1][0] + 1
             if progress is not None:
                 progress(deleted)
@@ -186,12 +188,18 @@ class Pruning:
             "Then `remit retention prune` goes on"
         )
 
-    def _deleting(self, rows: Sequence[Any]) -> list[Write]:
+    async def _later(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Give the later events of the same calls: by what they say, too, a call is found."""
+        if not (calls := _calls(rows)):
+            return ()
+        return await self._store.rows(_LATER.format(", ".join("?" * len(calls))), (self._store.tenant, rows[-1][0] + 1, *calls))
+
+    def _deleting(self, rows: Sequence[Any], later: Sequence[Any]) -> list[Write]:
         """Delete these events, and what belonged to them and to calls of which none is left."""
-        tenant = self._store.tenant
+        tenant, calls = self._store.tenant, _calls(rows)
         between = (tenant, rows[0][0], rows[-1][0] + 1)
-        found = dict.fromkeys(one for row in rows for one in _terms(tenant, row))
-        calls = dict.fromkeys(row[2] for row in rows if row[2] is not None)
+        kept = {one for row in later for one in _terms(tenant, row)}
+        found = dict.fromkeys(one for row in rows for one in _terms(tenant, row) if one not in kept)
         return [
             Write("prune.openings", between, expect=None),
             *(Write("prune.term", values, expect=None) for values in found),
@@ -201,6 +209,10 @@ class Pruning:
             *(Write("prune.effects", (tenant, call, b""), expect=None) for call in calls),
             *(Write("prune.emptied", (tenant, call, PRUNED, ERASED), expect=None) for call in calls),
         ]
+
+
+def _calls(rows: Sequence[Any]) -> list[str]:
+    return list(dict.fromkeys(row[2] for row in rows if row[2] is not None))
 
 
 def _reservations(tenant: str, call: str, now: int) -> Write:

@@ -15,6 +15,7 @@ from remit.actions import Keeping, Ledger, LedgerEntry, entered
 from remit.audit import State
 from remit.errors import CallError, DatabaseTooNew, KeyReused
 from remit.runtime import postgres_writer, pruning, sqlite
+from remit.runtime.searching_query import Query
 from remit.runtime.statements import STATEMENTS
 from tests.runtime.asking import PROVE, asking, waits
 from tests.runtime.bank import ACTIONS, ALLOW, NOTES, Payment, altered, asks, says, session
@@ -175,13 +176,13 @@ async def test_a_call_that_somebody_moves_is_not_deleted_under_them(running, wor
                     time.sleep(0.01)
             other.commit()
 
-        def moved(self, rows):
+        def moved(self, rows, later):
             if rows[0][0] == 0:  # as a reversal of it does, of which the server has everything but the commit
                 other.execute("SELECT pg_advisory_xact_lock(%s)", (postgres_writer._CALL | crc32(noted.encode()),))
                 other.execute("UPDATE call SET version = version + 1 WHERE id = %s", (noted,))
                 other.execute(f"{copied} FROM event WHERE call = %s LIMIT 1", (noted,))
                 threading.Thread(target=committed).start()
-            return deleting(self, rows)
+            return deleting(self, rows, later)
 
         monkeypatch.setattr(pruning.Pruning, "_deleting", moved)
         assert (await running.retention.prune(by="fay")).events > 0
@@ -275,6 +276,33 @@ async def test_a_decision_that_was_pruned_from_a_call_cut_in_two_is_not_called_n
     ((call_id,),) = world.sql("SELECT call FROM event WHERE call IS NOT NULL GROUP BY call HAVING min(sequence) > 2")
     with pytest.raises(CallError, match="pruned by retention"):
         await running.explain(call_id)
+
+
+@pytest.mark.parametrize("judged", ["as it is", "control"])
+async def test_a_call_cut_in_two_is_found_by_what_is_left_of_it(running, world, monkeypatch, judged):
+    async def nothing(_self, _rows):
+        return ()
+
+    if judged == "control":
+        monkeypatch.setattr(pruning.Pruning, "_later", nothing)
+    await running.people.change_roles("sam", add=["operator"])
+
+    async def filled(many):
+        for _ in range(many):
+            await running.people.add_agent("bot", owner="boss")
+
+    await filled(256 - 6 - world.sql("SELECT count(*) FROM event")[0][0])  # the mark comes between the two that say sam
+    waiting = (await running.submit(asks(euros="99.00"), session())).call_id
+    await running.amend(waiting, by="sam", arguments={"note": "sorry"})
+    await running.cancel(waiting, by="sam")
+    await filled(100)
+    world.time.pass_(days=201)
+    await filled(1)
+    assert (await running.retention.prune(by="fay")).below == 256
+    left = [event["kind"] for event in (await running.view(waiting)).events]
+    assert "call.amended" not in left and left[-1] == "call.cancelled"
+    found = [one.call for one in (await running.search(Query(by="sam"))).found if one.call]
+    assert found == ([waiting] if judged == "as it is" else [])
 
 
 async def test_what_a_shadow_has_decided_is_counted_from_where_the_log_begins(running, world):

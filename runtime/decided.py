@@ -80,7 +80,8 @@ async def explain_call(parts: Parts, bundles: Bundles, call_id: str) -> Explaine
     """
     call = await parts.store.get(call_id)
     if (row := await parts.store.row(f"{_SQL} AND e.call = ?", (parts.store.tenant, call_id))) is None:
-        if await parts.store.row("SELECT 1 FROM event WHERE tenant = ? AND call = ? LIMIT 1", (parts.store.tenant, call_id)) is None:
+        first = "SELECT 1 FROM event WHERE tenant = ? AND call = ? AND sequence = 1"
+        if await parts.store.row(first, (parts.store.tenant, call_id)) is None:
             raise CallError(f"what {call_id} was decided by was pruned by retention")
         raise CallError(f"{call_id} was never decided by the policies: it is {call.state}" + (f", {call.code}" if call.code else ""))
     found = _decided(parts, row)

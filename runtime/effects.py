@@ -32,8 +32,11 @@ async def claim(parts: Parts, work: Work, held: Sequence[Hold], *, repeat_of: st
     latest = await parts.store.get(held[0].call)
     if latest.pruned and any(hold.subject != work.asker.pseudonym for hold in held):
         return Taken("conflict")
-    if latest.erased:  # whoever asks now can't be told from them any more: it was done, and is not done again
-        return latest if not _time_has_passed(parts, work, latest) else work.evolve(next_ordinal=held[0].ordinal + 1)
+    if (
+        latest.erased
+    ):  # what was asked for, or by whom, can't be told any more: it was done, and is not done again unless somebody means that
+        meant = latest.pruned and repeat_of in {hold.call for hold in held}
+        return work.evolve(next_ordinal=held[0].ordinal + 1) if meant or _time_has_passed(parts, work, latest) else latest
     if any(hold.subject != work.asker.pseudonym for hold in held):
         return Taken("conflict")  # another subject: nothing is revealed
     equal = next((hold.call for hold in held if hold.fingerprint == call.fingerprint), None)
@@ -44,6 +47,14 @@ async def claim(parts: Parts, work: Work, held: Sequence[Hold], *, repeat_of: st
         if equal is None and work.action.again.when == "confirmed":
             return following.evolve(confirm=latest.id)
     return await parts.store.get(equal) if equal else Taken("effect_taken", latest.id)
+
+
+async def asked_by(parts: Parts, call: Call, pseudonym: str) -> bool:
+    """Say whether a call that was pruned was this customer's: what it asked for can't tell any more."""
+    if call.subject == pseudonym:
+        return True
+    held = await parts.store.holds(call.effect_key) if call.effect_key is not None else []
+    return any(hold.call == call.id and hold.subject == pseudonym for hold in held)
 
 
 def claim_writes(work: Work) -> Work:

@@ -16,7 +16,7 @@ from .admission import Admission
 from .advance import FIRST, advance
 from .call import Call
 from .control import refresh
-from .effects import Taken, claim
+from .effects import Taken, asked_by, claim
 from .journal import Conflict, LimitReached
 from .lingering import watch
 from .outcome import Outcome
@@ -134,6 +134,8 @@ class Journeys:
         if before.same is not None:
             same = await self._parts.store.get(before.same)
             if not same.erased and received.call.fingerprint not in {same.fingerprint, await proposed(self._parts, same)}:
+                raise KeyReused
+            if same.pruned and not await asked_by(self._parts, same, received.asker.pseudonym):
                 raise KeyReused
             return same
         if submission.undoes is not None and (under_way := await undo_of(self._parts, submission.undoes)) is not None:

@@ -50,6 +50,10 @@ PERSON_WORDS = (
 DELAYED_WORDS = (
     "It will be done after {until}, not before. Do not repeat the call. Until then it can still be cancelled, by the customer or by staff."
 )
+UNKNOWN_REPEAT_WORDS = (
+    "Nothing was done now: this, or something else in its place, was done before, and what exactly is not known any more. "
+    "Do not repeat it, and do not say that it was done as it was asked for now."
+)
 TAKEN_BACK_WORDS = {
     "undone": "It was done, and has been undone since.",
     "reversed": "It was done, but the provider has reversed it since: it came to nothing.",
@@ -69,7 +73,8 @@ class Outcome:
     the call waits. `repeated` means that this is the outcome of an earlier, equal request: nothing was done again.
     `until` (RFC 3339) is the end of a cooling-off, or when an unknown effect is looked up next; `settled_by` says of an unknown
     one whether a "look_up" or a "person" finds out, and `taken_back` whether it was "undone" since, or "reversed" by the provider.
-    `erased` says that its customer was erased, and what came of it with them: only the state is known.
+    `erased` says that its customer was erased, or its record pruned, and what came of it as well: only the state is known, and of a
+    repeat not whether it is an equal one.
     """
 
     call_id: str | None
@@ -103,6 +108,8 @@ class Outcome:
         if self.dry_run:
             return "Dry run: nothing was done."
         match self.state:
+            case State.SUCCEEDED if self.repeated and self.erased and not self.taken_back:
+                return UNKNOWN_REPEAT_WORDS
             case State.SUCCEEDED:
                 done = self.error.message if self.error else "Done."
                 return again + (TAKEN_BACK_WORDS[self.taken_back] if self.taken_back else done)

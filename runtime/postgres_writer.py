@@ -240,6 +240,8 @@ def _name(write: Write) -> int:
     match write.statement:
         case "call.move":
             return _CALL | crc32(write.values[-2].encode())
+        case "prune.calls":  # whether an event of it is left can't be seen while somebody moves it
+            return _CALL | crc32(write.values[1].encode())
         case "effect.hold" | "effect.free":
             return _EFFECT | crc32(write.values[1])
         case "effect.amend":

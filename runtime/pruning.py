@@ -25,7 +25,7 @@ from .logs import DatabaseLog
 from .pruning_plan import PruningPlan, planned
 from .retention import Retention
 from .sequencer import Sequencer
-from .statements import Write
+from .statements import COUNTS, Write
 from .work import Parts, apart
 
 Progress = Callable[[int], None]
@@ -38,18 +38,25 @@ PLACED_WITHIN = 30.0
 """Seconds to wait for the sequencer of another process."""
 POLL = 0.1
 
-_LEFT = (
+_SELECT = (
     "SELECT e.leaf_index, e.id, e.call, e.sequence, e.kind, e.at, e.leaf, c.created_at FROM event e LEFT JOIN call c"
-    " ON c.tenant = e.tenant AND c.id = e.call WHERE e.tenant = ? AND e.leaf_index >= ? AND e.leaf_index < ? ORDER BY e.leaf_index LIMIT ?"
+    " ON c.tenant = e.tenant AND c.id = e.call WHERE e.tenant = ?"
 )
-_OF_CALLS = (
-    "prune.codes",
-    "prune.votes",
-    "prune.requirements",
-    "prune.excluded",
-    "prune.reservations",
-    "prune.calls",
+_LEFT = f"{_SELECT} AND e.leaf_index >= ? AND e.leaf_index < ? ORDER BY e.leaf_index LIMIT ?"
+_LATER = f"{_SELECT} AND (e.leaf_index >= ? OR e.leaf_index IS NULL) AND e.call IN ({{}})"
+_OF_CALLS = ("prune.codes", "prune.votes", "prune.requirements", "prune.excluded", "prune.calls")
+_BEGINS = "(SELECT e.at FROM pruned p JOIN event e ON e.tenant = p.tenant AND e.leaf_index = p.below WHERE p.tenant = ?1)"
+_COUNT_NO_MORE = (
+    f"SELECT DISTINCT call FROM reservation WHERE tenant = ?1 AND at < {_BEGINS} AND NOT EXISTS"  # noqa: S608 - text from this package
+    " (SELECT 1 FROM event e WHERE e.tenant = ?1 AND e.call = reservation.call)"
+    f" AND (released = 1 OR NOT {COUNTS.format(now='?2')})"
 )
+"""Calls that were pruned while what they had taken of a limit still counted, and whose window is over now."""
+_IDLE = (
+    f"SELECT s.series, s.key, ?2 / nullif(s.width, 0) - 61 FROM series s WHERE s.tenant = ?1 AND s.at < {_BEGINS} AND EXISTS"  # noqa: S608
+    " (SELECT 1 FROM usage u WHERE u.tenant = s.tenant AND u.series = s.series AND u.key = s.key AND u.slice < ?2 / nullif(s.width, 0) - 61)"
+)
+"""Limits of which nobody has taken since before the log begins, with the first slice that may count: who takes of one drops the others."""
 
 
 class NoRetention(StoreError):
@@ -81,6 +88,7 @@ class Pruning:
         """Say what would be pruned now, and what keeps the rest. Raises `NoRetention`, and `AuditError` for a log that does not verify."""
         if self.retention is None:
             raise NoRetention
+        self._not_outdated()
         await self._sequencer.catch_up()
         return await planned(self._parts, self.retention)
 
@@ -139,17 +147,32 @@ class Pruning:
         if row is None or row[2] is None:  # nothing was pruned by this
             return 0
         below, event, _ = row
-        if await self._store.row("SELECT 1 FROM event WHERE tenant = ? AND leaf_index < ? LIMIT 1", (self._store.tenant, below)) is None:
-            return 0
-        await self._placed(event)
         deleted = upcoming = 0  # from there on: on a server what was deleted before lies about in the index for a while
+        if await self._store.row(_LEFT, (self._store.tenant, upcoming, below, 1)) is not None:
+            await self._placed(event)
         while rows := await self._store.rows(_LEFT, (self._store.tenant, upcoming, below, TOGETHER)):
-            await self._store.commit(self._deleting(rows))
+            self._not_outdated()
+            await self._store.commit(self._deleting(rows, await self._later(rows)))
             deleted, upcoming = deleted + len(rows), rows[-1][0] + 1
             if progress is not None:
                 progress(deleted)
+        await self._sweep()
         await self._store.scrub()
         return deleted
+
+    def _not_outdated(self) -> None:
+        """Delete nothing by statements of before from what a newer version keeps otherwise; raises `DatabaseTooNew`."""
+        if self._parts.control.outdated is not None:
+            raise self._parts.control.outdated
+
+    async def _sweep(self) -> None:
+        """Delete what outlived its call, because it still counted or held then."""
+        tenant, now = self._store.tenant, self._parts.clock.now()
+        await self._store.commit([Write("prune.raised", (tenant, now), expect=None)])
+        left = [_reservations(tenant, call, now) for (call,) in await self._store.rows(_COUNT_NO_MORE, (tenant, now))]
+        left += [Write("usage.drop", (tenant, *idle), expect=None) for idle in await self._store.rows(_IDLE, (tenant, now))]
+        for start in range(0, len(left), TOGETHER):
+            await self._store.commit(left[start : start + TOGETHER])
 
     async def _placed(self, event: str) -> None:
         """Wait until an event is under a checkpoint."""
@@ -165,20 +188,35 @@ class Pruning:
             "Then `remit retention prune` goes on"
         )
 
-    def _deleting(self, rows: Sequence[Any]) -> list[Write]:
+    async def _later(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Give the later events of the same calls: by what they say, too, a call is found."""
+        if not (calls := _calls(rows)):
+            return ()
+        return await self._store.rows(_LATER.format(", ".join("?" * len(calls))), (self._store.tenant, rows[-1][0] + 1, *calls))
+
+    def _deleting(self, rows: Sequence[Any], later: Sequence[Any]) -> list[Write]:
         """Delete these events, and what belonged to them and to calls of which none is left."""
-        tenant = self._store.tenant
+        tenant, calls = self._store.tenant, _calls(rows)
         between = (tenant, rows[0][0], rows[-1][0] + 1)
-        found = dict.fromkeys(one for row in rows for one in _terms(tenant, row))
-        calls = dict.fromkeys(row[2] for row in rows if row[2] is not None)
+        kept = {one for row in later for one in _terms(tenant, row)}
+        found = dict.fromkeys(one for row in rows for one in _terms(tenant, row) if one not in kept)
         return [
             Write("prune.openings", between, expect=None),
             *(Write("prune.term", values, expect=None) for values in found),
             Write("prune.events", between, expect=None),
+            *(_reservations(tenant, call, self._parts.clock.now()) for call in calls),
             *(Write(name, (tenant, call), expect=None) for call in calls for name in _OF_CALLS),
             *(Write("prune.effects", (tenant, call, b""), expect=None) for call in calls),
             *(Write("prune.emptied", (tenant, call, PRUNED, ERASED), expect=None) for call in calls),
         ]
+
+
+def _calls(rows: Sequence[Any]) -> list[str]:
+    return list(dict.fromkeys(row[2] for row in rows if row[2] is not None))
+
+
+def _reservations(tenant: str, call: str, now: int) -> Write:
+    return Write("prune.reservations", (tenant, call, now), expect=None)
 
 
 def _terms(tenant: str, row: Sequence[Any]) -> Iterator[tuple[Any, ...]]:

@@ -118,6 +118,7 @@ class _Tally:
     differences: list[Difference] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     others: set[tuple[str, str, str | None]] = field(default_factory=set)
+    kept: int = 0  # since when the log is there, where it was pruned
 
     def take(self, judgement: Standing | list[Difference], *, counts: bool = True) -> None:
         self.calls += counts
@@ -158,7 +159,9 @@ async def reconcile(parts: Parts, *, since: datetime | timedelta, by: str, progr
     tally = _Tally(begins=now - since // MICROSECOND if isinstance(since, timedelta) else to_micros(since), until=now)
     if tally.begins > tally.until:
         raise BadSearch(f"{to_text(tally.begins)} has not come yet: say since when to compare")
-    if (kept := await parts.store.row(_KEPT, (parts.store.tenant,))) is not None and tally.begins < kept[0]:
+    kept = await parts.store.row(_KEPT, (parts.store.tenant,)) or (0, 0)
+    tally.kept = kept[0]
+    if tally.begins < tally.kept:
         raise BadSearch(f"the log was pruned by retention before leaf {kept[1]}: compare since {to_text(kept[0])} at the earliest")
     await _look_for_calls(parts, reach, tally, progress)
     for place in {one.key: one for one in reach.values()}.values():
@@ -247,9 +250,12 @@ async def _trace(parts: Parts, reach: Mapping[str, Place], place: Place, batch: 
     referred = await _referred(parts, [one.reference for one in batch if one.call is None])
     entries = [replace(one, call=referred.get(one.reference)) if one.call is None else one for one in batch]
     known = await recount(parts, (one.call for one in entries if one.call is not None), tally.until)
+    remembered = await _remembered(parts, [one.call for one in entries if one.call is not None and one.call not in known])
     for entry in entries:
         told = known.get(entry.call or "")
         own = reach.get(told.action) if told else None
+        if entry.call in remembered or (told is None and entry.at is not None and to_micros(entry.at) <= tally.kept):
+            continue  # its record was pruned, or may have been
         if told is None:
             tally.take([unknown(entry, ledger=place.name)], counts=False)
         elif own is None or own.key != place.key:
@@ -320,6 +326,15 @@ async def _referred(parts: Parts, references: Sequence[str]) -> dict[str, str]:
         return {}
     sql = _REFERRED.format(", ".join("?" * len(names)))
     return dict(await parts.store.rows(sql, (parts.store.tenant, *names)))
+
+
+async def _remembered(parts: Parts, ids: Sequence[str]) -> set[str]:
+    """Name the calls whose events were pruned, and of which only that they were done is known."""
+    names = [one for one in ids if plain(one) == one and "\x00" not in one]
+    if not names:
+        return set()
+    sql = f"SELECT id FROM call WHERE tenant = ? AND state = 'succeeded' AND id IN ({', '.join('?' * len(names))})"  # noqa: S608
+    return {call for (call,) in await parts.store.rows(sql, (parts.store.tenant, *names))}
 
 
 async def _batches(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[list[LedgerEntry]]:

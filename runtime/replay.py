@@ -124,20 +124,21 @@ def replay(parts: Parts, bundles: Bundles, candidate: Policies, *, since: int, p
 def shadowed(parts: Parts, digest: str) -> Replay:
     """Say what the bundle that is decided beside the one in force would have done so far; of money and approvals it says nothing."""
     sql = "SELECT leaf, at FROM event WHERE tenant = ? AND kind = 'policy.shadowed' ORDER BY position"
-    result = Replay(digest, to_text(parts.clock.now()), _days(0))
+    now, result = parts.clock.now(), None
     for leaf, at in parts.store.scan(sql, (parts.store.tenant,)):
         event = orjson.loads(leaf)
         body = event["body"]
         if body["policy"] != digest:
             continue
-        if "begins" in body:  # from anew
-            result = Replay(digest, to_text(at), _days(parts.clock.now() - at))
+        if result is None or "begins" in body:  # from anew, or from where the log begins
+            result = Replay(digest, to_text(at), _days(now - at))
+        if "begins" in body:
             continue
         result.decided += 1
         if body["differs"]:
             reason, action = body["decision"]["reason"], event["action"]["name"]
             result.flips.append(Flip(event["call"], action, to_text(at), body["way"], tuple(body["rules"]), reason, ()))
-    return result
+    return result or Replay(digest, to_text(now), _days(0))
 
 
 @dataclass(frozen=True, slots=True)

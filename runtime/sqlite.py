@@ -24,7 +24,8 @@ from .statements import STATEMENTS, Batch, Change
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "wal_autocheckpoint = 8000", "secure_delete = FAST")
 """A checkpoint every 32 MB instead of 4: keys are random, so the same pages are written again and again, and each is then moved less often."""
 
-
+OVERWRITTEN = ("erase.", "prune.")
+"""What these statements delete is overwritten on pages that get free, too: nobody is to read it there."""
 LOCK_WAIT = 5.0
 
 
@@ -63,7 +64,7 @@ class SqliteWriter:
     async def run(self, batches: Sequence[Batch]) -> list[int]:
         """Run statement after statement."""
         try:
-            if any(statement.startswith("erase.") for statement, _ in batches):
+            if any(statement.startswith(OVERWRITTEN) for statement, _ in batches):
                 self._connection.execute(
                     "PRAGMA secure_delete = ON"
                 )  # until this connection is closed: pages that get free are overwritten

@@ -58,8 +58,16 @@ _GONE = "NOT EXISTS (SELECT 1 FROM event e WHERE e.tenant = ?1 AND e.call = ?2)"
 _HOLDS_EFFECT = (
     "EXISTS (SELECT 1 FROM effect f WHERE f.tenant = ?1 AND f.key = call.effect_key AND f.ordinal = call.ordinal AND f.call = call.id)"
 )
+_REMEMBERED = f"({_HOLDS_EFFECT} OR call.idempotency IS NOT NULL AND call.state = 'succeeded' AND call.kind <> 'read')"
 _REQUIREMENTS = "(SELECT r.id FROM requirement r WHERE r.tenant = ?1 AND r.call = ?2)"
-"""Of a call (`?2`): that all its events were pruned, that it holds its effect key still, and what it was asked for."""
+"""Of a call (`?2`): that all its events were pruned, that it holds its effect key still, that it must not happen twice, by that key or by
+its caller's, and what it was asked for."""
+
+COUNTS = (
+    "EXISTS (SELECT 1 FROM series s WHERE s.tenant = reservation.tenant AND s.series = reservation.series AND s.key = reservation.key"
+    " AND reservation.at >= (CASE WHEN s.at > {now} THEN s.at ELSE {now} END) - 61 * s.width)"
+)
+"""Of a reservation: that it counts still in the window of its limit, at the time `now`."""
 
 STATEMENTS: dict[str, str] = {
     "control.open": _insert("tenant_control", "tenant", "epoch", "bundle"),
@@ -188,16 +196,19 @@ STATEMENTS: dict[str, str] = {
     "prune.requirements": f"DELETE FROM requirement WHERE tenant = ?1 AND call = ?2 AND {_GONE}",  # noqa: S608
     "prune.excluded": f"DELETE FROM excluded WHERE tenant = ?1 AND call = ?2 AND {_GONE}",  # noqa: S608
     # What still counts in the window of its limit stays.
-    "prune.reservations": f"DELETE FROM reservation WHERE tenant = ?1 AND call = ?2 AND {_GONE} AND (released = 1 OR NOT EXISTS"  # noqa: S608
-    " (SELECT 1 FROM series s WHERE s.tenant = ?1 AND s.series = reservation.series AND s.key = reservation.key"
-    " AND reservation.at >= s.at - 61 * s.width))",
+    "prune.reservations": f"DELETE FROM reservation WHERE tenant = ?1 AND call = ?2 AND {_GONE}"  # noqa: S608
+    f" AND (released = 1 OR NOT {COUNTS.format(now='?3')})",
+    # What a customer has proved, once it holds no longer and nothing else is known of that conversation.
+    "prune.raised": "DELETE FROM raised WHERE tenant = ?1 AND until_at < ?2 AND NOT EXISTS (SELECT 1 FROM call c WHERE c.tenant = ?1"
+    " AND c.conversation = raised.conversation AND c.conversation <> '') AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.tenant = ?1"
+    " AND h.kind = 'subject' AND h.target = raised.subject)",
     "prune.effects": "UPDATE effect SET fingerprint = ?3 WHERE tenant = ?1 AND call = ?2"  # noqa: S608
     " AND key = (SELECT c.effect_key FROM call c WHERE c.tenant = ?1 AND c.id = ?2)"
     f" AND ordinal = (SELECT c.ordinal FROM call c WHERE c.tenant = ?1 AND c.id = ?2) AND {_GONE}",
-    # Whoever holds an effect key is remembered by that: it must not happen twice.
+    # Whoever holds an effect key, or had an effect under a key of its caller, is remembered by that: it must not happen twice.
     "prune.emptied": "UPDATE call SET version = version + 1, sealed = ?3, result = NULL, fingerprint = NULL, conversation = '',"  # noqa: S608
-    f" provider_status = NULL WHERE tenant = ?1 AND id = ?2 AND sealed <> ?4 AND {_HOLDS_EFFECT} AND {_GONE}",
-    "prune.calls": f"DELETE FROM call WHERE tenant = ?1 AND id = ?2 AND NOT {_HOLDS_EFFECT} AND {_GONE}",  # noqa: S608
+    f" provider_status = NULL WHERE tenant = ?1 AND id = ?2 AND sealed <> ?4 AND {_REMEMBERED} AND {_GONE}",
+    "prune.calls": f"DELETE FROM call WHERE tenant = ?1 AND id = ?2 AND NOT {_REMEMBERED} AND {_GONE}",  # noqa: S608
     "meta.add": _insert("store_meta", "key", "value"),
 }
 

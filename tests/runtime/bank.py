@@ -354,8 +354,7 @@ class World:
             actions,
             policies=self.folder / "policies",
             database=self.database,
-            resources=[self.bank],
-            **{"keys": self.folder / "remit.keys", "activate": True, "clock": self.time.clock, **settings},
+            **{"resources": [self.bank], "keys": self.folder / "remit.keys", "activate": True, "clock": self.time.clock, **settings},
         )
 
     @contextlib.asynccontextmanager

@@ -37,12 +37,12 @@ def dies(point: str) -> None:
     after("_placed", "placed")
     deleting = pruning.Pruning._deleting
 
-    def counted(self: Any, rows: Any) -> Any:
+    def counted(self: Any, *rows: Any) -> Any:
         nonlocal reached
         if point == f"deleted {reached}":
             os.kill(os.getpid(), signal.SIGKILL)
         reached += 1
-        return deleting(self, rows)
+        return deleting(self, *rows)
 
     pruning.Pruning._deleting = counted  # type: ignore[method-assign]
     pruning.TOGETHER = 10

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import pytest
@@ -94,6 +94,17 @@ async def test_entries_without_a_mark_are_matched_by_their_reference(desk, shop)
             ("missing_at_provider", outcomes[1].call_id, lost),
         ]
     )
+
+
+async def test_what_was_made_before_is_not_missed_in_a_log_that_may_have_been_pruned(desk, shop):
+    await sends(desk, "ada")
+    shop.sent("eve", Money(900, "EUR"))
+    assert codes(await desk.compare()) == [("unknown_to_log", None, "g_1")], "the control"
+    shop.books[1] = replace(shop.books[1], at=datetime.now(UTC) - timedelta(days=9_000))
+    assert codes(await desk.compare()) == [("unknown_to_log", None, "g_1")], "whatever it says of its time"
+    await desk.runtime._sequencer.catch_up()
+    desk.world.sql("INSERT INTO pruned (tenant, below, at) VALUES ('default', 1, 1)")
+    assert (await desk.compare(later=600, minutes=5)).ok
 
 
 @pytest.mark.parametrize("name", ["\x00", "\ud800", "x" * 5_000, "'; --", "", "g_0\n"])

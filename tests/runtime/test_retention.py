@@ -269,11 +269,11 @@ async def test_what_was_cut_off_between_batches_goes_on(running, world, monkeypa
     deleting = pruning.Pruning._deleting
     calls = []
 
-    def cut_off(self, rows):
+    def cut_off(self, *rows):
         calls.append(rows)
         if len(calls) == 3:
             raise RuntimeError("the process ends here")
-        return deleting(self, rows)
+        return deleting(self, *rows)
 
     monkeypatch.setattr(pruning.Pruning, "_deleting", cut_off)
     with pytest.raises(RuntimeError):

@@ -52,7 +52,8 @@ class Log(Protocol):
     """One tenant's log. What its methods give is one snapshot: no checkpoint is newer than the entries.
 
     One whose front was pruned has a member `begins`, too: the RightEdge of the tree before its first entry (see `pruned`); and one whose
-    signing key was rotated a member `rotations` (see `signers`).
+    signing key was rotated a member `rotations` (see `signers`). One that knows of which tenant its leaves must be has a member `tenant`:
+    the logs of one database have one name and one key.
     """
 
     @property
@@ -90,7 +91,7 @@ class FolderLog:
         try:
             stated, self.log_id, self._counts = about["key"], about["log"], about["counts"]
             numbers = [self._counts[name] for name in ("leaves", "placed", "openings", "checkpoints")]
-            recognised = about["v"] == version_of(about) and all(type(number) is int for number in numbers)
+            recognised = about["v"] == version_of(about) and type(stated) is str and all(type(number) is int for number in numbers)
         except (KeyError, TypeError, AttributeError):
             recognised = False
         if not recognised:

@@ -20,6 +20,7 @@ class SeenLog:
         self._log, self._seen = log, seen
         self.begins = begins_of(log)
         self.origin, self.log_id, self.public_key = log.origin, log.log_id, log.public_key
+        self.tenant: str = getattr(log, "tenant", "")
         self.rotations, self._signers = rotations_of(log), signers_of(log)
         self._size = self._signers.verify(seen).size
 

@@ -46,7 +46,7 @@ class DatabaseLog:
         self._parts, self._sealed, self._only = parts, sealed, only
         self.origin = self.log_id = parts.log_id
         self.public_key = parts.store.keys.public_key
-        self._tenant = parts.store.tenant
+        self._tenant = self.tenant = parts.store.tenant
         self._snapshot = parts.store.snapshot()
         self._size: int = next(self._snapshot.scan("SELECT size FROM log_head WHERE tenant = ?", (self._tenant,)))[0]
         self._first, self._blocks = beginning(self._snapshot, self._tenant, self._size)

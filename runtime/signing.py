@@ -74,17 +74,26 @@ class Signing:
         keys = self._store.keys
         if keys.next_signing_seed is None or keys.path is None:
             return ()
-        if (await self._store.row(_STANDING))[0] == signing_fingerprint(keys.public_key):
-            return ()  # begun, and nothing says so yet: `rotate` goes on
-        if waiting := tuple(tenant for (tenant,) in await self._store.rows(_WAITING)):
+        over, waiting = await self._gone_over(keys)
+        if not over:
             return waiting
         async with alone(keys.path):
+            # Another process may have ended this rotation and begun the next: what is in the file now is looked at again.
             keys = KeyFile.load(keys.path)
             if keys.next_signing_seed is not None:
-                keys = keys.of_next_signing()
-                keys.save()
+                over, waiting = await self._gone_over(keys)
+                if over:
+                    keys = keys.of_next_signing()
+                    keys.save()
             self._store.keys = keys
-        return ()
+        return waiting
+
+    async def _gone_over(self, keys: KeyFile) -> tuple[bool, tuple[str, ...]]:
+        """Say whether nothing needs the old one of these keys any more, and the tenants whose log still does."""
+        if (await self._store.row(_STANDING))[0] == signing_fingerprint(keys.public_key):
+            return False, ()  # begun, and nothing says so yet: `rotate` goes on
+        waiting = tuple(tenant for (tenant,) in await self._store.rows(_WAITING))
+        return not waiting, waiting
 
     def _both(self, rotation: bytes, standing: str) -> tuple[Ed25519PrivateKey, ...]:
         try:

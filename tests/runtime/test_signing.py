@@ -262,3 +262,53 @@ async def test_what_a_killed_process_left_of_the_key_file_goes_with_the_old_key(
         seed = before.signing_seed.hex().encode()
         assert not left.exists()
         assert not [one for one in before.path.parent.iterdir() if one.is_file() and one.suffix != ".db" and seed in one.read_bytes()]
+
+
+@pytest.mark.parametrize("begun", ["written", "cut off before it was written"])
+async def test_whoever_is_late_with_the_old_key_leaves_that_of_the_next_rotation_alone(world, monkeypatch, begun):
+    """One process has both keys in mind, when another ends that rotation and begins the next: it must not destroy what still signs."""
+    async with world.running() as late, world.running(people=False) as other:
+        for runtime in (late, other):
+            runtime._background[1].cancel()
+        await works(late, "before")
+        await signing.begin(late.parts, by="eve", reason="one")
+        await late._sequencer.catch_up()
+        both = late.parts.store.keys
+        assert both.next_signing_seed is not None
+        other.parts.store.keys = both
+        await Signing(other.parts.store, other.parts.log_id).let_go()
+        assert keys_of(world).next_signing_seed is None
+        if begun == "written":
+            monkeypatch.setattr(Signing, "_gone_over", found_before(both, Signing._gone_over))
+            await signing.begin(other.parts, by="eve", reason="two")
+        else:
+            keys_of(world).with_next_signing().save()
+        standing = keys_of(world)
+        await Signing(late.parts.store, late.parts.log_id).let_go()
+        assert keys_of(world) == standing, "it is needed still"
+        await late._sequencer.catch_up()
+        assert (await late.verify()).findings == []
+
+
+def found_before(keys, looks):
+    """Let what is found of these keys be from before the next rotation was begun."""
+
+    async def found(self, given):
+        return (True, ()) if given == keys else await looks(self, given)
+
+    return found
+
+
+async def test_control_one_who_does_not_look_again_destroys_the_key_that_is_needed(world, monkeypatch):
+    async with world.running() as runtime:
+        runtime._background[1].cancel()
+        await works(runtime, "before")
+        await signing.begin(runtime.parts, by="eve", reason="one")
+
+        async def gone(_self, _keys):
+            return True, ()
+
+        monkeypatch.setattr(Signing, "_gone_over", gone)
+        await Signing(runtime.parts.store, runtime.parts.log_id).let_go()
+        with pytest.raises(KeysOutdated, match="is not in it"):
+            await runtime._sequencer.catch_up()

@@ -6,6 +6,7 @@ the commit that writes that event into every tenant's log; and the old key goes 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,12 +140,20 @@ async def begin(parts: Parts, *, by: str, reason: str) -> Rotated:
         public = keys.signing_keys[new].public_key().public_bytes_raw()
         named = {"old": verifier_key(parts.log_id, keys.public_key), "new": verifier_key(parts.log_id, public)}
         body = {**named, "by": by, "reason": plain(reason)}
-        tenants = [tenant for (tenant,) in await store.rows("SELECT tenant FROM log_head ORDER BY tenant")]
-        try:
-            await store.commit([Write("keys.sign", (new, old)), *(write for each in tenants for write in _event(parts, each, body))])
-        except Conflict:
-            raise RotationUnderWay from None
-    return Rotated(named["old"], named["new"], tuple(tenants))
+        tenants = await _tell_all(parts, new, old, body)
+    return Rotated(named["old"], named["new"], tenants)
+
+
+async def _tell_all(parts: Parts, new: str, old: str, body: dict[str, str]) -> tuple[str, ...]:
+    """Let the database stand at the new key, and write that into the log of every tenant; gives these. Raises `RotationUnderWay`."""
+    store = parts.store
+    while (await store.row(_STANDING))[0] == old:
+        tenants = tuple(tenant for (tenant,) in await store.rows("SELECT tenant FROM log_head ORDER BY tenant"))
+        writes = [write for each in tenants for write in _event(parts, each, body)]
+        with suppress(Conflict):  # the log of a further tenant was begun meanwhile, or another process was quicker
+            await store.commit([Write("keys.sign", (new, old, len(tenants))), *writes])
+            return tenants
+    raise RotationUnderWay
 
 
 def rotations(rows: Any, log_id: str) -> tuple[Rotation, ...]:

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from remit.audit import FolderLog, KeyFile, Signers, TileLog, folder_fetch, read, verifier_key, verify, verify_checkpoint
+from remit.audit import FolderLog, KeyFile, RightEdge, Signers, TileLog, folder_fetch, read, verifier_key, verify, verify_checkpoint
 from remit.errors import AuditError, KeysOutdated, RotationUnderWay, StoreError
 from remit.runtime import signing
 from remit.runtime.logs import DatabaseLog
@@ -312,3 +312,25 @@ async def test_control_one_who_does_not_look_again_destroys_the_key_that_is_need
         await Signing(runtime.parts.store, runtime.parts.log_id).let_go()
         with pytest.raises(KeysOutdated, match="is not in it"):
             await runtime._sequencer.catch_up()
+
+
+async def test_the_log_of_a_tenant_that_begins_meanwhile_is_told_as_well(world, monkeypatch):
+    async with world.running() as runtime:
+        await works(runtime, "before")
+        real, begun = signing._event, []
+
+        def told(parts, tenant, body):
+            """Let another tenant's log begin, and its first checkpoint be signed, behind the back of who has listed the tenants."""
+            if not begun:
+                begun.append(tenant)
+                world.sql("INSERT INTO log_head SELECT 'other', 0, 0, ? FROM log_head", (RightEdge().to_bytes(),))
+            return real(parts, tenant, body)
+
+        monkeypatch.setattr(signing, "_event", told)
+        rotated = await runtime.rotate_signing_key(by="eve", reason="yearly", patience=0)
+        assert rotated.waiting == ("other",)
+        assert world.sql("SELECT tenant FROM event WHERE kind = 'log.key_rotated' ORDER BY tenant") == [("default",), ("other",)]
+        async with world.running(tenant="other", people=False) as other:
+            await works(other)
+            assert (await other.verify()).findings == []
+        assert (await runtime.verify()).findings == []

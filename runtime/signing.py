@@ -16,6 +16,7 @@ from ..audit import Event, KeyFile, RightEdge, Rotation, rotation_in, sign, sign
 from ..errors import AuditError, KeysOutdated, RotationUnderWay
 from . import terms
 from .clock import to_text
+from .database import as_bytes
 from .journal import Conflict
 from .key_changes import alone
 from .recorded import plain
@@ -158,11 +159,12 @@ async def _tell_all(parts: Parts, new: str, old: str, body: dict[str, str]) -> t
 
 def rotations(rows: Any, log_id: str) -> tuple[Rotation, ...]:
     """Read what `ROTATIONS` gives of a log; what is none is left out, and the verifier says so."""
-    found = []
+    found = {}  # by leaf: it may be found by more than one row of `term`
     for leaf, data, note in rows:
-        if (keys := rotation_in(bytes(data), log_id)) is not None:
-            found.append(Rotation(leaf, *keys, note or ""))
-    return tuple(found)
+        with suppress(AuditError):
+            if (keys := rotation_in(as_bytes(data), log_id)) is not None:
+                found[leaf] = Rotation(leaf, *keys, as_bytes(note or "").decode(errors="replace"))
+    return tuple(found.values())
 
 
 def _event(parts: Parts, tenant: str, body: dict[str, str]) -> list[Write]:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..audit import RightEdge
-from ..errors import KeysMissing, KeysOutdated, LastSignedUnusable, LogRolledBack
+from ..errors import KeysMissing, KeysOutdated, LastSignedUnusable, LogRolledBack, StoreError
 from . import telemetry
 from .admission import Admission
 from .journal import Conflict
@@ -157,7 +157,7 @@ class Sequencer:
         self._admission.unproved(oldest[0] if oldest else None)
 
     def _tell(self, error: Exception) -> None:
-        if isinstance(error, LogRolledBack | LastSignedUnusable | KeysOutdated | KeysMissing):
+        if type(error) is StoreError or isinstance(error, LogRolledBack | LastSignedUnusable | KeysOutdated | KeysMissing):
             self._say(error.message)
         else:
             log.error("events wait for their checkpoint; it is tried again: %s", telemetry.places(error))

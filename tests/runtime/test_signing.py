@@ -334,3 +334,23 @@ async def test_the_log_of_a_tenant_that_begins_meanwhile_is_told_as_well(world, 
             await works(other)
             assert (await other.verify()).findings == []
         assert (await runtime.verify()).findings == []
+
+
+@pytest.mark.on_files("the key file, whatever the database")
+async def test_where_the_key_file_can_not_be_locked_that_is_said_once_and_the_log_goes_on(world, caplog):
+    async with world.running() as runtime:
+        runtime._background[1].cancel()
+        await works(runtime, "before")
+        await signing.begin(runtime.parts, by="eve", reason="yearly")
+        lock = keys_of(world).path.with_name("remit.keys.lock")
+        lock.unlink()
+        lock.mkdir()
+        for _ in range(3):
+            await runtime._sequencer.attempt()
+        assert [line for line in caplog.messages if "remit.keys.lock can't be written" in line] == caplog.messages[-1:], caplog.messages
+        with pytest.raises(StoreError, match="can't be written"):
+            await signing.begin(runtime.parts, by="eve", reason="again")
+        lock.rmdir()
+        await runtime._sequencer.attempt()
+        assert keys_of(world).next_signing_seed is None
+        assert (await runtime.verify()).findings == []

@@ -101,3 +101,14 @@ def test_a_folder_whose_leaves_are_said_to_have_no_place_shows_nothing(world):
     place.write_bytes(orjson.dumps(about))
     (place.parent / "checkpoints.jsonl").write_bytes(b"")
     assert "no_checkpoint" in {one.code for one in verify(FolderLog(place.parent)).findings}
+
+
+def test_the_log_of_another_tenant_in_the_place_of_this_one_is_found(world):
+    """They have one name and one key: only what the leaves say tells them apart."""
+    with hand(world.database) as at:
+        for table in ("event", "checkpoint", "log_head", "bundle", "term"):
+            at.sql(f"UPDATE {table} SET tenant = 'another' WHERE tenant = 'default'")
+    found = verified(world, "another").findings
+    assert {one.code for one in found} == {"leaf_foreign"}
+    assert "of the tenant 'default', not of 'another'" in found[0].message
+    assert verify(FolderLog(world.folder / "exported")).ok, "the control"

@@ -24,6 +24,11 @@ class SeenLog:
         self.rotations, self._signers = rotations_of(log), signers_of(log)
         self._size = self._signers.verify(seen).size
 
+    @property
+    def pruned(self) -> bool:
+        """Whether what was seen is of what was pruned since: then nothing shows that this log goes on from it."""
+        return self._size < self.begins.size
+
     def entries(self, start: int = 0) -> Iterator[Entry]:
         """Give the log's entries from `start` on."""
         return self._log.entries(start)

@@ -73,9 +73,8 @@ class Sequencer:
         if not await self._parts.store.leads():
             return 0
         try:
-            while (
-                count := await self._step()
-            ) == BATCH:  # fewer were all that there were: what is written meanwhile waits for the next time
+            # Fewer were all that there were, unless a rotation cut them off: what is written meanwhile waits for the next time.
+            while (count := await self._step()) == BATCH or (count and self._cut):
                 placed += count
         except KeysOutdated:
             await self._parts.store.yield_lead()  # another machine may have the latest key file

@@ -354,3 +354,13 @@ async def test_where_the_key_file_can_not_be_locked_that_is_said_once_and_the_lo
         await runtime._sequencer.attempt()
         assert keys_of(world).next_signing_seed is None
         assert (await runtime.verify()).findings == []
+
+
+async def test_what_came_after_the_rotation_is_placed_in_the_same_go(world):
+    async with world.running() as runtime:
+        runtime._background[1].cancel()
+        await signing.begin(runtime.parts, by="eve", reason="yearly")
+        await runtime.submit(says("after"), session())
+        await runtime._sequencer.catch_up()
+        assert world.sql("SELECT count(*) FROM event WHERE leaf_index IS NULL") == [(0,)]
+        assert (await runtime.verify()).uncovered == 0

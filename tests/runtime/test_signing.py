@@ -9,6 +9,7 @@ import pytest
 from remit.audit import FolderLog, KeyFile, RightEdge, Signers, TileLog, folder_fetch, read, verifier_key, verify, verify_checkpoint
 from remit.errors import AuditError, KeysOutdated, RotationUnderWay, StoreError
 from remit.runtime import signing
+from remit.runtime.key_changes import alone
 from remit.runtime.logs import DatabaseLog
 from remit.runtime.signing import Signing
 from tests.runtime.bank import says, session
@@ -364,3 +365,22 @@ async def test_what_came_after_the_rotation_is_placed_in_the_same_go(world):
         await runtime._sequencer.catch_up()
         assert world.sql("SELECT count(*) FROM event WHERE leaf_index IS NULL") == [(0,)]
         assert (await runtime.verify()).uncovered == 0
+
+
+@pytest.mark.on_files("the key file, whatever the database")
+async def test_what_was_left_by_who_made_the_key_file_is_the_key_file_itself(world):
+    """Killed when it had given its draft the name and not yet taken the other away: both are one file, which must not be overwritten."""
+    async with world.running() as runtime:
+        place = keys_of(world).path
+        left = place.with_name(f".{place.name}.4711")
+        left.hardlink_to(place)
+        kept = place.read_bytes()
+        async with alone(place):
+            assert place.read_bytes() == kept and not left.exists()
+        left.write_bytes(kept)
+        other = left.with_name("other")
+        other.hardlink_to(left)
+        async with alone(place):
+            assert other.read_bytes() == bytes(len(kept)), "the control: a copy is overwritten, by whatever name it goes"
+        await runtime.rotate_signing_key(by="eve", reason="yearly")
+        assert (await runtime.verify()).findings == []

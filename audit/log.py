@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -30,6 +31,8 @@ from .merkle import RightEdge
 from .pruned import edge_from_json
 from .signers import read_rotations
 
+LONGEST_LINE = 1 << 26
+"""Bytes of a line that are read at once: no line that anybody has written is as long."""
 FORMAT, PRUNED = 1, 2
 """The versions of the folder's form, the member `v` of log.json: of a whole log, and of one whose front was pruned."""
 
@@ -151,14 +154,14 @@ class FolderLog:
 
     def _lines(self, name: str) -> Iterator[bytes]:
         """Give the lines of a file, which must be whole and as many as log.json says."""
-        expected, count = self._counts[name], 0
+        expected, count, whole = self._counts[name], 0, True
         with self._open(f"{name}.jsonl") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
+            for line in iter(partial(file.readline, LONGEST_LINE), b""):
+                if not (whole := line.endswith(b"\n")):
                     break
                 count += 1
                 yield line[:-1]
-        if count != expected:
+        if count != expected or not whole:
             raise AuditError(f"{name}.jsonl has {count} whole lines, and log.json says {expected}: it was cut or added to")
 
     def _open(self, name: str) -> BinaryIO:

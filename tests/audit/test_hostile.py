@@ -150,3 +150,14 @@ def test_an_event_of_pruning_that_is_no_leaf_says_nothing_to_the_tree_alone():
     log.place(event).checkpoint()
     log.rows[-1] = replace(log.rows[-1], leaf=log.rows[-1].leaf + b" ")
     assert "pruning_unrecorded" in {one.code for one in verify(cut(log, 3), meaning=False).findings}
+
+
+@pytest.mark.parametrize("name", ["leaves", "openings", "checkpoints"])
+def test_a_line_without_an_end_takes_no_memory(tmp_path, monkeypatch, name):
+    export(log_of(allowed()), tmp_path / "log")
+    assert verify(FolderLog(tmp_path / "log")).ok, "the control"
+    place = tmp_path / "log" / f"{name}.jsonl"
+    place.write_bytes(place.read_bytes() + b"x" * 100_000)
+    monkeypatch.setattr("remit.audit.log.LONGEST_LINE", 10_000)
+    report = verify(FolderLog(tmp_path / "log"))
+    assert not report.ok and any("was cut or added to" in one.message for one in report.findings)

@@ -129,6 +129,8 @@ class FolderLog:
                 entry = Entry(index, leaf, hashes.read(32), opening)
                 if index is None or index >= start:
                     yield entry
+            if hashes.read(1):
+                raise AuditError("hashes.bin has more hashes than there are leaves: something was added")
         if upcoming is not None:
             raise AuditError(f"openings.jsonl is out of order, or opens a leaf {upcoming[0]} that is not there")
 

@@ -161,3 +161,11 @@ def test_a_line_without_an_end_takes_no_memory(tmp_path, monkeypatch, name):
     monkeypatch.setattr("remit.audit.log.LONGEST_LINE", 10_000)
     report = verify(FolderLog(tmp_path / "log"))
     assert not report.ok and any("was cut or added to" in one.message for one in report.findings)
+
+
+def test_hashes_that_belong_to_no_leaf_are_found(tmp_path):
+    export(log_of(allowed()), tmp_path / "log")
+    with (tmp_path / "log" / "hashes.bin").open("ab") as file:
+        file.write(bytes(32))
+    (found,) = verify(FolderLog(tmp_path / "log")).findings
+    assert "something was added" in found.message

@@ -8,12 +8,12 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from ..audit import Entry, RightEdge, Rotation
+from ..audit import Entry, KeyFile, RightEdge, Rotation
 from ..audit.pruned import BLOCK, tree_over
-from ..errors import AuditError, RemitError
+from ..errors import AuditError, RemitError, StoreError
 from ..policies import ActionShape, Inputs, Policies, decide, load
 from .database import Snapshot, as_bytes
-from .signing import ROTATIONS, rotations
+from .signing import ROTATIONS, STANDING, rotations
 from .views import OPENINGS, open_opening
 from .work import Parts
 
@@ -50,14 +50,23 @@ class DatabaseLog:
     def __init__(self, parts: Parts, *, sealed: bool = False, only: frozenset[str] | None = None) -> None:
         self._parts, self._sealed, self._only = parts, sealed, only
         self.origin = self.log_id = parts.log_id
-        self.public_key = parts.store.keys.public_key
         self._tenant = self.tenant = parts.store.tenant
         self._snapshot = parts.store.snapshot()
+        self.public_key = self._keys().public_key
         self._first, self._blocks = beginning(self._snapshot, self._tenant, _PLACES)
         self.rotations: tuple[Rotation, ...] = ()
         with suppress(AuditError):  # what can't be read says nothing, and is found when the leaves are read
             found = rotations(self._snapshot.scan(ROTATIONS, (self._tenant, _PLACES)), parts.log_id)
             self.rotations = tuple(one for one in found if one.leaf >= self._first)
+
+    def _keys(self) -> KeyFile:
+        """Give the keys; read anew, where they were rotated by another process and this one, which does not sign, has not noticed."""
+        keys = self._parts.store.keys
+        with suppress(StoreError, AuditError):  # then it is held to those that are at hand
+            standing = next((value for (value,) in self._snapshot.scan(STANDING)), None)
+            if standing not in keys.signing_keys and keys.path is not None:
+                self._parts.store.keys = keys = KeyFile.load(keys.path)
+        return keys
 
     def __enter__(self) -> Self:
         return self

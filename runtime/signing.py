@@ -25,7 +25,7 @@ from .store import Store
 from .work import Parts, event_writes, new_id
 
 ROTATED = "log.key_rotated"
-_STANDING = "SELECT value FROM store_meta WHERE key = 'fingerprint.signing'"
+STANDING = "SELECT value FROM store_meta WHERE key = 'fingerprint.signing'"
 _PENDING = "SELECT position FROM event WHERE tenant = ? AND leaf_index IS NULL AND kind = 'log.key_rotated' LIMIT 1"
 _WAITING = "SELECT DISTINCT tenant FROM event WHERE leaf_index IS NULL AND kind = 'log.key_rotated' ORDER BY tenant"
 ROTATIONS = (
@@ -59,8 +59,8 @@ class Signing:
         Raises `KeysOutdated` where the key file does not have them.
         """
         if rotation is not None:
-            return self._both(rotation, (await self._store.row(_STANDING))[0])
-        standing = (await self._store.row(_STANDING))[0]
+            return self._both(rotation, (await self._store.row(STANDING))[0])
+        standing = (await self._store.row(STANDING))[0]
         key = self._own(standing)
         current = signing_fingerprint(self._store.keys.public_key)
         if standing != current and await self._store.row(_PENDING, (self._store.tenant,)) is not None:
@@ -92,7 +92,7 @@ class Signing:
 
     async def _gone_over(self, keys: KeyFile) -> tuple[bool, tuple[str, ...]]:
         """Say whether nothing needs the old one of these keys any more, and the tenants whose log still does."""
-        if (await self._store.row(_STANDING))[0] == signing_fingerprint(keys.public_key):
+        if (await self._store.row(STANDING))[0] == signing_fingerprint(keys.public_key):
             return False, ()  # begun, and nothing says so yet: `rotate` goes on
         waiting = tuple(tenant for (tenant,) in await self._store.rows(_WAITING))
         return not waiting, waiting
@@ -130,7 +130,7 @@ async def begin(parts: Parts, *, by: str, reason: str) -> Rotated:
     assert path is not None
     async with alone(path):
         store.keys = keys = KeyFile.load(path)
-        standing, old = (await store.row(_STANDING))[0], signing_fingerprint(keys.public_key)
+        standing, old = (await store.row(STANDING))[0], signing_fingerprint(keys.public_key)
         if standing != old:
             raise RotationUnderWay if standing in keys.signing_keys else KeysOutdated(f"{path}: put the latest key file in its place")
         if keys.next_signing_seed is None:
@@ -148,7 +148,7 @@ async def begin(parts: Parts, *, by: str, reason: str) -> Rotated:
 async def _tell_all(parts: Parts, new: str, old: str, body: dict[str, str]) -> tuple[str, ...]:
     """Let the database stand at the new key, and write that into the log of every tenant; gives these. Raises `RotationUnderWay`."""
     store = parts.store
-    while (await store.row(_STANDING))[0] == old:
+    while (await store.row(STANDING))[0] == old:
         tenants = tuple(tenant for (tenant,) in await store.rows("SELECT tenant FROM log_head ORDER BY tenant"))
         writes = [write for each in tenants for write in _event(parts, each, body)]
         with suppress(Conflict):  # the log of a further tenant was begun meanwhile, or another process was quicker

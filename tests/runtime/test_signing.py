@@ -384,3 +384,17 @@ async def test_what_was_left_by_who_made_the_key_file_is_the_key_file_itself(wor
             assert other.read_bytes() == bytes(len(kept)), "the control: a copy is overwritten, by whatever name it goes"
         await runtime.rotate_signing_key(by="eve", reason="yearly")
         assert (await runtime.verify()).findings == []
+
+
+async def test_a_process_that_does_not_sign_holds_the_log_to_the_latest_key(world):
+    """Once the event that rotated it is pruned, nothing leads there from the key that such a process began with."""
+    async with world.running() as one, world.running(people=False) as other:
+        other._background[1].cancel()
+        await works(one, "before")
+        began = keys_of(world).public_key
+        await one.rotate_signing_key(by="eve", reason="yearly")
+        assert other.parts.store.keys.public_key == began != keys_of(world).public_key
+        with DatabaseLog(other.parts) as log:
+            assert log.public_key == keys_of(world).public_key
+            log.rotations = ()
+            assert Signers(log.origin, log.public_key).verify(log.newest())

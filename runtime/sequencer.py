@@ -156,7 +156,8 @@ class Sequencer:
         self._admission.unproved(oldest[0] if oldest else None)
 
     def _tell(self, error: Exception) -> None:
-        if type(error) is StoreError or isinstance(error, LogRolledBack | LastSignedUnusable | KeysOutdated | KeysMissing):
+        ours = isinstance(error, LogRolledBack | LastSignedUnusable | KeysOutdated | KeysMissing) or isinstance(error.__cause__, OSError)
+        if isinstance(error, StoreError) and ours:  # an OSError: the key file can't be changed
             self._say(error.message)
         else:
             log.error("events wait for their checkpoint; it is tried again: %s", telemetry.places(error))

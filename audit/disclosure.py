@@ -8,7 +8,7 @@ import orjson
 
 from ..errors import AuditError, RemitError
 from .canonical import canonical
-from .event import Json
+from .event import MALFORMED, Json
 from .leaf import Opening, Record, commit
 from .report import Finding, Report
 
@@ -48,7 +48,7 @@ def check_decision(leaf: int | None, record: Record, proved: Mapping[str, Json],
     try:
         inputs = restored(body, {pointer: proved[pointer] for pointer in needed})
         same = canonical(decide(inputs, body["policy"])) == canonical(body["decision"])
-    except (RemitError, KeyError, TypeError, ValueError, AttributeError) as error:  # no such bundle, or a body made by hand
+    except (RemitError, *MALFORMED) as error:  # no such bundle, or a body made by hand
         report.add(Finding("decision_unreproducible", f"it can't be decided again: {error!r}", leaf, record.event.call))
         return
     if same:

@@ -15,6 +15,10 @@ Json = Any
 """A JSON value without fractions: str, int within ±(2^53 - 1), bool, None, list, dict with ASCII keys."""
 
 
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a body raises that its writer's code can't have made: an index or a name that is not there, a number that is too large."""
+
+
 class State(StrEnum):
     """Where a call stands."""
 

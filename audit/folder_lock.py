@@ -47,6 +47,13 @@ class FolderLock:
         except OSError as error:
             raise AuditError(f"{folder} can't be written: {error.strerror}") from error
 
+    def holds(self, folder: Path) -> bool:
+        """Say whether this folder is still the one that it holds: another may have been put in its place."""
+        try:
+            return self._number is None or os.path.samestat(os.fstat(self._number), folder.stat())
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Let go of it. Safe to repeat."""
         number, self._number = self._number, None

@@ -60,7 +60,7 @@ class Integrity:
             )
         if self._upcoming is not None:
             self._find("log_truncated", f"a checkpoint is signed for {self._upcoming.size} leaves, but the log ends after {size}")
-        elif size and not report.checkpoints:
+        elif report.entries and not report.checkpoints:
             self._find("no_checkpoint", "no valid checkpoint covers this log: nothing shows that it is whole")
 
     def _compare(self) -> None:

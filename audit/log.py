@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -30,6 +31,8 @@ from .merkle import RightEdge
 from .pruned import edge_from_json
 from .signers import read_rotations
 
+LONGEST_LINE = 1 << 26
+"""Bytes of a line that are read at once: no line that anybody has written is as long."""
 FORMAT, PRUNED = 1, 2
 """The versions of the folder's form, the member `v` of log.json: of a whole log, and of one whose front was pruned."""
 
@@ -52,7 +55,8 @@ class Log(Protocol):
     """One tenant's log. What its methods give is one snapshot: no checkpoint is newer than the entries.
 
     One whose front was pruned has a member `begins`, too: the RightEdge of the tree before its first entry (see `pruned`); and one whose
-    signing key was rotated a member `rotations` (see `signers`).
+    signing key was rotated a member `rotations` (see `signers`). One that knows of which tenant its leaves must be has a member `tenant`:
+    the logs of one database have one name and one key.
     """
 
     @property
@@ -90,7 +94,7 @@ class FolderLog:
         try:
             stated, self.log_id, self._counts = about["key"], about["log"], about["counts"]
             numbers = [self._counts[name] for name in ("leaves", "placed", "openings", "checkpoints")]
-            recognised = about["v"] == version_of(about) and all(type(number) is int for number in numbers)
+            recognised = about["v"] == version_of(about) and type(stated) is str and all(type(number) is int for number in numbers)
         except (KeyError, TypeError, AttributeError):
             recognised = False
         if not recognised:
@@ -125,6 +129,8 @@ class FolderLog:
                 entry = Entry(index, leaf, hashes.read(32), opening)
                 if index is None or index >= start:
                     yield entry
+            if hashes.read(1):
+                raise AuditError("hashes.bin has more hashes than there are leaves: something was added")
         if upcoming is not None:
             raise AuditError(f"openings.jsonl is out of order, or opens a leaf {upcoming[0]} that is not there")
 
@@ -150,14 +156,14 @@ class FolderLog:
 
     def _lines(self, name: str) -> Iterator[bytes]:
         """Give the lines of a file, which must be whole and as many as log.json says."""
-        expected, count = self._counts[name], 0
+        expected, count, whole = self._counts[name], 0, True
         with self._open(f"{name}.jsonl") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
+            for line in iter(partial(file.readline, LONGEST_LINE), b""):
+                if not (whole := line.endswith(b"\n")):
                     break
                 count += 1
                 yield line[:-1]
-        if count != expected:
+        if count != expected or not whole:
             raise AuditError(f"{name}.jsonl has {count} whole lines, and log.json says {expected}: it was cut or added to")
 
     def _open(self, name: str) -> BinaryIO:

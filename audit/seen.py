@@ -20,8 +20,14 @@ class SeenLog:
         self._log, self._seen = log, seen
         self.begins = begins_of(log)
         self.origin, self.log_id, self.public_key = log.origin, log.log_id, log.public_key
+        self.tenant: str = getattr(log, "tenant", "")
         self.rotations, self._signers = rotations_of(log), signers_of(log)
         self._size = self._signers.verify(seen).size
+
+    @property
+    def pruned(self) -> bool:
+        """Whether what was seen is of what was pruned since: then nothing shows that this log goes on from it."""
+        return self._size < self.begins.size
 
     def entries(self, start: int = 0) -> Iterator[Entry]:
         """Give the log's entries from `start` on."""

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .event import FINAL, TAKEN_BACK, Event, Json, State
+from .event import FINAL, MALFORMED, TAKEN_BACK, Event, Json, State
 from .report import Finding, Report
 
 SLICES = 60
@@ -57,7 +57,7 @@ class Usage:
                 for one in body["decision"]["requirements"]:
                     if "covers" in one:
                         _raise(self._bounds, (str(event.call), one["rule"]), one["covers"])
-        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:  # a body that its writer's code can't have made
+        except MALFORMED as error:
             yield Finding("event_malformed", f"its body is not one of a {event.kind} event: {error!r}", leaf, event.call)
 
     def finish(self, states: Mapping[str, State], report: Report | None = None) -> Iterator[Finding]:

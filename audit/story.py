@@ -14,7 +14,7 @@ from .aftermath import Aftermath
 from .agreement import Agreement
 from .attempts import KINDS as _ATTEMPTS
 from .attempts import Attempts
-from .event import FINAL, REACHED, READ_TRANSITIONS, TAKEN_BACK, TRANSITIONS, Event, Json, State
+from .event import FINAL, MALFORMED, REACHED, READ_TRANSITIONS, TAKEN_BACK, TRANSITIONS, Event, Json, State
 from .report import Finding
 
 _OUTCOMES = frozenset(["call.succeeded", "call.failed", "call.became_unknown"])
@@ -87,7 +87,7 @@ class Story:
             self._sequence += 1
             try:
                 yield from self._tell(upcoming)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:  # a body that its writer's code can't have made
+            except MALFORMED as error:
                 yield self._found("event_malformed", f"its body is not one of a {upcoming.event.kind} event: {error!r}", upcoming)
             upcoming = self._ahead.pop(self._sequence + 1, None) if self._ahead else None
 

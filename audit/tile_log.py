@@ -90,9 +90,11 @@ class TileLog:
         """Give the roots of the tiles of leaves that were pruned from its front."""
         if self._first > self.size:
             raise AuditError(f"log.json says that the log begins at leaf {self._first}, behind the end of its checkpoint")
-        whole = self._first // WIDTH
-        tiles = [Tile(1, number, width_of(self.size, 1, number)) for number in range(-(-whole // WIDTH))]
-        return [each for tile in tiles for each in hashes_in(self._fetch, tile)][:whole]
+        if not self._first:
+            return []
+        size, whole = signers_of(self).verify(self.note).size, self._first // WIDTH  # whoever publishes it may say any size
+        numbers = range(-(-whole // WIDTH))
+        return [each for number in numbers for each in hashes_in(self._fetch, Tile(1, number, width_of(size, 1, number)))][:whole]
 
     @property
     def size(self) -> int:

@@ -6,6 +6,7 @@ Streaming: leaves are read once, in order; what is kept is the right edge of the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from ..errors import AuditError
 from .disclosure import Decide, check_decision, check_opening
@@ -13,9 +14,10 @@ from .effects import hold_together
 from .erasures import Erasures
 from .event import FINAL, KINDS
 from .integrity import Integrity
-from .leaf import read
+from .leaf import Record, read
 from .log import Entry, Log
 from .merkle import RightEdge, leaf_hash
+from .pruned import KIND as PRUNED
 from .pruned import Prunings, begins_of
 from .report import Finding, Report
 from .series import Usage
@@ -23,13 +25,15 @@ from .signers import KEY_ROTATED
 from .story import Story, Told
 
 _PROGRESS_EVERY = 1_000
+_PRUNED_MARK = f'"{PRUNED}"'.encode()
 
 
 def verify(log: Log, *, decide: Decide | None = None, progress: Callable[[int], None] | None = None, meaning: bool = True) -> Report:
     """Check a log's integrity and meaning. A bad log is a report with findings; nothing is raised for it.
 
     `decide` reproduces decisions; without it they are counted as attested. `progress` is told the entries read, now and then.
-    Without `meaning` the leaves are held against tree and signatures alone, unread: about ten times as fast.
+    Without `meaning` the leaves are held against tree and signatures alone, unread: about ten times as fast. Of a log whose front was
+    pruned, those that tell of it are read all the same: nothing else shows that no more is gone.
     """
     try:
         verification = _Verification(log, decide, begins_of(log), meaning=meaning)
@@ -54,6 +58,7 @@ class _Verification:
         self.report = Report()
         self._meaning = meaning
         self._log_id = log.log_id
+        self._tenant: str = getattr(log, "tenant", "")  # that of its first leaf, where it does not say whose it is
         self._decide = decide
         self._integrity = Integrity(log, self.report, begins)
         self._stories: dict[str, Story] = {}
@@ -70,6 +75,9 @@ class _Verification:
         self._integrity.add(entry, computed)
         if self._meaning:
             self._read(entry, computed)
+        elif self._begins.size and _PRUNED_MARK in entry.leaf:
+            with suppress(AuditError):
+                self._prunings.add(entry.index, read(entry.leaf).event)
 
     def _read(self, entry: Entry, computed: bytes) -> None:
         try:
@@ -78,8 +86,7 @@ class _Verification:
             self.report.add(Finding("leaf_malformed", error.message, entry.index))
             return
         event = record.event
-        if record.log != self._log_id:
-            self.report.add(Finding("leaf_foreign", f"it is of the log {record.log!r}, not of {self._log_id!r}", entry.index, event.call))
+        self._held_to_this_log(entry.index, record)
         if event.kind not in KINDS:
             self.report.add(Finding("kind_unknown", f"{event.kind!r} is not a kind of event", entry.index, event.call))
         proved = check_opening(entry.index, record, entry.opening, self.report)
@@ -99,6 +106,14 @@ class _Verification:
             story = self._stories.get(event.call) or self._stories.setdefault(event.call, Story(event.call))
             for finding in story.add(Told(entry.index, computed, event, proved)):
                 self.report.add(finding)
+
+    def _held_to_this_log(self, leaf: int | None, record: Record) -> None:
+        self._tenant = self._tenant or record.event.tenant
+        if record.log != self._log_id:
+            self.report.add(Finding("leaf_foreign", f"it is of the log {record.log!r}, not of {self._log_id!r}", leaf, record.event.call))
+        if record.event.tenant != self._tenant:
+            said = f"it is of the tenant {record.event.tenant!r}, not of {self._tenant!r}"
+            self.report.add(Finding("leaf_foreign", said, leaf, record.event.call))
 
     def finish(self) -> None:
         self._integrity.finish()
@@ -124,7 +139,7 @@ class _Verification:
         yield self._erasures.finish(report, begun=begun)
         yield self._usage.finish({call: story.state for call, story in whole.items()}, report)
         yield hold_together(whole, report, begun=begun)
-        yield self._prunings.finish(self._begins, self._integrity.covered) if self._meaning else iter(())
+        yield self._prunings.finish(self._begins, self._integrity.covered)
         yield self._inactive()
 
     def _inactive(self) -> Iterator[Finding]:

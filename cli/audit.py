@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -131,6 +132,11 @@ def _verify_exported(place: str, key: str | None, seen: Path | None, app: str | 
         held = SeenLog(log, seen.read_text(errors="replace")) if seen and seen.exists() else log
         decide = Reproduction(log.bundles(), shapes(load(app).catalog)) if app else None
         report = verify(held, decide=decide, progress=told, meaning=meaning)
+        if isinstance(held, SeenLog) and held.pruned:
+            sys.stderr.write(
+                f"The checkpoint in {seen} is of what was pruned since: nothing shows that this log goes on from it. "
+                "Verify more often than the log is pruned.\n"
+            )
         if seen and report.ok and (notes := [*log.checkpoints()]):
             _remember(notes[-1], seen)
     return report

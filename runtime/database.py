@@ -23,6 +23,13 @@ class Reads(Protocol):
         ...
 
 
+def as_bytes(value: Any) -> bytes:
+    """Take what a hand may have written into a column that holds bytes: text for the bytes that it is, a number for its digits."""
+    if type(value) is bytes:
+        return value
+    return bytes(value) if isinstance(value, memoryview) else str(value).encode()
+
+
 class Snapshot(Protocol):
     """One moment of a database: what is committed later is not in it. From any thread, one at a time; close it."""
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from ..errors import StoreError
 from .key_drafts import sweep
 
 
@@ -22,7 +23,11 @@ async def alone(path: Path) -> AsyncIterator[None]:
         sweep(path)
         yield
         return
-    with _lock_of(path).open("w") as lock:
+    try:
+        opened = _lock_of(path).open("w")
+    except OSError as error:
+        raise StoreError(f"{_lock_of(path)} can't be written: {error.strerror}; the keys stay as they are") from error
+    with opened as lock:
         await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
         sweep(path)
         yield

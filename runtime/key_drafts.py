@@ -13,6 +13,9 @@ def sweep(keys: Path) -> None:
     place = keys.resolve()
     for left in place.parent.glob(f".{place.name}.*"):
         try:
+            if left.samefile(place):  # of a process that was killed while it made the key file: the same file by another name
+                left.unlink()
+                continue
             with left.open("r+b") as file:
                 file.write(b"\0" * os.fstat(file.fileno()).st_size)
                 file.flush()

@@ -26,6 +26,7 @@ class LastSigned:
 
     def __init__(self, store: Store, log_id: str) -> None:
         self._store, self._log_id = store, log_id
+        self._unkept: RightEdge | None = None  # what this process signed last, while the disk does not take it
         name = sha256(f"{log_id}\n{store.tenant}".encode()).hexdigest()[:8]
         self.path: Path = store.keys_at.with_name(f"{store.keys_at.stem}.{name}.signed")
 
@@ -33,16 +34,19 @@ class LastSigned:
         """Give the tree as it was signed last; None where nothing was yet. Raises `LastSignedUnusable` for a file that can't be used."""
         try:
             content = orjson.loads(self.path.read_bytes())
-            return RightEdge.from_bytes(bytes.fromhex(content["edge"]))
+            kept = RightEdge.from_bytes(bytes.fromhex(content["edge"]))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AuditError) as error:
             raise LastSignedUnusable(
                 f"{self.path} can't be used ({type(error).__name__}): put it back, or remove it to sign without it"
             ) from error
+        further = self._unkept
+        return RightEdge(further.size, further.subtrees) if further is not None and further.size > kept.size else kept
 
     def remember(self, edge: RightEdge) -> None:
-        """Keep the tree that was just signed: the file is there as a whole, or as it was. Raises OSError."""
+        """Keep the tree that was just signed: the file is there as a whole, or as it was. Raises OSError; then it is known here alone."""
+        self._unkept = RightEdge(edge.size, edge.subtrees)
         content = {"v": FORMAT, "log": self._log_id, "tenant": self._store.tenant, "size": edge.size, "edge": edge.to_bytes().hex()}
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
@@ -51,6 +55,7 @@ class LastSigned:
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(self.path)
+            self._unkept = None
         finally:
             draft.unlink(missing_ok=True)
 

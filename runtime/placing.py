@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import cast
 
-from ..errors import StoreError
+from ..errors import DatabaseUnavailable, StoreError
 from . import telemetry
 from .clock import Clock
 from .opening import REVISION, refuse_newer
@@ -55,7 +55,8 @@ async def place_events(
         log.info("giving events of %s their places, and signing", store.name)
         for number in count() if rounds is None else range(rounds):
             if number % LOOK_AGAIN == 0:
-                refuse_newer(await store.rows(REVISION), store.name)
+                with suppress(DatabaseUnavailable):  # the next step says so, and goes on once it is back
+                    refuse_newer(await store.rows(REVISION), store.name)
             await sequencer.attempt()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), PAUSE)

@@ -57,7 +57,7 @@ class Publishing:
         """Add what the newest checkpoint covers to the folder, if it is not there; raises `AuditError` where it must not be, or can't."""
         sql = "SELECT size FROM checkpoint WHERE tenant = ? ORDER BY size DESC LIMIT 1"
         row = await self._parts.store.row(sql, (self._parts.store.tenant,))
-        if row is not None and row[0] != self._size:
+        if row is not None and (row[0] != self._size or not (self._folder / "checkpoint").exists()):
             await asyncio.to_thread(self._write)
 
     async def finish(self) -> None:
@@ -72,6 +72,9 @@ class Publishing:
 
     def _write(self) -> None:
         with self._writing, DatabaseLog(self._parts, sealed=True) as signed:
+            if self._held is not None and not self._held.holds(self._folder):  # it was removed, and maybe made anew
+                self._held.close()
+                self._held = None
             self._held = self._held or FolderLock.on(self._folder)
             self._size = export_tiles(signed, self._folder, signed.newest()).size
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..audit import RightEdge
-from ..errors import KeysMissing, KeysOutdated, LastSignedUnusable, LogRolledBack
+from ..errors import KeysMissing, KeysOutdated, LastSignedUnusable, LogRolledBack, StoreError
 from . import telemetry
 from .admission import Admission
 from .journal import Conflict
@@ -73,9 +73,8 @@ class Sequencer:
         if not await self._parts.store.leads():
             return 0
         try:
-            while (
-                count := await self._step()
-            ) == BATCH:  # fewer were all that there were: what is written meanwhile waits for the next time
+            # Fewer were all that there were, unless a rotation cut them off: what is written meanwhile waits for the next time.
+            while (count := await self._step()) == BATCH or (count and self._cut):
                 placed += count
         except KeysOutdated:
             await self._parts.store.yield_lead()  # another machine may have the latest key file
@@ -157,7 +156,8 @@ class Sequencer:
         self._admission.unproved(oldest[0] if oldest else None)
 
     def _tell(self, error: Exception) -> None:
-        if isinstance(error, LogRolledBack | LastSignedUnusable | KeysOutdated | KeysMissing):
+        ours = isinstance(error, LogRolledBack | LastSignedUnusable | KeysOutdated | KeysMissing) or isinstance(error.__cause__, OSError)
+        if isinstance(error, StoreError) and ours:  # an OSError: the key file can't be changed
             self._say(error.message)
         else:
             log.error("events wait for their checkpoint; it is tried again: %s", telemetry.places(error))

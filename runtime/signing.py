@@ -6,6 +6,7 @@ the commit that writes that event into every tenant's log; and the old key goes 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..audit import Event, KeyFile, RightEdge, Rotation, rotation_in, sign, sign
 from ..errors import AuditError, KeysOutdated, RotationUnderWay
 from . import terms
 from .clock import to_text
+from .database import as_bytes
 from .journal import Conflict
 from .key_changes import alone
 from .recorded import plain
@@ -23,7 +25,7 @@ from .store import Store
 from .work import Parts, event_writes, new_id
 
 ROTATED = "log.key_rotated"
-_STANDING = "SELECT value FROM store_meta WHERE key = 'fingerprint.signing'"
+STANDING = "SELECT value FROM store_meta WHERE key = 'fingerprint.signing'"
 _PENDING = "SELECT position FROM event WHERE tenant = ? AND leaf_index IS NULL AND kind = 'log.key_rotated' LIMIT 1"
 _WAITING = "SELECT DISTINCT tenant FROM event WHERE leaf_index IS NULL AND kind = 'log.key_rotated' ORDER BY tenant"
 ROTATIONS = (
@@ -57,8 +59,8 @@ class Signing:
         Raises `KeysOutdated` where the key file does not have them.
         """
         if rotation is not None:
-            return self._both(rotation, (await self._store.row(_STANDING))[0])
-        standing = (await self._store.row(_STANDING))[0]
+            return self._both(rotation, (await self._store.row(STANDING))[0])
+        standing = (await self._store.row(STANDING))[0]
         key = self._own(standing)
         current = signing_fingerprint(self._store.keys.public_key)
         if standing != current and await self._store.row(_PENDING, (self._store.tenant,)) is not None:
@@ -74,17 +76,26 @@ class Signing:
         keys = self._store.keys
         if keys.next_signing_seed is None or keys.path is None:
             return ()
-        if (await self._store.row(_STANDING))[0] == signing_fingerprint(keys.public_key):
-            return ()  # begun, and nothing says so yet: `rotate` goes on
-        if waiting := tuple(tenant for (tenant,) in await self._store.rows(_WAITING)):
+        over, waiting = await self._gone_over(keys)
+        if not over:
             return waiting
         async with alone(keys.path):
+            # Another process may have ended this rotation and begun the next: what is in the file now is looked at again.
             keys = KeyFile.load(keys.path)
             if keys.next_signing_seed is not None:
-                keys = keys.of_next_signing()
-                keys.save()
+                over, waiting = await self._gone_over(keys)
+                if over:
+                    keys = keys.of_next_signing()
+                    keys.save()
             self._store.keys = keys
-        return ()
+        return waiting
+
+    async def _gone_over(self, keys: KeyFile) -> tuple[bool, tuple[str, ...]]:
+        """Say whether nothing needs the old one of these keys any more, and the tenants whose log still does."""
+        if (await self._store.row(STANDING))[0] == signing_fingerprint(keys.public_key):
+            return False, ()  # begun, and nothing says so yet: `rotate` goes on
+        waiting = tuple(tenant for (tenant,) in await self._store.rows(_WAITING))
+        return not waiting, waiting
 
     def _both(self, rotation: bytes, standing: str) -> tuple[Ed25519PrivateKey, ...]:
         try:
@@ -119,7 +130,7 @@ async def begin(parts: Parts, *, by: str, reason: str) -> Rotated:
     assert path is not None
     async with alone(path):
         store.keys = keys = KeyFile.load(path)
-        standing, old = (await store.row(_STANDING))[0], signing_fingerprint(keys.public_key)
+        standing, old = (await store.row(STANDING))[0], signing_fingerprint(keys.public_key)
         if standing != old:
             raise RotationUnderWay if standing in keys.signing_keys else KeysOutdated(f"{path}: put the latest key file in its place")
         if keys.next_signing_seed is None:
@@ -130,21 +141,30 @@ async def begin(parts: Parts, *, by: str, reason: str) -> Rotated:
         public = keys.signing_keys[new].public_key().public_bytes_raw()
         named = {"old": verifier_key(parts.log_id, keys.public_key), "new": verifier_key(parts.log_id, public)}
         body = {**named, "by": by, "reason": plain(reason)}
-        tenants = [tenant for (tenant,) in await store.rows("SELECT tenant FROM log_head ORDER BY tenant")]
-        try:
-            await store.commit([Write("keys.sign", (new, old)), *(write for each in tenants for write in _event(parts, each, body))])
-        except Conflict:
-            raise RotationUnderWay from None
-    return Rotated(named["old"], named["new"], tuple(tenants))
+        tenants = await _tell_all(parts, new, old, body)
+    return Rotated(named["old"], named["new"], tenants)
+
+
+async def _tell_all(parts: Parts, new: str, old: str, body: dict[str, str]) -> tuple[str, ...]:
+    """Let the database stand at the new key, and write that into the log of every tenant; gives these. Raises `RotationUnderWay`."""
+    store = parts.store
+    while (await store.row(STANDING))[0] == old:
+        tenants = tuple(tenant for (tenant,) in await store.rows("SELECT tenant FROM log_head ORDER BY tenant"))
+        writes = [write for each in tenants for write in _event(parts, each, body)]
+        with suppress(Conflict):  # the log of a further tenant was begun meanwhile, or another process was quicker
+            await store.commit([Write("keys.sign", (new, old, len(tenants))), *writes])
+            return tenants
+    raise RotationUnderWay
 
 
 def rotations(rows: Any, log_id: str) -> tuple[Rotation, ...]:
     """Read what `ROTATIONS` gives of a log; what is none is left out, and the verifier says so."""
-    found = []
+    found = {}  # by leaf: it may be found by more than one row of `term`
     for leaf, data, note in rows:
-        if (keys := rotation_in(bytes(data), log_id)) is not None:
-            found.append(Rotation(leaf, *keys, note or ""))
-    return tuple(found)
+        with suppress(AuditError):
+            if (keys := rotation_in(as_bytes(data), log_id)) is not None:
+                found[leaf] = Rotation(leaf, *keys, as_bytes(note or "").decode(errors="replace"))
+    return tuple(found.values())
 
 
 def _event(parts: Parts, tenant: str, body: dict[str, str]) -> list[Write]:

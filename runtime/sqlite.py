@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..audit import KeyFile
-from ..errors import DatabaseLocked, DatabaseReadOnly, DatabaseUnavailable, KeysMissing, StoreError
+from ..errors import AuditError, DatabaseLocked, DatabaseReadOnly, DatabaseUnavailable, KeysMissing, StoreError
 from .disk_thread import DiskThread
 from .journal import CommitUnknown, Conflict
 from .migrating import upgrade
@@ -107,8 +107,13 @@ class SqliteSnapshot:
 
     def scan(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         """Stream the rows of one reading statement."""
-        for row in self._connection.execute(sql, values):  # noqa: UP028 - that would close a cursor whose connection may be gone
-            yield row
+        try:
+            for row in self._connection.execute(sql, values):  # noqa: UP028 - that would close a cursor whose connection may be gone
+                yield row
+        except sqlite3.OperationalError as error:
+            if not str(error).startswith("Could not decode"):
+                raise
+            raise AuditError(f"{str(error).partition(' with')[0]}: somebody has written into it by hand") from None
 
     def close(self) -> None:
         """Close the connection."""

@@ -83,7 +83,8 @@ STATEMENTS: dict[str, str] = {
     "switch.lift": "DELETE FROM switch WHERE tenant = ? AND kind = ? AND target = ?",
     # Whoever adds a person does so under the tenant key that stands: a rotation must find everybody.
     "keys.fence": "UPDATE store_meta SET value = ? WHERE key = 'fingerprint.tenant' AND value = ?",
-    "keys.sign": "UPDATE store_meta SET value = ? WHERE key = 'fingerprint.signing' AND value = ?",
+    # Only while there are just so many logs: each of them must be told.
+    "keys.sign": "UPDATE store_meta SET value = ? WHERE key = 'fingerprint.signing' AND value = ? AND (SELECT count(*) FROM log_head) = ?",
     "keys.stand": "UPDATE store_meta SET value = value WHERE key = 'fingerprint.tenant' AND value = ?",
     "bundle.add": _insert("bundle", "tenant", "digest", "sources", "author", "created_at") + " ON CONFLICT DO NOTHING",
     "subject.add": _insert("subject", "tenant", "lookup", "pseudonym", "wrapped_key"),

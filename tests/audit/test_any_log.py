@@ -74,7 +74,17 @@ def replace_call(story: Call, call: str) -> Call:
 
 def deep(depth: int, opening: bytes = b"[", closing: bytes = b"]") -> bytes:
     whole = canonical(
-        {"v": 1, "log": "log-1", "kind": "call.received", "at": "", "id": "", "tenant": "", "sequence": 1, "body": {}, "commitments": {}}
+        {
+            "v": 1,
+            "log": "log-1",
+            "kind": "call.received",
+            "at": "",
+            "id": "",
+            "tenant": "default",
+            "sequence": 1,
+            "body": {},
+            "commitments": {},
+        }
     )
     return whole.replace(b'"body":{}', b'"body":{"a":' + opening * depth + b"1" + closing * depth + b"}")
 

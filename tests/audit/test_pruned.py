@@ -143,7 +143,8 @@ def test_an_exported_folder_says_where_it_begins(tmp_path):
     assert b'"v": 2' in (tmp_path / "log" / "log.json").read_bytes()
     folder = FolderLog(tmp_path / "log")
     assert verify(folder) == verify(log) and verify(folder).begins == 5
-    assert verify(SeenLog(folder, log.notes[-1])).ok
+    assert verify(SeenLog(folder, log.notes[-1])).ok and not SeenLog(folder, log.notes[-1]).pruned
+    assert SeenLog(cut(log, 9), log.notes[0]).pruned, "nothing holds the log to it"
     export(FolderLog(tmp_path / "log"), tmp_path / "again")
     assert verify(FolderLog(tmp_path / "again")) == verify(log)
     with pytest.raises(AuditError, match="export tiles from the database"):

@@ -9,10 +9,11 @@ from threading import Thread
 import httpx
 import pytest
 
-from remit.audit import TileLog, export_tiles, verify
+from remit.audit import TileLog, export, export_tiles, verify
 from remit.cli.log_sources import web_fetch
 from remit.errors import AuditError
-from tests.audit.building import allowed, log_of
+from tests.audit.building import allowed, approved, log_of
+from tests.audit.test_pruned import cut, recorded
 from tests.audit.tiny import TinyLog
 from tests.environments import free_port
 
@@ -120,6 +121,17 @@ def test_what_was_seen_is_kept_and_an_older_state_is_named(published, credit, re
     assert ended.code == 1
     assert "that was seen before" in json.dumps(ended.document["findings"])
     assert (desk / "seen").read_text() == kept
+
+
+def test_what_was_seen_and_is_pruned_by_now_is_said_to_show_nothing(remit, tmp_path):
+    for below, said in ((3, ""), (9, "nothing shows that this log goes on from it")):
+        log = recorded(log_of(allowed(), approved()), below)
+        export(cut(log, below), tmp_path / f"from-{below}")
+        (tmp_path / "seen").write_text(log.notes[0])
+        ended = remit("audit", "verify", str(tmp_path / f"from-{below}"), "--seen", str(tmp_path / "seen"), "--json")
+        assert (ended.code, ended.document["begins"]) == (0, below)
+        assert said in ended.err and bool(said) is bool(ended.err)
+        assert (tmp_path / "seen").read_text() == log.notes[-1], "and what is seen now holds from then on"
 
 
 def test_what_is_called_wrongly_is_said_in_one_line(published, remit, desk):

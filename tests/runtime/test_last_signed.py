@@ -180,3 +180,29 @@ async def test_a_file_is_there_as_a_whole_or_as_it_was(world, monkeypatch):
         monkeypatch.undo()
         assert signed(world).read_bytes() == before
         assert [one.name for one in world.folder.iterdir() if one.name.endswith(".signed")] == [signed(world).name]
+
+
+@pytest.mark.on_files
+async def test_while_the_disk_is_full_each_step_goes_on_from_the_one_before(world, monkeypatch):
+    """Else every step would read the log anew from where the file ends, and a backup put back meanwhile would not be noticed."""
+    await works(world, "before")
+    kept = signed(world).read_bytes()
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    async with world.running(people=False) as runtime:
+        monkeypatch.setattr(os, "fsync", full)
+        held = runtime._sequencer._signed
+        for note in ("one", "two"):
+            await runtime.submit(says(note), session())
+            await runtime._sequencer.catch_up()
+        assert signed(world).read_bytes() == kept
+        _, edge = await runtime._sequencer._head()
+        assert (held.read().size, held.read().root()) == (edge.size, edge.root())
+        assert LastSigned(runtime.parts.store, runtime.parts.log_id).read().size < edge.size, "another process knows the file alone"
+        monkeypatch.undo()
+        await runtime.submit(says("three"), session())
+        await runtime._sequencer.catch_up()
+        assert held._unkept is None and signed(world).read_bytes() != kept
+        assert (await runtime.verify()).ok

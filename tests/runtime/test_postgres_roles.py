@@ -9,8 +9,9 @@ import psycopg
 import pytest
 
 from remit.audit import KeyFile, State
-from remit.errors import StoreError
+from remit.errors import DatabaseUnavailable, StoreError
 from remit.runtime.doctor import examine
+from remit.runtime.opening import REVISION
 from remit.runtime.placing import place_events
 from tests.postgres import server
 from tests.runtime.bank import Store, World, asks, session
@@ -184,3 +185,23 @@ async def test_the_application_rotates_the_signing_key_and_the_sequencer_signs_b
         report = await runtime.verify()
         assert (report.findings, report.uncovered) == ([], 0)
         assert KeyFile.load(roles.world.folder / "remit.keys").next_signing_seed is None
+
+
+async def test_the_sequencer_goes_on_once_a_server_that_was_away_is_back(roles, monkeypatch):
+    async with roles.running("remit_app") as runtime:
+        await runtime.submit(asks(), session())
+        looked = []
+
+        async def away(store, sql, values=()):
+            """Be away for all of the first round, also when it is looked whether the database was brought forward."""
+            looked.append(sql)
+            if sql == REVISION and len([one for one in looked if one == REVISION]) == 1:
+                raise DatabaseUnavailable("the server is restarted")
+            return await store._database.rows(sql, values)
+
+        monkeypatch.setattr("remit.runtime.store.Store.rows", away)
+        monkeypatch.setattr("remit.runtime.placing.LOOK_AGAIN", 1)
+        await place_events(roles.url("remit_sequencer"), roles.world.folder / "remit.keys", rounds=2)
+        monkeypatch.undo()
+        assert looked.count(REVISION) == 2
+        assert (await runtime.verify()).uncovered == 0

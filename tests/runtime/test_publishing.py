@@ -11,7 +11,7 @@ import sys
 import httpx
 import pytest
 
-from remit.audit import FolderLock, TileLog, export_tiles, folder_fetch, tile_export, verifier_key, verify, verify_checkpoint
+from remit.audit import FolderLock, FolderTaken, TileLog, export_tiles, folder_fetch, tile_export, verifier_key, verify, verify_checkpoint
 from remit.cli.log_sources import web_fetch
 from remit.errors import AuditError
 from remit.runtime import publishing
@@ -275,3 +275,18 @@ async def test_what_is_published_is_signed_by_the_logs_own_key(world, tmp_path):
         await works(runtime, "one")
         origin, key = runtime.parts.log_id, runtime.parts.store.keys.public_key
     assert verify_checkpoint((tmp_path / "log" / "checkpoint").read_text(), origin, key).size == size_of(tmp_path / "log")
+
+
+async def test_a_folder_that_is_removed_is_written_anew_and_held_by_one(world, tmp_path, said):
+    """What a process holds of a folder that is gone holds nobody off from the one that is made in its place."""
+    folder = tmp_path / "log"
+    async with world.running(tiles=folder) as runtime:
+        await works(runtime, "before")
+        await until(lambda: (folder / "checkpoint").exists() and size_of(folder) == newest(world))
+        shutil.rmtree(folder)
+        await until(lambda: (folder / "checkpoint").exists())
+        await asyncio.to_thread(runtime._publishing._write)
+        assert checked(folder).findings == [] and size_of(folder) == newest(world)
+        with pytest.raises(FolderTaken):
+            FolderLock.on(folder)
+    FolderLock.on(folder).close()

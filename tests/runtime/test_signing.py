@@ -6,9 +6,10 @@ import shutil
 
 import pytest
 
-from remit.audit import FolderLog, KeyFile, Signers, TileLog, folder_fetch, read, verifier_key, verify, verify_checkpoint
+from remit.audit import FolderLog, KeyFile, RightEdge, Signers, TileLog, folder_fetch, read, verifier_key, verify, verify_checkpoint
 from remit.errors import AuditError, KeysOutdated, RotationUnderWay, StoreError
 from remit.runtime import signing
+from remit.runtime.key_changes import alone
 from remit.runtime.logs import DatabaseLog
 from remit.runtime.signing import Signing
 from tests.runtime.bank import says, session
@@ -262,3 +263,138 @@ async def test_what_a_killed_process_left_of_the_key_file_goes_with_the_old_key(
         seed = before.signing_seed.hex().encode()
         assert not left.exists()
         assert not [one for one in before.path.parent.iterdir() if one.is_file() and one.suffix != ".db" and seed in one.read_bytes()]
+
+
+@pytest.mark.parametrize("begun", ["written", "cut off before it was written"])
+async def test_whoever_is_late_with_the_old_key_leaves_that_of_the_next_rotation_alone(world, monkeypatch, begun):
+    """One process has both keys in mind, when another ends that rotation and begins the next: it must not destroy what still signs."""
+    async with world.running() as late, world.running(people=False) as other:
+        for runtime in (late, other):
+            runtime._background[1].cancel()
+        await works(late, "before")
+        await signing.begin(late.parts, by="eve", reason="one")
+        await late._sequencer.catch_up()
+        both = late.parts.store.keys
+        assert both.next_signing_seed is not None
+        other.parts.store.keys = both
+        await Signing(other.parts.store, other.parts.log_id).let_go()
+        assert keys_of(world).next_signing_seed is None
+        if begun == "written":
+            monkeypatch.setattr(Signing, "_gone_over", found_before(both, Signing._gone_over))
+            await signing.begin(other.parts, by="eve", reason="two")
+        else:
+            keys_of(world).with_next_signing().save()
+        standing = keys_of(world)
+        await Signing(late.parts.store, late.parts.log_id).let_go()
+        assert keys_of(world) == standing, "it is needed still"
+        await late._sequencer.catch_up()
+        assert (await late.verify()).findings == []
+
+
+def found_before(keys, looks):
+    """Let what is found of these keys be from before the next rotation was begun."""
+
+    async def found(self, given):
+        return (True, ()) if given == keys else await looks(self, given)
+
+    return found
+
+
+async def test_control_one_who_does_not_look_again_destroys_the_key_that_is_needed(world, monkeypatch):
+    async with world.running() as runtime:
+        runtime._background[1].cancel()
+        await works(runtime, "before")
+        await signing.begin(runtime.parts, by="eve", reason="one")
+
+        async def gone(_self, _keys):
+            return True, ()
+
+        monkeypatch.setattr(Signing, "_gone_over", gone)
+        await Signing(runtime.parts.store, runtime.parts.log_id).let_go()
+        with pytest.raises(KeysOutdated, match="is not in it"):
+            await runtime._sequencer.catch_up()
+
+
+async def test_the_log_of_a_tenant_that_begins_meanwhile_is_told_as_well(world, monkeypatch):
+    async with world.running() as runtime:
+        await works(runtime, "before")
+        real, begun = signing._event, []
+
+        def told(parts, tenant, body):
+            """Let another tenant's log begin, and its first checkpoint be signed, behind the back of who has listed the tenants."""
+            if not begun:
+                begun.append(tenant)
+                world.sql("INSERT INTO log_head SELECT 'other', 0, 0, ? FROM log_head", (RightEdge().to_bytes(),))
+            return real(parts, tenant, body)
+
+        monkeypatch.setattr(signing, "_event", told)
+        rotated = await runtime.rotate_signing_key(by="eve", reason="yearly", patience=0)
+        assert rotated.waiting == ("other",)
+        assert world.sql("SELECT tenant FROM event WHERE kind = 'log.key_rotated' ORDER BY tenant") == [("default",), ("other",)]
+        async with world.running(tenant="other", people=False) as other:
+            await works(other)
+            assert (await other.verify()).findings == []
+        assert (await runtime.verify()).findings == []
+
+
+@pytest.mark.on_files("the key file, whatever the database")
+async def test_where_the_key_file_can_not_be_locked_that_is_said_once_and_the_log_goes_on(world, caplog):
+    async with world.running() as runtime:
+        runtime._background[1].cancel()
+        await works(runtime, "before")
+        await signing.begin(runtime.parts, by="eve", reason="yearly")
+        lock = keys_of(world).path.with_name("remit.keys.lock")
+        lock.unlink()
+        lock.mkdir()
+        for _ in range(3):
+            await runtime._sequencer.attempt()
+        assert [line for line in caplog.messages if "remit.keys.lock can't be written" in line] == caplog.messages[-1:], caplog.messages
+        with pytest.raises(StoreError, match="can't be written"):
+            await signing.begin(runtime.parts, by="eve", reason="again")
+        lock.rmdir()
+        await runtime._sequencer.attempt()
+        assert keys_of(world).next_signing_seed is None
+        assert (await runtime.verify()).findings == []
+
+
+async def test_what_came_after_the_rotation_is_placed_in_the_same_go(world):
+    async with world.running() as runtime:
+        runtime._background[1].cancel()
+        await signing.begin(runtime.parts, by="eve", reason="yearly")
+        await runtime.submit(says("after"), session())
+        await runtime._sequencer.catch_up()
+        assert world.sql("SELECT count(*) FROM event WHERE leaf_index IS NULL") == [(0,)]
+        assert (await runtime.verify()).uncovered == 0
+
+
+@pytest.mark.on_files("the key file, whatever the database")
+async def test_what_was_left_by_who_made_the_key_file_is_the_key_file_itself(world):
+    """Killed when it had given its draft the name and not yet taken the other away: both are one file, which must not be overwritten."""
+    async with world.running() as runtime:
+        place = keys_of(world).path
+        left = place.with_name(f".{place.name}.4711")
+        left.hardlink_to(place)
+        kept = place.read_bytes()
+        async with alone(place):
+            assert place.read_bytes() == kept and not left.exists()
+        left.write_bytes(kept)
+        other = left.with_name("other")
+        other.hardlink_to(left)
+        async with alone(place):
+            assert other.read_bytes() == bytes(len(kept)), "the control: a copy is overwritten, by whatever name it goes"
+        await runtime.rotate_signing_key(by="eve", reason="yearly")
+        assert (await runtime.verify()).findings == []
+
+
+async def test_a_process_that_does_not_sign_holds_the_log_to_the_latest_key(world):
+    """Once the event that rotated it is pruned, nothing leads there from the key that such a process began with."""
+    async with world.running() as one, world.running(people=False) as other:
+        other._background[1].cancel()
+        await works(one, "before")
+        began = keys_of(world).public_key
+        await one.rotate_signing_key(by="eve", reason="yearly")
+        assert other.parts.store.keys.public_key == began != keys_of(world).public_key
+        with DatabaseLog(other.parts) as log:
+            assert log.public_key == keys_of(world).public_key
+            log.rotations = ()
+            assert Signers(log.origin, log.public_key).verify(log.newest())

@@ -47,6 +47,11 @@ def _lengthen(hand: Hand) -> None:
     hand.write(INTENDED, leaf[:body] + b'"a":"' + b"x" * 70_000 + b'",' + leaf[body:])
 
 
+def _shorten(hand: Hand) -> None:
+    hand.change(LAST, b'"at":"2', b'"at":"3')
+    hand.sql("UPDATE log_head SET size = ?", LAST)
+
+
 def _drop(where: str, *, close: bool = False, head: bool = False) -> Callable[[Hand], None]:
     def do(hand: Hand) -> None:
         hand.sql(f"DELETE FROM event WHERE {where}")
@@ -210,6 +215,7 @@ CASES = (
         "leaf 9",
     ),
     Case("give an event to another tenant", _sql("UPDATE event SET tenant = 'another' WHERE leaf_index = 9"), "leaf_missing", "leaf 9"),
+    Case("change the last event, and let the tree end before it", _shorten, "root_differs", "leaves 26 to 29"),
     # checkpoints
     Case("delete every checkpoint", _sql("DELETE FROM checkpoint"), "no_checkpoint", "nothing shows"),
     Case("change the size in a checkpoint", _note(lambda note: note.replace("\n30\n", "\n29\n")), "checkpoint_invalid", "size 29"),

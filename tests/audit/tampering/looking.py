@@ -12,7 +12,7 @@ from remit.runtime.vault import Vault
 from tests.runtime.bank import World
 
 
-def verified(world: World) -> Report:
+def verified(world: World, tenant: str = "default") -> Report:
     """Give the verifier's report on a world's database."""
     place = world.database
 
@@ -21,7 +21,7 @@ def verified(world: World) -> Report:
             return PostgresSnapshot(place)
         return SqliteSnapshot(sqlite3.connect(f"{place.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False))
 
-    store = SimpleNamespace(tenant="default", keys=KeyFile.load(world.folder / "remit.keys"), snapshot=snapshot)
+    store = SimpleNamespace(tenant=tenant, keys=KeyFile.load(world.folder / "remit.keys"), snapshot=snapshot)
     ((log_id,),) = world.sql("SELECT value FROM store_meta WHERE key = 'log_id'")
     with DatabaseLog(SimpleNamespace(store=store, vault=Vault(store), log_id=log_id)) as log:
         return verify(log, decide=Reproduction(log.bundles(), world.runtime()._shapes))

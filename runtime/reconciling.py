@@ -8,6 +8,7 @@ and then the other side, so that a call that moves meanwhile is no difference. N
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -37,15 +38,16 @@ ROOM = 30_000
 LONGEST_WAIT = 30.0
 """Seconds that a provider may ask to wait for, once an object."""
 PATIENCE = 120.0
-"""Seconds that one object may take."""
+"""Seconds that one object may take, and of a longer list each entry."""
 FAILURES = 3
 """Objects in a row that can't be read before a ledger is left alone."""
 
 _IN_RANGE = "FROM call WHERE tenant = ? AND kind <> 'read' AND attempt > 0 AND updated_at >= ? AND updated_at <= ?"
 _HOW_MANY = f"SELECT count(*) {_IN_RANGE}"
 _PAGE = f"SELECT id, action {_IN_RANGE} AND id > ? ORDER BY id LIMIT ?"
+_NAMED = re.compile(r"call_([0-9a-f]{11})[0-9a-f]{14}")
 _KEPT = "SELECT e.at, p.below FROM pruned p JOIN event e ON e.tenant = p.tenant AND e.leaf_index = p.below WHERE p.tenant = ?"
-_REFERRED = "SELECT reference, id FROM call WHERE tenant = ? AND reference IN ({})"
+_REFERRED = "SELECT reference, id FROM call WHERE tenant = ? AND reference IN ({}) AND action IN ({}) ORDER BY created_at DESC, id DESC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class _Unread(Exception):
 class _Tally:
     begins: int
     until: int
+    kept: int = 0  # what was received before was pruned
     standings: Counter[Standing] = field(default_factory=Counter)
     calls: int = 0
     entries: int = 0
@@ -158,8 +161,10 @@ async def reconcile(parts: Parts, *, since: datetime | timedelta, by: str, progr
     tally = _Tally(begins=now - since // MICROSECOND if isinstance(since, timedelta) else to_micros(since), until=now)
     if tally.begins > tally.until:
         raise BadSearch(f"{to_text(tally.begins)} has not come yet: say since when to compare")
-    if (kept := await parts.store.row(_KEPT, (parts.store.tenant,))) is not None and tally.begins < kept[0]:
-        raise BadSearch(f"the log was pruned by retention before leaf {kept[1]}: compare since {to_text(kept[0])} at the earliest")
+    if (kept := await parts.store.row(_KEPT, (parts.store.tenant,))) is not None:
+        tally.kept = kept[0]
+        if tally.begins < tally.kept:
+            raise BadSearch(f"the log was pruned by retention before leaf {kept[1]}: compare since {to_text(kept[0])} at the earliest")
     await _look_for_calls(parts, reach, tally, progress)
     for place in {one.key: one for one in reach.values()}.values():
         if place.keeping is Keeping.ALL:
@@ -244,19 +249,28 @@ async def _look_for_entries(parts: Parts, reach: Mapping[str, Place], place: Pla
 
 
 async def _trace(parts: Parts, reach: Mapping[str, Place], place: Place, batch: Sequence[LedgerEntry], tally: _Tally) -> None:
-    referred = await _referred(parts, [one.reference for one in batch if one.call is None])
+    doing = [name for name, one in reach.items() if one.key == place.key]
+    referred = await _referred(parts, [one.reference for one in batch if one.call is None], doing)
     entries = [replace(one, call=referred.get(one.reference)) if one.call is None else one for one in batch]
     known = await recount(parts, (one.call for one in entries if one.call is not None), tally.until)
     for entry in entries:
         told = known.get(entry.call or "")
         own = reach.get(told.action) if told else None
-        if told is None:
+        if told is None and entry.at is None and _is_pruned(entry.call, tally):
+            tally.not_readable += 1
+        elif told is None:
             tally.take([unknown(entry, ledger=place.name)], counts=False)
         elif own is None or own.key != place.key:
             why = f"a call of {told.action}, which does no such thing"
             tally.take([unknown(entry, ledger=place.name, why=why)], counts=False)
         elif not _looked_for(told, entry, tally):
             tally.take(_judged_alone(told, entry, place), counts=False)
+
+
+def _is_pruned(call: str | None, tally: _Tally) -> bool:
+    """Say whether a call with this name, which the log has nothing of, can have been pruned: a name begins with its millisecond."""
+    named = _NAMED.fullmatch(call or "")
+    return named is not None and int(named[1], 16) * 1_000 <= tally.kept
 
 
 def _looked_for(told: Recounted, entry: LedgerEntry, tally: _Tally) -> bool:
@@ -285,7 +299,7 @@ async def _read(place: Place, about: str, tally: _Tally) -> list[LedgerEntry] | 
     for left in (1, 0):
         try:
             async with asyncio.timeout(PATIENCE):
-                entries = [one async for one in place.ledger.entries_about(place.effect, about)]
+                entries = [one async for one in _steadily(place.ledger.entries_about(place.effect, about))]
         except Retryable as error:
             if left and error.after is not None and error.after <= LONGEST_WAIT:
                 await asyncio.sleep(error.after)
@@ -314,12 +328,13 @@ async def _ended(parts: Parts, reach: Mapping[str, Place], told: Sequence[Recoun
     return {(str(ending[action]), reference) for action, reference in rows}
 
 
-async def _referred(parts: Parts, references: Sequence[str]) -> dict[str, str]:
+async def _referred(parts: Parts, references: Sequence[str], doing: Sequence[str]) -> dict[str, str]:
+    """Find the calls by reference, among those of actions that do such a thing: what takes it back may refer to the same."""
     names = [one for one in references if plain(one) == one and "\x00" not in one]  # no other can have been stored
     if not names:
         return {}
-    sql = _REFERRED.format(", ".join("?" * len(names)))
-    return dict(await parts.store.rows(sql, (parts.store.tenant, *names)))
+    sql = _REFERRED.format(*(", ".join("?" * len(given)) for given in (names, doing)))
+    return dict(await parts.store.rows(sql, (parts.store.tenant, *names, *doing)))
 
 
 async def _batches(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[list[LedgerEntry]]:
@@ -327,7 +342,7 @@ async def _batches(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[list[Le
     batch: list[LedgerEntry] = []
     failed: Exception | None = None
     try:
-        async for entry in entries:
+        async for entry in _steadily(entries):
             batch.append(entry)
             if len(batch) == PAGE:
                 yield batch
@@ -338,6 +353,23 @@ async def _batches(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[list[Le
         yield batch
     if failed is not None:
         raise _Unread(_why(failed)) from failed
+
+
+async def _steadily(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[LedgerEntry]:
+    """Give entries as long as they come, and are others than before: a provider may give one page for ever, or nothing for ever."""
+    given, seen = list[tuple[str, str | None]](), set[int]()
+    while True:
+        async with asyncio.timeout(PATIENCE):
+            entry = await anext(entries, None)
+        if entry is None:
+            return
+        yield entry
+        given.append((entry.reference, entry.call))
+        if len(given) == PAGE:
+            if (name := hash(tuple(given))) in seen:
+                raise Retryable("The ledger gives the same again and again.")
+            seen.add(name)
+            given.clear()
 
 
 def _why(error: Exception) -> str:
@@ -353,5 +385,8 @@ def _body(report: Reconciliation, by: str) -> dict[str, Any]:
         if (room := room - len(canonical(named))) < 0:
             break
         first.append(named)
-    unread = [{"ledger": one.ledger, "what": one.what, "times": one.times} for one in report.unread]
+    times = Counter[tuple[str, str]]()
+    for lacking in report.unread:  # however many reasons there were
+        times[lacking.ledger, lacking.what] += lacking.times
+    unread = [{"ledger": ledger, "what": what, "times": number} for (ledger, what), number in times.items()]
     return {"by": by, **told, "unread": unread, "differences": first}

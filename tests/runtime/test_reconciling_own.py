@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar
 
+import orjson
 import pytest
 
-from remit import Context, Injected, Money, Retryable, action, keyed
+from remit import Context, Injected, Money, Refused, Retryable, action, keyed
 from remit.actions import Keeping, Ledger, LedgerEntry, entered
+from remit.runtime.ledgers import Place
 from tests.runtime.paying import codes, opened
 
 POLICIES = {"gifts": 'policy: gifts\nactions: [send_gift]\nrules:\n  - {id: all, when: "true", then: allow}\n'}
@@ -114,6 +117,66 @@ async def test_whatever_a_ledger_raises_makes_it_incomplete_and_is_not_repeated_
     assert {one.why for one in report.unread} == {"It is shut" if isinstance(fails, Retryable) else "ValueError"}
     [(leaf, *_)] = await desk.runtime.parts.store.rows("SELECT leaf FROM event WHERE kind = 'ledger.reconciled'")
     assert b"shut" not in bytes(leaf)
+
+
+async def test_a_ledger_that_gives_one_page_for_ever_is_left_alone(desk, shop, statement, monkeypatch):
+    async def for_ever(_self, _effect, _given):
+        while True:
+            for entry in shop.books:
+                yield entry
+
+    await sends(desk, "ada")
+    monkeypatch.setattr(Statement, "entries_since", for_ever)
+    async with asyncio.timeout(30):
+        report = await desk.compare()
+    assert (report.complete, report.found) == (False, 0)
+    assert [(one.what, one.why) for one in report.unread] == [("each gift since then", "The ledger gives the same again and again")]
+    monkeypatch.setattr(Statement, "entries_about", for_ever)
+    async with asyncio.timeout(30):
+        assert [one.times for one in (await desk.compare()).unread] == [1, 1]
+
+
+async def test_a_ledger_that_says_nothing_for_ever_is_left_alone(desk, monkeypatch):
+    async def silent(_self, _effect, _since):
+        await asyncio.Event().wait()
+        yield
+
+    await sends(desk, "ada")
+    monkeypatch.setattr(Statement, "entries_since", silent)
+    monkeypatch.setattr("remit.runtime.reconciling.PATIENCE", 0.05)
+    async with asyncio.timeout(30):
+        report = await desk.compare()
+    assert (report.agree, report.found, [one.why for one in report.unread]) == (1, 0, ["TimeoutError"])
+
+
+async def test_however_many_reasons_a_ledger_has_for_not_being_read_they_are_recorded(desk, monkeypatch):
+    async def moody(_self, _effect, about):
+        raise Refused(f"You can't look at {about}.")
+        yield
+
+    monkeypatch.setattr("remit.runtime.reconciling.FAILURES", 10_000)
+    monkeypatch.setattr(Place, "name", property(lambda _: "Statement" * 40))
+    monkeypatch.setattr(Statement, "entries_about", moody)
+    await asyncio.gather(*(sends(desk, f"c{number}") for number in range(200)))
+    report = await desk.compare()
+    assert (report.complete, len(report.unread)) == (False, 200)
+    [(leaf, *_)] = await desk.runtime.parts.store.rows("SELECT leaf FROM event WHERE kind = 'ledger.reconciled'")
+    assert [one["times"] for one in orjson.loads(leaf)["body"]["unread"]] == [200]
+
+
+@action(effect=keyed("24h"), key="taken:{gift}", owns=None, owns_reason="a test", ledger=entered("taking", about="arguments.gift"))
+async def take_gift(ctx: Context, gift: str, shop: Injected[Shop]) -> None:
+    """Take a gift back; the shop's name for that is the gift's."""
+    ctx.reference(gift)
+
+
+async def test_what_takes_an_effect_back_under_the_same_reference_is_not_taken_for_who_made_it(world, shop, statement):
+    policies = {"gifts": POLICIES["gifts"].replace("[send_gift]", "[send_gift, take_gift]")}
+    async with opened(world, send_gift, take_gift, policies=policies, resources=[shop, statement]) as desk:
+        sent = await sends(desk, "ada")
+        assert (await desk.asks("take_gift", gift=sent.reference)).ok
+        assert (await sends(desk, "bob")).ok
+        assert codes(await desk.compare()) == []
 
 
 async def test_more_calls_than_fit_a_page_are_compared(desk, shop, monkeypatch):

@@ -8,11 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from .access import LOCAL_OPERATOR, noted
+from .access import LOCAL_OPERATOR, noted, reader
 from .bundles import SHADOW, Bundles
 from .decided import Explained, explain_call
 from .exporting import Filter, Format, export_events
 from .logs import DatabaseLog
+from .people import People
 from .replay import Progress, Replay, replay, shadowed
 from .revealing import Revealing
 from .work import Parts
@@ -24,6 +25,7 @@ class Hindsight:
     parts: Parts
     bundles: Bundles
     revealing: Revealing
+    people: People
 
     async def start(self) -> Self:
         """See Runtime."""
@@ -56,7 +58,7 @@ class Hindsight:
     async def export_events(self, path: Path, *, form: Format, chosen: Filter | None = None, by: str = LOCAL_OPERATOR) -> int:
         """Write events to a new file, without personal values, and count them; raises `AuditError`.
 
-        What has no place yet comes last. `by` is recorded in the access log.
+        What has no place yet comes last. `by`, an active person, is recorded in the access log; raises `NotAReader`.
         """
         await self.start()
 
@@ -67,5 +69,5 @@ class Hindsight:
                 return export_events(log, path, form, wanted)
 
         sought = {"format": form, "since": wanted.since, "until": wanted.until, "action": wanted.action}
-        await noted(self.parts, "audit.exported", by, sought=sought)
+        await noted(self.parts, "audit.exported", await reader(self.people, by), sought=sought)
         return await asyncio.to_thread(exported)

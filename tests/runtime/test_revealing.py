@@ -83,6 +83,33 @@ async def test_a_call_that_is_looked_at_again_and_again_is_one_opening_until_it_
     assert len(await revealed(runtime)) == 2, "it has a result now"
 
 
+async def test_each_purpose_for_which_a_call_is_opened_is_recorded(runtime, waiting):
+    for purpose in (PURPOSE, "how a call stands", PURPOSE, "a letter of the police"):
+        await runtime.view(waiting, by="rae", purpose=purpose)
+    await runtime.opened(waiting, by="fay", purpose="how a call stands")
+    await runtime.review(waiting, by="fay")
+    assert [(one.who, one.purpose) for one in await revealed(runtime)] == [
+        ("rae", PURPOSE),
+        ("rae", "how a call stands"),
+        ("rae", "a letter of the police"),
+        ("fay", "how a call stands"),
+        ("fay", "approval"),
+    ]
+
+
+async def test_nobody_reads_the_log_in_a_name_that_there_is_not(runtime, waiting, tmp_path):
+    await runtime.people.disable("sam")
+    for who in ("sam", "nobody"):
+        for read in (
+            runtime.verify(by=who),
+            runtime.export(tmp_path / "out", by=who),
+            runtime.export_events(tmp_path / "events", form="jsonl", by=who),
+        ):
+            with pytest.raises(NotAReader):
+                await read
+    assert await runtime.accesses() == [] == list(tmp_path.glob("[oe]*"))
+
+
 async def test_what_is_forgotten_is_recorded_again_and_never_left_out(runtime, waiting, monkeypatch):
     monkeypatch.setattr(revealing, "MOST", 1)
     for _ in range(3):

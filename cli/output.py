@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _STYLES = {"succeeded": "green", "waiting": "yellow", "ready": "cyan", "executing": "cyan", "unknown": "magenta", "cancelled": "dim"}
 _PIPED = 120
 """The width where nobody looks: a pipe or a file."""
+_KEY = 60
+"""Characters of what is no word of a sentence."""
 
 
 def show_json(document: Any) -> None:
@@ -28,12 +30,12 @@ def show_json(document: Any) -> None:
 
 
 def show(*parts: RenderableType) -> None:
-    """Print for people. Texts are never read as markup."""
+    """Print for people. Texts are never read as markup, and one with a key in it is left whole, so that it can be copied."""
     from rich.console import Console
 
     console = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else _PIPED)
     for part in parts:
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, str) and max(map(len, part.split()), default=0) >= _KEY)
 
 
 def standing(switches: Iterable[Switch]) -> list[Text]:

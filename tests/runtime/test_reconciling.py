@@ -14,6 +14,7 @@ from remit.runtime import reconciling
 from remit.runtime.differences import judged
 from remit.runtime.ledgers import NoLedger
 from remit.runtime.searching_query import BadSearch, Query
+from remit.runtime.work import new_id
 from remit.sandbox.payments import Fault
 from tests.runtime.paying import REFUNDS, codes, opened
 
@@ -221,7 +222,7 @@ async def test_a_subscription_that_still_names_a_call_that_was_pruned_is_no_diff
         assert (await desk.asks("change_plan", subscription_id=subscription, plan="max")).state is State.UNKNOWN
         report = await desk.compare(later=3_600, hours=2)
         assert (codes(report), report.not_readable) == ([], 1)
-        young = f"call_{desk.world.time.nanos // 10**6:011x}{'ab' * 7}"
+        young = new_id("call", desk.runtime.parts.clock.now())
         for name in ("call_elsewhere", young):  # the control: none that can't have been pruned is passed over
             held["metadata"]["remit_call"] = name
             assert codes(await desk.compare(hours=3)) == [("unknown_to_log", name, subscription)]

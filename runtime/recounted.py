@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import orjson
-
 from ..actions import Action, Money
 from ..audit import State
 from .clock import MICROSECOND
+from .recorded import members
 from .views import OPENINGS, open_opening
 from .work import Parts
 
@@ -66,9 +65,9 @@ def _recounted(parts: Parts, call: str, rows: list[Any], updated: int, settle_at
     found: dict[str, Any] = {"attempted": False}
     name = ""
     for kind, at, leaf, *sealed in rows:
-        members = orjson.loads(leaf)
-        body, name = members["body"], members.get("action", {}).get("name", name)
-        state = State(members["change"][1]) if members.get("change") else state
+        read = members(leaf)
+        body, name = read["body"], read.get("action", {}).get("name", name)
+        state = State(read["change"][1]) if read.get("change") else state
         opened = open_opening(parts.vault, *sealed) or {}
         match kind:
             case "call.received" | "call.amended":

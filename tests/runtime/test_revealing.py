@@ -1,9 +1,11 @@
 """Whoever opens a call, an inbox or the whole log is in the access log before they see anything, once for each time that they open it."""
 
+from datetime import timedelta
+
 import pytest
 
 from remit.audit import FolderLog, verify
-from remit.errors import RemitError
+from remit.errors import AuditError, RemitError
 from remit.runtime import revealing
 from remit.runtime.access import LOCAL_OPERATOR, NotAReader, PurposeMissing
 from remit.runtime.holds import SubjectNotFound
@@ -148,6 +150,30 @@ async def test_what_can_not_be_recorded_is_not_opened(runtime, waiting, monkeypa
         with pytest.raises(RemitError):
             await look
     assert not away.exists()
+
+
+@pytest.mark.parametrize("left", [b"", b"\x00", b"{", b"[]", b"{}", b'{"body":1}'])
+async def test_what_was_changed_so_that_it_can_not_be_read_is_said_in_words(world, runtime, waiting, tmp_path, left):
+
+    await runtime.wait_for_proof(waiting)
+    [(before,)] = world.sql("SELECT leaf FROM event WHERE kind = 'call.decided'")
+    change = "UPDATE event SET leaf = ? WHERE kind = 'call.decided'"
+    assert await world.change(change, left) == 1
+    for read in (
+        runtime.story(waiting),
+        runtime.view(waiting),
+        runtime.explain(waiting),
+        runtime.events(),
+        runtime.subjects.export("kay"),
+        runtime.export_events(tmp_path / "events", form="csv"),
+        runtime.replay(world.folder / "policies", since=timedelta(days=1)),
+    ):
+        with pytest.raises(AuditError, match="was changed, and can't be read"):
+            await read
+    assert not (tmp_path / "events").exists()
+    assert not (await runtime.verify()).ok
+    await world.change(change, bytes(before))
+    assert (await runtime.story(waiting)).events, "the control: as it was it can be read"
 
 
 async def test_no_call_on_its_way_is_a_reading(runtime, waiting):

@@ -301,7 +301,6 @@ def _brief(one: Call) -> dict[str, Any]:
         "principal",
         "channel",
         "model",
-        "conversation",
         "attempt",
         "code",
         "reference",

@@ -5,7 +5,7 @@ import re
 import pytest
 
 STATES = {"call", "action", "state", "message"}
-BRIEF = {"id", "action", "state", "principal", "channel", "model", "conversation", "attempt", "code", "reference", "created", "updated"} | {
+BRIEF = {"id", "action", "state", "principal", "channel", "model", "attempt", "code", "reference", "created", "updated"} | {
     "undoes",
     "taken_back",
     "next",

@@ -357,10 +357,10 @@ async def _batches(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[list[Le
 
 async def _steadily(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[LedgerEntry]:
     """Give entries as long as they come, and are others than before: a provider may give one page for ever, or nothing for ever."""
-    given, seen = list[tuple[str, str | None]](), set[int]()
+    given, seen, coming = list[tuple[str, str | None]](), set[int](), aiter(entries)
     while True:
         async with asyncio.timeout(PATIENCE):
-            entry = await anext(entries, None)
+            entry = await anext(coming, None)
         if entry is None:
             return
         yield entry

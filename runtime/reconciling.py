@@ -20,7 +20,7 @@ from ..audit import State, canonical
 from ..errors import HandlerSignal, Retryable
 from .clock import MICROSECOND, SECOND, to_datetime, to_micros, to_text
 from .differences import Difference, Standing, is_of, judged, unknown
-from .ledgers import NoLedger, Place, places
+from .ledgers import NoLedger, Place, places, steadily
 from .recorded import plain
 from .recounted import Recounted, recount
 from .searching_query import BadSearch
@@ -207,14 +207,28 @@ async def _compare(parts: Parts, reach: Mapping[str, Place], told: Iterable[Reco
         if place.keeping is not Keeping.ALL:  # what nobody here has made can be seen only on what a call was about
             await _trace(parts, reach, place, _others(ones, entries, tally), tally)
         if place.keeping is Keeping.LATEST:
-            await _compare_latest(parts, place, ones, entries, tally)
+            await _compare_latest(parts, reach, place, ones, entries, tally)
             continue
         for one in ones:
             ended = (place.effect, about) in gone
-            tally.take(judged(one, entries, ledger=place.name, effect=place.effect, ended=ended))
+            judgement = judged(one, entries, ledger=place.name, effect=place.effect, ended=ended)
+            tally.take(await _standing_still(parts, reach, one, judgement, tally, ended=ended))
 
 
-async def _compare_latest(parts: Parts, place: Place, ones: Sequence[Recounted], entries: Sequence[LedgerEntry], tally: _Tally) -> None:
+async def _standing_still(
+    parts: Parts, reach: Mapping[str, Place], one: Recounted, judgement: Standing | list[Difference], tally: _Tally, *, ended: bool = False
+) -> Standing | list[Difference]:
+    """Give what was found of a call, unless it has moved, or was ended by another, while its ledger was read: the next comparison tells."""
+    if isinstance(judgement, str):
+        return judgement
+    now = await recount(parts, [one.id], tally.until)
+    moved = now.get(one.id) != one or bool(await _ended(parts, reach, [one])) != ended
+    return "under_way" if moved else judgement
+
+
+async def _compare_latest(
+    parts: Parts, reach: Mapping[str, Place], place: Place, ones: Sequence[Recounted], entries: Sequence[LedgerEntry], tally: _Tally
+) -> None:
     """Compare where each effect writes over the one before: only what was done last can be seen."""
     named = [one.call for one in entries if one.call is not None]
     known = await recount(parts, named, tally.until)
@@ -223,7 +237,8 @@ async def _compare_latest(parts: Parts, place: Place, ones: Sequence[Recounted],
         if one.state is State.SUCCEEDED and over:
             tally.take("superseded")
         else:
-            tally.take(judged(one, entries, ledger=place.name, effect=place.effect))
+            judgement = judged(one, entries, ledger=place.name, effect=place.effect)
+            tally.take(await _standing_still(parts, reach, one, judgement, tally))
 
 
 def _others(ones: Sequence[Recounted], entries: Sequence[LedgerEntry], tally: _Tally) -> list[LedgerEntry]:
@@ -299,7 +314,7 @@ async def _read(place: Place, about: str, tally: _Tally) -> list[LedgerEntry] | 
     for left in (1, 0):
         try:
             async with asyncio.timeout(PATIENCE):
-                entries = [one async for one in _steadily(place.ledger.entries_about(place.effect, about))]
+                entries = [one async for one in steadily(place.ledger.entries_about(place.effect, about), patience=PATIENCE, together=PAGE)]
         except Retryable as error:
             if left and error.after is not None and error.after <= LONGEST_WAIT:
                 await asyncio.sleep(error.after)
@@ -342,7 +357,7 @@ async def _batches(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[list[Le
     batch: list[LedgerEntry] = []
     failed: Exception | None = None
     try:
-        async for entry in _steadily(entries):
+        async for entry in steadily(entries, patience=PATIENCE, together=PAGE):
             batch.append(entry)
             if len(batch) == PAGE:
                 yield batch
@@ -353,23 +368,6 @@ async def _batches(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[list[Le
         yield batch
     if failed is not None:
         raise _Unread(_why(failed)) from failed
-
-
-async def _steadily(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[LedgerEntry]:
-    """Give entries as long as they come, and are others than before: a provider may give one page for ever, or nothing for ever."""
-    given, seen, coming = list[tuple[str, str | None]](), set[int](), aiter(entries)
-    while True:
-        async with asyncio.timeout(PATIENCE):
-            entry = await anext(coming, None)
-        if entry is None:
-            return
-        yield entry
-        given.append((entry.reference, entry.call))
-        if len(given) == PAGE:
-            if (name := hash(tuple(given))) in seen:
-                raise Retryable("The ledger gives the same again and again.")
-            seen.add(name)
-            given.clear()
 
 
 def _why(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -134,6 +134,37 @@ async def test_a_ledger_that_gives_one_page_for_ever_is_left_alone(desk, shop, s
     monkeypatch.setattr(Statement, "entries_about", for_ever)
     async with asyncio.timeout(30):
         assert [one.times for one in (await desk.compare()).unread] == [1, 1]
+
+
+async def taken_back_meanwhile(desk, shop, monkeypatch):
+    """Compare while the provider takes a gift back, and the log hears of it."""
+
+    async def meanwhile(_self, _effect, _about):
+        await desk.runtime.reversed(sent.call_id, by="fay")
+        yield shop.books[0]
+
+    sent = await sends(desk, "ada")
+    shop.books[0] = replace(shop.books[0], stands=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(Statement, "entries_about", meanwhile)
+        return await desk.compare(), sent.call_id
+
+
+async def test_what_is_taken_back_while_its_ledger_is_read_is_no_difference(desk, shop, monkeypatch):
+    report, sent = await taken_back_meanwhile(desk, shop, monkeypatch)
+    assert (codes(report), report.under_way) == ([], 1)
+    assert (await desk.compare()).agree == 1
+    shop.books[0] = replace(shop.books[0], stands=True)
+    assert codes(await desk.compare()) == [("taken_back_differs", sent, "g_0")], "standing still it is found"
+
+
+async def test_control_whoever_goes_by_what_the_log_said_before_finds_a_difference_that_there_is_not(desk, shop, monkeypatch):
+    async def as_before(_parts, _reach, _one, judgement, _tally, **_):
+        return judgement
+
+    monkeypatch.setattr("remit.runtime.reconciling._standing_still", as_before)
+    report, sent = await taken_back_meanwhile(desk, shop, monkeypatch)
+    assert codes(report) == [("taken_back_differs", sent, "g_0")]
 
 
 async def test_a_ledger_that_says_nothing_for_ever_is_left_alone(desk, monkeypatch):

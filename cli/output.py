@@ -75,8 +75,8 @@ class _Rows:
 
         widths = self._widths(options.max_width)
         drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0 if widths else 1, 0, 0))
-        for place, (header, width) in enumerate(zip(self.headers, widths or [None] * len(self.headers), strict=True)):
-            drawn.add_column(header, no_wrap=place == 0, overflow="fold", width=width)
+        for place, header in enumerate(self.headers):
+            drawn.add_column(header, no_wrap=place == 0, overflow="fold", width=widths[place] if widths else None)
         for row in self.rows:
             drawn.add_row(*row)
         yield drawn

@@ -145,6 +145,7 @@ async def test_what_can_not_be_recorded_is_not_opened(runtime, waiting, monkeypa
         runtime.calls(),
         runtime.events(),
         runtime.explain(waiting),
+        runtime.replay("active", since=timedelta(days=1)),
         runtime.export(away, disclose=True, by="rae", purpose=PURPOSE),
     ):
         with pytest.raises(RemitError):

@@ -379,7 +379,9 @@ def _body(report: Reconciliation, by: str) -> dict[str, Any]:
     told = report.to_json()
     first, room = list[dict[str, Any]](), ROOM
     for one in report.differences[:MOST_RECORDED]:
-        named = {"code": one.code, "call": one.call, "reference": one.reference}
+        # What an entry gives for a call and is no name of one may be anything: it is told, and not kept for good.
+        called = one.call if _NAMED.fullmatch(one.call or "") else None
+        named = {"code": one.code, "call": called, "reference": one.reference}
         if (room := room - len(canonical(named))) < 0:
             break
         first.append(named)

@@ -180,6 +180,14 @@ async def test_a_ledger_that_says_nothing_for_ever_is_left_alone(desk, monkeypat
     assert (report.agree, report.found, [one.why for one in report.unread]) == (1, 0, ["TimeoutError"])
 
 
+async def test_however_long_the_names_at_a_provider_are_the_event_has_room(desk, shop):
+    shop.books += [LedgerEntry("gift", f"{number:03}" + "\U0001f98a\x00" * 250, "bob") for number in range(120)]
+    report = await desk.compare()
+    [(leaf, *_)] = await desk.runtime.parts.store.rows("SELECT leaf FROM event WHERE kind = 'ledger.reconciled'")
+    told = orjson.loads(leaf)["body"]
+    assert (report.found, told["found"], 0 < len(told["differences"]) < 100) == (120, 120, True)
+
+
 async def test_however_many_reasons_a_ledger_has_for_not_being_read_they_are_recorded(desk, monkeypatch):
     async def moody(_self, _effect, about):
         raise Refused(f"You can't look at {about}.")

@@ -60,5 +60,5 @@ class Context:
         return self.provider_key or self.call_id
 
     def reference(self, ref: str, *, status: str | None = None) -> None:
-        """Keep the provider's own name for the effect, and its status word for word."""
+        """Keep the provider's own name for the effect, and its status word for word: both are clear in the log, for good."""
         self.provider_reference, self.provider_status = ref, status

@@ -22,7 +22,7 @@ from .signers import described_keys
 def export(log: Log, folder: Path) -> None:
     """Export a log with all its openings to a new folder, in the form that `log` describes.
 
-    The folder appears whole or not at all. Raises AuditError if it exists or can't be written.
+    The folder appears whole or not at all; with an opening in it, it is for its owner alone. Raises AuditError if it exists or can't be written.
     """
     if folder.exists():
         raise AuditError(f"{folder} exists; export to a new folder")
@@ -31,8 +31,8 @@ def export(log: Log, folder: Path) -> None:
     except OSError as error:
         raise AuditError(f"{folder.parent} can't be written: {error.strerror}") from error
     try:
-        _write(log, unfinished)
-        unfinished.chmod(0o755)
+        if not _write(log, unfinished):
+            unfinished.chmod(0o755)
         unfinished.rename(folder)
     except OSError as error:
         raise AuditError(f"{folder} can't be written: {error.strerror}") from error
@@ -40,7 +40,8 @@ def export(log: Log, folder: Path) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)  # gone already when all went well
 
 
-def _write(log: Log, folder: Path) -> None:
+def _write(log: Log, folder: Path) -> int:
+    """Write all of it, and count the openings."""
     counts = _write_entries(log, folder)
     counts["checkpoints"] = _write_lines(folder / "checkpoints.jsonl", (orjson.dumps(note) for note in log.checkpoints()))
     (folder / "bundles").mkdir()
@@ -51,6 +52,7 @@ def _write(log: Log, folder: Path) -> None:
     about: dict[str, Json] = {"from": edge_to_json(begins)} if (begins := begins_of(log)).size else {}
     about |= {"v": version_of(about), "log": log.log_id, **described_keys(log), "counts": counts}
     _write_lines(folder / "log.json", [orjson.dumps(about, option=orjson.OPT_INDENT_2)])
+    return counts["openings"]
 
 
 def _write_entries(log: Log, folder: Path) -> dict[str, int]:

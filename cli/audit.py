@@ -109,8 +109,12 @@ def export(
         raise typer.BadParameter("it says whose personal values go with --disclose", param_hint="--subject")
     whose = {*subject} if subject else None
     run(load(app), lambda runtime: runtime.export(folder, disclose=disclose, subjects=whose, tiles=tiles, by=by, purpose=purpose))
-    values = "without personal values" if not disclose else f"with those of {len(whose)} customers" if whose else "with personal values"
+    values = "without personal values" if not disclose else f"with those of {_customers(len(whose))}" if whose else "with personal values"
     show(f"Exported to {folder}, {values}.", f"Whoever checks it: remit audit verify {folder} --key {_verifier_key(folder)}")
+
+
+def _customers(number: int) -> str:
+    return f"{number} customers" if number > 1 else "one customer"
 
 
 def _verifier_key(folder: Path) -> str:

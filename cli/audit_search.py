@@ -96,7 +96,9 @@ def search(
         return
     if page.found:
         show(table(("call", "when (UTC)", "what", "state", "asked by", "amounts", "more"), map(_row, page.found)))
-        show("Next: remit audit story CALL" + (f"; older ones: the same with --after {page.after}" if page.after else ""))
+        further = ["remit audit story CALL"] if any(one.call for one in page.found) else []
+        further += [f"older ones: the same with --after {page.after}"] if page.after else []
+        show(*([f"Next: {'; '.join(further)}"] if further else []))
     elif after:
         show("There is nothing further.")
     else:

@@ -72,7 +72,7 @@ def list_calls(
 ) -> None:
     """List calls, the latest first.
 
-    Of one whose outcome is unknown it says who must act: nobody while it is looked up, else whoever can resolve it.
+    It says who must act: of one that waits, who is asked; of one of unknown outcome nobody while it is looked up, else who can resolve it.
     """
     from ..audit import State
 
@@ -81,12 +81,12 @@ def list_calls(
     if dead and (state or action):
         raise Unusable("--dead lists all that a person must resolve: leave --state and --action out")
 
-    async def listed(runtime: Runtime) -> tuple[list[Call], tuple[Switch, ...]]:
+    async def listed(runtime: Runtime) -> tuple[list[Call], Mapping[str, tuple[str, ...]], tuple[Switch, ...]]:
         found = await (runtime.dead(most=most, by=by) if dead else runtime.calls(state=state, action=action, most=most, by=by))
-        return found, await runtime.switches.list()
+        return found, await runtime.waited_for(found), await runtime.switches.list()
 
-    calls, switches = run(load(app), listed)
-    found = [_brief(one) for one in calls]
+    calls, asked, switches = run(load(app), listed)
+    found = [_brief(one) | {"waits_for": list(asked.get(one.id, ()))} for one in calls]
     if as_json:
         show_json({"calls": found})
         return
@@ -301,7 +301,6 @@ def _brief(one: Call) -> dict[str, Any]:
         "principal",
         "channel",
         "model",
-        "conversation",
         "attempt",
         "code",
         "reference",
@@ -313,7 +312,9 @@ def _brief(one: Call) -> dict[str, Any]:
 
 
 def _who_acts(brief: Mapping[str, Any]) -> str:
-    """Say of an unknown effect who finds out what became of it."""
+    """Say who is asked, or of an unknown effect who finds out what became of it."""
+    if brief["waits_for"]:
+        return ", ".join(brief["waits_for"])
     if brief["settled_by"] == "person":
         return "an operator"
     looked = f": looked up at {moment(brief['next'])}" if brief["next"] else ""

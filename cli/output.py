@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..safe_text import safe
 from .values import moment, shown
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
     from rich.text import Text
 
     from ..errors import PolicyError
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 _STYLES = {"succeeded": "green", "waiting": "yellow", "ready": "cyan", "executing": "cyan", "unknown": "magenta", "cancelled": "dim"}
 _PIPED = 120
 """The width where nobody looks: a pipe or a file."""
+_SHORTEST = 5
+"""Characters: a column is never narrower by our choice."""
+_KEY = 60
+"""Characters of what is no word of a sentence."""
 
 
 def show_json(document: Any) -> None:
@@ -28,12 +33,12 @@ def show_json(document: Any) -> None:
 
 
 def show(*parts: RenderableType) -> None:
-    """Print for people. Texts are never read as markup."""
+    """Print for people. Texts are never read as markup, and one with a key in it is left whole, so that it can be copied."""
     from rich.console import Console
 
     console = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else _PIPED)
     for part in parts:
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, str) and max(map(len, part.split()), default=0) >= _KEY)
 
 
 def standing(switches: Iterable[Switch]) -> list[Text]:
@@ -55,16 +60,48 @@ def show_problems(problems: Iterable[PolicyError]) -> None:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> RenderableType:
-    """Draw rows under headers; the first column is never broken."""
-    from rich import box
-    from rich.table import Table
+    """Draw rows under headers; the first column is never broken, and where there is room no word is."""
+    return _Rows(headers, [list(map(_cell, row)) for row in rows])
 
-    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for place, header in enumerate(headers):
-        drawn.add_column(header, no_wrap=place == 0, overflow="fold")
-    for row in rows:
-        drawn.add_row(*map(_cell, row))
-    return drawn
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    headers: Sequence[str]
+    rows: Sequence[Sequence[Text]]
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        from rich import box
+        from rich.table import Table
+
+        widths = self._widths(options.max_width)
+        drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0 if widths else 1, 0, 0))
+        for place, header in enumerate(self.headers):
+            drawn.add_column(header, no_wrap=place == 0, overflow="fold", width=widths[place] if widths else None)
+        for row in self.rows:
+            drawn.add_row(*row)
+        yield drawn
+
+    def _widths(self, room: int) -> Sequence[int]:
+        """Give each column its longest word, or as much of it as there is room for, and what is left to those that would break most.
+
+        () where there is room for everything, or for nothing.
+        """
+        from rich.cells import cell_len
+
+        columns = [[header, *(row[place].plain for row in self.rows)] for place, header in enumerate(self.headers)]
+        whole = [max(map(cell_len, "\n".join(texts).split("\n"))) for texts in columns]
+        between = len(columns) - 1
+        if sum(whole) + 2 * between <= room:
+            return ()
+        words = [max(map(cell_len, " ".join(texts).split()), default=0) for texts in columns]
+        for most in range(max(words), _SHORTEST, -1):
+            widths = [whole[0], *(max(1, min(word, most)) for word in words[1:])]
+            if (left := room - between - sum(widths)) >= 0:
+                for _ in range(left):
+                    neediest = max(range(len(widths)), key=lambda place: whole[place] / widths[place])
+                    widths[neediest] += 1
+                return widths
+        return ()
 
 
 def panel(title: str, fields: Mapping[str, Any], *, style: str = "") -> RenderableType:

@@ -12,7 +12,7 @@ import typer
 from .application import Unusable, load, run
 from .options import OPERATOR, App, AsJson, example, group
 from .output import panel, show, show_json, table
-from .values import moment
+from .values import moment, shown
 
 if TYPE_CHECKING:
     from ..runtime import Runtime
@@ -45,8 +45,8 @@ def export(
         show(panel(subject, {"in the log": held["pseudonym"], "calls": len(held["calls"]), "legal holds": len(held["holds"])}))
         for call in held["calls"]:
             told = {"state": call["state"], "received": moment(call["created"]), "arguments": call["arguments"], "result": call["result"]}
-            personal = [value for event in call["events"] for value in event["personal"].items()]
-            show(panel(f"{call['action']} {call['id']}", told | {"said": [f"{name[1:]}: {value}" for name, value in personal]}))
+            said = dict.fromkeys(f"{name[1:]}: {shown(value)}" for event in call["events"] for name, value in event["personal"].items())
+            show(panel(f"{call['action']} {call['id']}", told | {"said": list(said)}))
 
 
 @commands.command("erase", epilog=example('remit subject erase ada --reason "asked by letter" --legal-basis "GDPR 17(1)(b)" --by eve'))

@@ -40,7 +40,7 @@ class PurposeMissing(CallError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One reading. `sought` says what was asked for: a customer by pseudonym, a text only by whether there was one."""
+    """One reading. `sought` says what was asked for: a customer by pseudonym, a text or a conversation only by whether there was one."""
 
     id: str
     at: str

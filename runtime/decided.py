@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from ..audit.disclosure import restored
 from ..audit.event import State
 from ..errors import AuditError, CallError
 from ..policies import Explanation, Inputs, explain
 from .bundles import Bundle, Bundles
 from .clock import to_text
+from .recorded import members
 from .views import OPENINGS, open_opening
 from .work import Parts
 
@@ -94,8 +93,8 @@ async def explain_call(parts: Parts, bundles: Bundles, call_id: str) -> Explaine
 
 def _decided(parts: Parts, row: Any) -> Decided:
     call, at, state, leaf, *sealed = row
-    members = orjson.loads(leaf)
-    body, needed = members["body"], [one for one in members["commitments"] if one.startswith("/inputs/")]
+    read = members(leaf)
+    body, needed = read["body"], [one for one in read["commitments"] if one.startswith("/inputs/")]
     opened = open_opening(parts.vault, *sealed) or {}
     inputs = restored(body, {one: opened[one][1] for one in needed}) if opened.keys() >= set(needed) else None
-    return Decided(call, at, body["policy"], members["action"]["name"], inputs, body["decision"], state in _DONE)
+    return Decided(call, at, body["policy"], read["action"]["name"], inputs, body["decision"], state in _DONE)

@@ -166,10 +166,12 @@ def _contents(found: _Finder, told: Recounted, mine: Sequence[LedgerEntry], look
 
 
 def _stood_already(told: Recounted, entries: Sequence[LedgerEntry]) -> bool:
-    """Say whether a call that has entered nothing has found what it wanted there already, as another call had left it."""
-    return told.detail is not None and any(
-        one.stands and one.call != told.id and (one.reference, one.detail) == (told.reference, told.detail) for one in entries
-    )
+    """Say whether a call that has entered nothing has found what it wanted there already, as another call had left it.
+
+    Where that was written over since, as a calendar does that keeps only what stands, its entry has no detail any more.
+    """
+    there = [one for one in entries if one.stands and one.call != told.id and one.reference == told.reference]
+    return told.detail is not None and any(one.detail == told.detail or (one.detail is None and len(there) > 1) for one in there)
 
 
 def _words(effect: str) -> str:

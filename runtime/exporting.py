@@ -17,6 +17,7 @@ import orjson
 from ..audit import Log
 from ..errors import AuditError
 from .ocsf import api_activity
+from .recorded import members
 
 Format = Literal["jsonl", "csv", "ocsf"]
 
@@ -121,7 +122,7 @@ def harmless(cell: str) -> str:
 
 def _events(log: Log, chosen: Filter) -> Iterator[Mapping[str, Any]]:
     for entry in log.entries():
-        event = {"place": entry.index, **orjson.loads(entry.leaf)}
+        event = {"place": entry.index, **members(entry.leaf)}
         if chosen.takes(event):
             yield event
 

@@ -8,11 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from .access import LOCAL_OPERATOR, noted
+from .access import LOCAL_OPERATOR, noted, reader
 from .bundles import SHADOW, Bundles
 from .decided import Explained, explain_call
 from .exporting import Filter, Format, export_events
 from .logs import DatabaseLog
+from .people import People
 from .replay import Progress, Replay, replay, shadowed
 from .revealing import Revealing
 from .work import Parts
@@ -24,6 +25,7 @@ class Hindsight:
     parts: Parts
     bundles: Bundles
     revealing: Revealing
+    people: People
 
     async def start(self) -> Self:
         """See Runtime."""
@@ -39,24 +41,35 @@ class Hindsight:
         await self.revealing.call(await self.parts.store.get(call_id), by, purpose)
         return await explain_call(self.parts, self.bundles, call_id)
 
-    async def replay(self, candidate: Mapping[str, str] | str | Path, *, since: timedelta, progress: Progress | None = None) -> Replay:
+    async def replay(
+        self, candidate: Mapping[str, str] | str | Path, *, since: timedelta, progress: Progress | None = None, by: str = LOCAL_OPERATOR
+    ) -> Replay:
         """Decide what was decided since then again, by a bundle that need not be in force: a folder, sources, or a kept one by digest.
 
-        Raises `PolicyError` and `UnknownBundle`.
+        `by`, an active person, is recorded. Raises `PolicyError`, `UnknownBundle` and `NotAReader`.
         """
         await self.start()
+        who = await reader(self.people, by)
         policies, begun = await self.bundles.read(candidate), self.parts.clock.now() - since // timedelta(microseconds=1)
-        return await asyncio.to_thread(replay, self.parts, self.bundles, policies, since=begun, progress=progress)
+        found = await asyncio.to_thread(replay, self.parts, self.bundles, policies, since=begun, progress=progress)
+        await noted(self.parts, "audit.read", who, sought={"replay": found.policy, "since": found.since}, found=found.decided)
+        return found
 
-    async def shadowed(self) -> Replay:
-        """Say what the bundle that is decided beside the one in force would have done so far; raises `UnknownBundle` where there is none."""
+    async def shadowed(self, *, by: str = LOCAL_OPERATOR) -> Replay:
+        """Say what the bundle that is decided beside the one in force would have done so far.
+
+        `by`, an active person, is recorded. Raises `UnknownBundle` where there is none, and `NotAReader`.
+        """
         await self.start()
-        return await asyncio.to_thread(shadowed, self.parts, (await self.bundles.find(SHADOW)).digest)
+        who = await reader(self.people, by)
+        found = await asyncio.to_thread(shadowed, self.parts, (await self.bundles.find(SHADOW)).digest)
+        await noted(self.parts, "audit.read", who, sought={"shadow": found.policy}, found=found.decided)
+        return found
 
     async def export_events(self, path: Path, *, form: Format, chosen: Filter | None = None, by: str = LOCAL_OPERATOR) -> int:
         """Write events to a new file, without personal values, and count them; raises `AuditError`.
 
-        What has no place yet comes last. `by` is recorded in the access log.
+        What has no place yet comes last. `by`, an active person, is recorded in the access log; raises `NotAReader`.
         """
         await self.start()
 
@@ -67,5 +80,5 @@ class Hindsight:
                 return export_events(log, path, form, wanted)
 
         sought = {"format": form, "since": wanted.since, "until": wanted.until, "action": wanted.action}
-        await noted(self.parts, "audit.exported", by, sought=sought)
+        await noted(self.parts, "audit.exported", await reader(self.people, by), sought=sought)
         return await asyncio.to_thread(exported)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from ..actions import Action, Keeping, Ledger
-from ..errors import CallError
+from ..actions import Action, Keeping, Ledger, LedgerEntry
+from ..errors import CallError, Retryable
 from .work import Parts
 
 
@@ -53,3 +55,23 @@ def _place(parts: Parts, action: Action) -> Place | None:
         if isinstance(one, Ledger) and action.ledger.effect in one.kept:
             return Place(one, action.ledger.effect)
     return None
+
+
+async def steadily(entries: AsyncIterator[LedgerEntry], *, patience: float, together: int) -> AsyncIterator[LedgerEntry]:
+    """Give entries as long as they come, and are others than before: a provider may give one page for ever, or nothing for ever.
+
+    Raises TimeoutError after `patience` seconds without one, and Retryable where `together` of them come as they have come before.
+    """
+    given, seen, coming = list[tuple[str, str | None]](), set[int](), aiter(entries)
+    while True:
+        async with asyncio.timeout(patience):
+            entry = await anext(coming, None)
+        if entry is None:
+            return
+        yield entry
+        given.append((entry.reference, entry.call))
+        if len(given) == together:
+            if (name := hash(tuple(given))) in seen:
+                raise Retryable("The ledger gives the same again and again.")
+            seen.add(name)
+            given.clear()

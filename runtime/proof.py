@@ -98,7 +98,7 @@ class Proving:
         by: str = LOCAL_OPERATOR,
         purpose: str = "",
     ) -> None:
-        """Write the log as a new folder that anyone can verify; `by` is recorded.
+        """Write the log as a new folder that anyone can verify; `by`, an active person, is recorded.
 
         `disclose` adds the openings of personal values, all or those of `subjects` (by their ids) alone; whoever gets them has a role
         that may, and says for what `purpose`. With `tiles` in the form of C2SP tlog-tiles, which has no openings and goes on where an
@@ -119,7 +119,8 @@ class Proving:
                 finally:
                     held.close()
 
-        await noted(self.parts, "audit.exported", by, sought={"disclose": disclose, "tiles": tiles})
+        who = await reader(self.people, by)
+        await noted(self.parts, "audit.exported", who, sought={"disclose": disclose, "tiles": tiles})
         await asyncio.to_thread(exported)
 
     async def _opened(self, subjects: Collection[str] | None, by: str, purpose: str) -> frozenset[str] | None:
@@ -131,11 +132,12 @@ class Proving:
         return None if names is None else frozenset(names)
 
     async def verify(self, *, by: str = LOCAL_OPERATOR, meaning: bool = True) -> Report:
-        """Check the whole log of this database: integrity, meaning, and every decision reproduced. `by` is recorded.
+        """Check the whole log of this database: integrity, meaning, and every decision reproduced. `by`, an active person, is recorded.
 
         Without `meaning` leaves are held against tree and signatures alone.
         """
         await self.start()
+        who = await reader(self.people, by)
         await self._sequencer.catch_up()
 
         def verified() -> Report:
@@ -143,7 +145,7 @@ class Proving:
                 return verify(log, decide=Reproduction(log.bundles(), known_shapes(self.parts)), meaning=meaning)
 
         report = await asyncio.to_thread(verified)
-        await noted(self.parts, "audit.verified", by, sought={"ok": report.ok, "meaning": meaning}, found=report.entries)
+        await noted(self.parts, "audit.verified", who, sought={"ok": report.ok, "meaning": meaning}, found=report.entries)
         return report
 
     async def reconcile(self, *, since: datetime | timedelta, by: str = LOCAL_OPERATOR, progress: Progress | None = None) -> Reconciliation:

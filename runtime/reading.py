@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Self
 
+from ..audit import State
 from .access import LOCAL_OPERATOR, Access, Kind, accesses, noted, reader, revealer
 from .call import Call
 from .people import People
+from .requirements import waiting_for
 from .revealing import Revealing
 from .searching import Page, search
 from .searching_query import Query
+from .store import Requirement
 from .story import Story, story
 from .views import CallView, view
 from .work import Parts
@@ -75,6 +79,16 @@ class Reading:
         found = await self.parts.store.calls(state=state, action=action, before=before, most=most)
         await self.revealing.list(who, {"calls": {"state": state, "action": action}}, len(found))
         return found
+
+    async def waited_for(self, calls: Iterable[Call]) -> Mapping[str, tuple[str, ...]]:
+        """Say for whom each of these calls waits, by its id: a role, or its customer; calls that wait for nobody are left out."""
+        await self.start()
+        digests = {call.id: call.digest for call in calls if call.state is State.WAITING}
+        asked: dict[str, list[Requirement]] = {}
+        for one in await self.parts.store.asked_of(list(digests)) if digests else ():
+            if one.kind == "step_up" or one.digest == digests[one.call]:
+                asked.setdefault(one.call, []).append(one)
+        return {name: tuple(each["for"] for each in waiting_for(found)) for name, found in asked.items()}
 
     async def accesses(self, *, by: str = LOCAL_OPERATOR, most: int = 50) -> list[Access]:
         """List who has read the log, the latest first; this is recorded as well. Raises `NotAReader`."""

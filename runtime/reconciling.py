@@ -8,6 +8,7 @@ and then the other side, so that a call that moves meanwhile is no difference. N
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -19,9 +20,8 @@ from ..audit import State, canonical
 from ..errors import HandlerSignal, Retryable
 from .clock import MICROSECOND, SECOND, to_datetime, to_micros, to_text
 from .differences import Difference, Standing, is_of, judged, unknown
-from .ledgers import NoLedger, Place, places
-from .recorded import plain
-from .recounted import Recounted, recount
+from .ledgers import NoLedger, Place, places, steadily
+from .recounted import Recounted, recount, referred_to, remembered
 from .searching_query import BadSearch
 from .work import Parts, apart
 
@@ -37,15 +37,15 @@ ROOM = 30_000
 LONGEST_WAIT = 30.0
 """Seconds that a provider may ask to wait for, once an object."""
 PATIENCE = 120.0
-"""Seconds that one object may take."""
+"""Seconds that one object may take, and of a longer list each entry."""
 FAILURES = 3
 """Objects in a row that can't be read before a ledger is left alone."""
 
 _IN_RANGE = "FROM call WHERE tenant = ? AND kind <> 'read' AND attempt > 0 AND updated_at >= ? AND updated_at <= ?"
 _HOW_MANY = f"SELECT count(*) {_IN_RANGE}"
 _PAGE = f"SELECT id, action {_IN_RANGE} AND id > ? ORDER BY id LIMIT ?"
+_NAMED = re.compile(r"call_([0-9a-f]{11})[0-9a-f]{14}")
 _KEPT = "SELECT e.at, p.below FROM pruned p JOIN event e ON e.tenant = p.tenant AND e.leaf_index = p.below WHERE p.tenant = ?"
-_REFERRED = "SELECT reference, id FROM call WHERE tenant = ? AND reference IN ({})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,7 @@ class _Unread(Exception):
 class _Tally:
     begins: int
     until: int
+    kept: int = 0  # what was received before was pruned
     standings: Counter[Standing] = field(default_factory=Counter)
     calls: int = 0
     entries: int = 0
@@ -118,7 +119,6 @@ class _Tally:
     differences: list[Difference] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     others: set[tuple[str, str, str | None]] = field(default_factory=set)
-    kept: int = 0  # since when the log is there, where it was pruned
 
     def take(self, judgement: Standing | list[Difference], *, counts: bool = True) -> None:
         self.calls += counts
@@ -159,10 +159,10 @@ async def reconcile(parts: Parts, *, since: datetime | timedelta, by: str, progr
     tally = _Tally(begins=now - since // MICROSECOND if isinstance(since, timedelta) else to_micros(since), until=now)
     if tally.begins > tally.until:
         raise BadSearch(f"{to_text(tally.begins)} has not come yet: say since when to compare")
-    kept = await parts.store.row(_KEPT, (parts.store.tenant,)) or (0, 0)
-    tally.kept = kept[0]
-    if tally.begins < tally.kept:
-        raise BadSearch(f"the log was pruned by retention before leaf {kept[1]}: compare since {to_text(kept[0])} at the earliest")
+    if (kept := await parts.store.row(_KEPT, (parts.store.tenant,))) is not None:
+        tally.kept = kept[0]
+        if tally.begins < tally.kept:
+            raise BadSearch(f"the log was pruned by retention before leaf {kept[1]}: compare since {to_text(kept[0])} at the earliest")
     await _look_for_calls(parts, reach, tally, progress)
     for place in {one.key: one for one in reach.values()}.values():
         if place.keeping is Keeping.ALL:
@@ -205,14 +205,28 @@ async def _compare(parts: Parts, reach: Mapping[str, Place], told: Iterable[Reco
         if place.keeping is not Keeping.ALL:  # what nobody here has made can be seen only on what a call was about
             await _trace(parts, reach, place, _others(ones, entries, tally), tally)
         if place.keeping is Keeping.LATEST:
-            await _compare_latest(parts, place, ones, entries, tally)
+            await _compare_latest(parts, reach, place, ones, entries, tally)
             continue
         for one in ones:
             ended = (place.effect, about) in gone
-            tally.take(judged(one, entries, ledger=place.name, effect=place.effect, ended=ended))
+            judgement = judged(one, entries, ledger=place.name, effect=place.effect, ended=ended)
+            tally.take(await _standing_still(parts, reach, one, judgement, tally, ended=ended))
 
 
-async def _compare_latest(parts: Parts, place: Place, ones: Sequence[Recounted], entries: Sequence[LedgerEntry], tally: _Tally) -> None:
+async def _standing_still(
+    parts: Parts, reach: Mapping[str, Place], one: Recounted, judgement: Standing | list[Difference], tally: _Tally, *, ended: bool = False
+) -> Standing | list[Difference]:
+    """Give what was found of a call, unless it has moved, or was ended by another, while its ledger was read: the next comparison tells."""
+    if isinstance(judgement, str):
+        return judgement
+    now = await recount(parts, [one.id], tally.until)
+    moved = now.get(one.id) != one or bool(await _ended(parts, reach, [one])) != ended
+    return "under_way" if moved else judgement
+
+
+async def _compare_latest(
+    parts: Parts, reach: Mapping[str, Place], place: Place, ones: Sequence[Recounted], entries: Sequence[LedgerEntry], tally: _Tally
+) -> None:
     """Compare where each effect writes over the one before: only what was done last can be seen."""
     named = [one.call for one in entries if one.call is not None]
     known = await recount(parts, named, tally.until)
@@ -221,7 +235,8 @@ async def _compare_latest(parts: Parts, place: Place, ones: Sequence[Recounted],
         if one.state is State.SUCCEEDED and over:
             tally.take("superseded")
         else:
-            tally.take(judged(one, entries, ledger=place.name, effect=place.effect))
+            judgement = judged(one, entries, ledger=place.name, effect=place.effect)
+            tally.take(await _standing_still(parts, reach, one, judgement, tally))
 
 
 def _others(ones: Sequence[Recounted], entries: Sequence[LedgerEntry], tally: _Tally) -> list[LedgerEntry]:
@@ -247,22 +262,31 @@ async def _look_for_entries(parts: Parts, reach: Mapping[str, Place], place: Pla
 
 
 async def _trace(parts: Parts, reach: Mapping[str, Place], place: Place, batch: Sequence[LedgerEntry], tally: _Tally) -> None:
-    referred = await _referred(parts, [one.reference for one in batch if one.call is None])
+    doing = [name for name, one in reach.items() if one.key == place.key]
+    referred = await referred_to(parts, [one.reference for one in batch if one.call is None], doing)
     entries = [replace(one, call=referred.get(one.reference)) if one.call is None else one for one in batch]
     known = await recount(parts, (one.call for one in entries if one.call is not None), tally.until)
-    remembered = await _remembered(parts, [one.call for one in entries if one.call is not None and one.call not in known])
+    emptied = await remembered(parts, [one.call for one in entries if one.call is not None and one.call not in known])
     for entry in entries:
         told = known.get(entry.call or "")
         own = reach.get(told.action) if told else None
-        if entry.call in remembered or (told is None and entry.at is not None and to_micros(entry.at) <= tally.kept):
-            continue  # its record was pruned, or may have been
-        if told is None:
+        if told is None and entry.at is not None and to_micros(entry.at) <= tally.kept:
+            continue  # its record may have been pruned
+        if entry.call in emptied or (told is None and entry.at is None and _is_pruned(entry.call, tally)):
+            tally.not_readable += 1
+        elif told is None:
             tally.take([unknown(entry, ledger=place.name)], counts=False)
         elif own is None or own.key != place.key:
             why = f"a call of {told.action}, which does no such thing"
             tally.take([unknown(entry, ledger=place.name, why=why)], counts=False)
         elif not _looked_for(told, entry, tally):
             tally.take(_judged_alone(told, entry, place), counts=False)
+
+
+def _is_pruned(call: str | None, tally: _Tally) -> bool:
+    """Say whether a call with this name, which the log has nothing of, can have been pruned: a name begins with its millisecond."""
+    named = _NAMED.fullmatch(call or "")
+    return named is not None and int(named[1], 16) * 1_000 <= tally.kept
 
 
 def _looked_for(told: Recounted, entry: LedgerEntry, tally: _Tally) -> bool:
@@ -291,7 +315,7 @@ async def _read(place: Place, about: str, tally: _Tally) -> list[LedgerEntry] | 
     for left in (1, 0):
         try:
             async with asyncio.timeout(PATIENCE):
-                entries = [one async for one in place.ledger.entries_about(place.effect, about)]
+                entries = [one async for one in steadily(place.ledger.entries_about(place.effect, about), patience=PATIENCE, together=PAGE)]
         except Retryable as error:
             if left and error.after is not None and error.after <= LONGEST_WAIT:
                 await asyncio.sleep(error.after)
@@ -320,29 +344,12 @@ async def _ended(parts: Parts, reach: Mapping[str, Place], told: Sequence[Recoun
     return {(str(ending[action]), reference) for action, reference in rows}
 
 
-async def _referred(parts: Parts, references: Sequence[str]) -> dict[str, str]:
-    names = [one for one in references if plain(one) == one and "\x00" not in one]  # no other can have been stored
-    if not names:
-        return {}
-    sql = _REFERRED.format(", ".join("?" * len(names)))
-    return dict(await parts.store.rows(sql, (parts.store.tenant, *names)))
-
-
-async def _remembered(parts: Parts, ids: Sequence[str]) -> set[str]:
-    """Name the calls whose events were pruned, and of which only that they were done is known."""
-    names = [one for one in ids if plain(one) == one and "\x00" not in one]
-    if not names:
-        return set()
-    sql = f"SELECT id FROM call WHERE tenant = ? AND state = 'succeeded' AND id IN ({', '.join('?' * len(names))})"  # noqa: S608
-    return {call for (call,) in await parts.store.rows(sql, (parts.store.tenant, *names))}
-
-
 async def _batches(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[list[LedgerEntry]]:
     """Give entries in batches; what came before a page that can't be had is given too, and then `_Unread` is raised."""
     batch: list[LedgerEntry] = []
     failed: Exception | None = None
     try:
-        async for entry in entries:
+        async for entry in steadily(entries, patience=PATIENCE, together=PAGE):
             batch.append(entry)
             if len(batch) == PAGE:
                 yield batch
@@ -364,9 +371,14 @@ def _body(report: Reconciliation, by: str) -> dict[str, Any]:
     told = report.to_json()
     first, room = list[dict[str, Any]](), ROOM
     for one in report.differences[:MOST_RECORDED]:
-        named = {"code": one.code, "call": one.call, "reference": one.reference}
+        # What an entry gives for a call and is no name of one may be anything: it is told, and not kept for good.
+        called = one.call if _NAMED.fullmatch(one.call or "") else None
+        named = {"code": one.code, "call": called, "reference": one.reference}
         if (room := room - len(canonical(named))) < 0:
             break
         first.append(named)
-    unread = [{"ledger": one.ledger, "what": one.what, "times": one.times} for one in report.unread]
+    times = Counter[tuple[str, str]]()
+    for lacking in report.unread:  # however many reasons there were
+        times[lacking.ledger, lacking.what] += lacking.times
+    unread = [{"ledger": ledger, "what": what, "times": number} for (ledger, what), number in times.items()]
     return {"by": by, **told, "unread": unread, "differences": first}

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
+
 from ..actions import Action
 from ..audit import canonical
+from ..errors import AuditError
 
 LARGEST_CLEAR = 16_384
 MOST_COMMITMENTS = 256
@@ -49,6 +52,17 @@ def told(facts: Mapping[str, Any], places: Iterable[str]) -> dict[str, Any]:
         if isinstance(into, dict):  # else all of it is told already
             into[last] = source.get(last) if isinstance(source, Mapping) else None
     return picked
+
+
+def members(leaf: bytes) -> dict[str, Any]:
+    """Read a leaf as it is stored; raises `AuditError` for one that is none any more, because it was changed."""
+    try:
+        read = orjson.loads(leaf)
+    except ValueError:
+        read = None
+    if isinstance(read, dict) and isinstance(read.get("body"), dict):
+        return read
+    raise AuditError("an event that this needs was changed, and can't be read: `remit audit verify` says which")
 
 
 def plain(said: object, *, most: int = 2_000) -> str:

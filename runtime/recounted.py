@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import orjson
-
 from ..actions import Action, Money
 from ..audit import State
 from .clock import MICROSECOND
+from .recorded import members, plain
 from .views import OPENINGS, open_opening
 from .work import Parts
 
@@ -22,6 +21,7 @@ _EVENTS = (
     f"{OPENINGS} WHERE e.tenant = ? AND e.call IN ({{}}) ORDER BY e.call, e.sequence"
 )
 _CALLS = "SELECT id, updated_at, settle_at FROM call WHERE tenant = ? AND id IN ({})"
+_REFERRED = "SELECT reference, id FROM call WHERE tenant = ? AND reference IN ({}) AND action IN ({}) ORDER BY created_at DESC, id DESC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +66,9 @@ def _recounted(parts: Parts, call: str, rows: list[Any], updated: int, settle_at
     found: dict[str, Any] = {"attempted": False}
     name = ""
     for kind, at, leaf, *sealed in rows:
-        members = orjson.loads(leaf)
-        body, name = members["body"], members.get("action", {}).get("name", name)
-        state = State(members["change"][1]) if members.get("change") else state
+        read = members(leaf)
+        body, name = read["body"], read.get("action", {}).get("name", name)
+        state = State(read["change"][1]) if read.get("change") else state
         opened = open_opening(parts.vault, *sealed) or {}
         match kind:
             case "call.received" | "call.amended":
@@ -101,3 +101,21 @@ def _joined(clear: Any, opened: Mapping[str, Any], room: str) -> dict[str, Any]:
         if pointer.startswith(f"{room}/"):
             joined[pointer[len(room) + 1 :].replace("~1", "/").replace("~0", "~")] = value
     return joined
+
+
+async def referred_to(parts: Parts, references: Sequence[str], doing: Sequence[str]) -> dict[str, str]:
+    """Find the calls by reference, among those of actions that do such a thing: what takes it back may refer to the same."""
+    names = [one for one in references if plain(one) == one and "\x00" not in one]  # no other can have been stored
+    if not names:
+        return {}
+    sql = _REFERRED.format(*(", ".join("?" * len(given)) for given in (names, doing)))
+    return dict(await parts.store.rows(sql, (parts.store.tenant, *names, *doing)))
+
+
+async def remembered(parts: Parts, ids: Sequence[str]) -> set[str]:
+    """Name the calls whose events were pruned, and of which only that they were done is known."""
+    names = [one for one in ids if plain(one) == one and "\x00" not in one]
+    if not names:
+        return set()
+    sql = f"SELECT id FROM call WHERE tenant = ? AND state = 'succeeded' AND id IN ({', '.join('?' * len(names))})"  # noqa: S608
+    return {call for (call,) in await parts.store.rows(sql, (parts.store.tenant, *names))}

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from ..errors import RemitError
 from ..policies import Inputs, Measured, Policies, measure
 from ..policies.again import Asked
@@ -21,6 +19,7 @@ from .clock import to_text
 from .control import known_shapes
 from .decided import Decided, decided_since
 from .flips import all_again
+from .recorded import members
 from .series import SLICES, width_of
 from .work import Parts
 
@@ -126,7 +125,7 @@ def shadowed(parts: Parts, digest: str) -> Replay:
     sql = "SELECT leaf, at FROM event WHERE tenant = ? AND kind = 'policy.shadowed' ORDER BY position"
     now, result = parts.clock.now(), None
     for leaf, at in parts.store.scan(sql, (parts.store.tenant,)):
-        event = orjson.loads(leaf)
+        event = members(leaf)
         body = event["body"]
         if body["policy"] != digest:
             continue

@@ -26,7 +26,7 @@ class Revealing:
     async def call(self, call: Call, who: str, purpose: str = "") -> None:
         """Record that a call's personal values are opened to `who`; raises `NotAReader` and `PurposeMissing`."""
         purpose = await opener(self._parts, self._people, who, call, purpose)
-        seen = ("call", who, *_sight(call))
+        seen = ("call", who, purpose, *_sight(call))  # for another purpose it is another opening
         if not self._is_known(seen):
             await noted(self._parts, "personal.revealed", who, call=call.id, found=1, purpose=purpose)
             self._remember([seen])

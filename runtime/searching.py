@@ -33,7 +33,6 @@ class Found:
     state: str | None = None
     principal: str | None = None
     subject: str | None = None
-    conversation: str | None = None
     amounts: tuple[str, ...] = ()
     code: str | None = None
     reference: str | None = None
@@ -69,7 +68,7 @@ async def _read(parts: Parts, rows: list[tuple[int, str]]) -> tuple[Found, ...]:
     names = [about for _, about in rows]
     places, given = ", ".join("?" * len(names)), (parts.store.tenant, *names)
     calls = (
-        "SELECT c.id, c.action, c.state, c.principal, c.subject, c.conversation, c.code, c.reference, e.leaf FROM call c "  # noqa: S608
+        "SELECT c.id, c.action, c.state, c.principal, c.subject, c.code, c.reference, e.leaf FROM call c "  # noqa: S608
         f"LEFT JOIN event e ON e.tenant = c.tenant AND e.call = c.id AND e.sequence = 1 WHERE c.tenant = ? AND c.id IN ({places})"
     )
     alone = f"SELECT id, kind, leaf FROM event WHERE tenant = ? AND id IN ({places})"  # noqa: S608 - as many as there are
@@ -81,7 +80,7 @@ async def _read(parts: Parts, rows: list[tuple[int, str]]) -> tuple[Found, ...]:
 
 
 def _call(row: Any) -> dict[str, Any]:
-    name, action, state, principal, subject, conversation, code, reference, leaf = row
+    name, action, state, principal, subject, code, reference, leaf = row
     asked = _body(leaf).get("arguments", {}) if leaf is not None else {}
     return {
         "call": name,
@@ -89,7 +88,6 @@ def _call(row: Any) -> dict[str, Any]:
         "state": state,
         "principal": principal,
         "subject": subject,
-        "conversation": conversation or None,
         "code": code,
         "reference": reference,
         "amounts": tuple(str(Money(minor, currency)) for currency, minor in amounts(asked)),

@@ -64,4 +64,6 @@ class Query:
         asked = {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
         told: dict[str, Any] = {name: str(value) if isinstance(value, Money) else value for name, value in asked.items()}
         told |= {name: to_text(told[name]) for name in ("since", "until") if name in told}
-        return told | ({"subject": pseudonym} if "subject" in told else {}) | ({"text": True} if "text" in told else {})
+        return (
+            told | ({"subject": pseudonym} if "subject" in told else {}) | {name: True for name in ("text", "conversation") if name in told}
+        )

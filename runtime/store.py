@@ -274,6 +274,12 @@ class Store:
         sql = f"SELECT {Requirement.columns()} FROM requirement WHERE tenant = ? AND call = ? ORDER BY created_at, id"  # noqa: S608
         return [_requirement(row) for row in await self.rows(sql, (self.tenant, call_id))]
 
+    async def asked_of(self, call_ids: Sequence[str]) -> list[Requirement]:
+        """List what is asked about these calls now, the earliest first."""
+        marks = ", ".join("?" * len(call_ids)) or "NULL"
+        sql = f"SELECT {Requirement.columns()} FROM requirement WHERE tenant = ? AND state = 'open' AND call IN ({marks}) ORDER BY created_at, id"  # noqa: S608
+        return [_requirement(row) for row in await self.rows(sql, (self.tenant, *call_ids))]
+
     async def asking(self, *, kind: str | None = None) -> list[str]:
         """Name the calls of which somebody is asked something now, or something of one kind, the most urgent first."""
         sql = "SELECT call FROM requirement WHERE tenant = ? AND state = 'open' AND kind = coalesce(?, kind) GROUP BY call ORDER BY min(deadline_at)"

@@ -37,7 +37,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """Everything about a call. Without `revealed`, the subject is a pseudonym and only clear arguments are there.
+    """Everything about a call. Without `revealed`, the subject is a pseudonym, and neither the conversation nor arguments that are not clear are there.
 
     `decisions` name the policy bundle by digest, the rules that counted with their reasons, and those that could not be evaluated;
     `stands` says where it stands now.
@@ -81,7 +81,7 @@ async def story(parts: Parts, call: Call, *, reveal: bool) -> Story:
         principal=seen.principal,
         model=seen.model,
         channel=seen.channel,
-        conversation=seen.conversation,
+        conversation=seen.conversation if reveal else "",
         subject=seen.subject if reveal else call.subject,
         arguments=seen.arguments if reveal else telling.versions.get(seen.digest, {}),
         digest=seen.digest,

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import orjson
-
 from ..actions import EffectKind, FieldError, Problem
 from ..audit import State
 from ..errors import AuditError
@@ -16,7 +14,7 @@ from .approvals import Barred, customer_of, electorate, seats_of
 from .call import Call
 from .clock import to_text
 from .outcome import WORDS, Outcome, problem
-from .recorded import secrets
+from .recorded import members, secrets
 from .requirements import needs_of, waiting_for, wanted
 from .undoing import undo_of
 from .vault import Vault
@@ -183,7 +181,7 @@ async def events(parts: Parts, call: Call) -> list[Mapping[str, Any]]:
 async def placed_events(parts: Parts, *, after: int, most: int) -> list[Mapping[str, Any]]:
     """Give events in the log's order, as their leaves tell them: clear parts and commitments."""
     sql = "SELECT leaf_index, leaf FROM event WHERE tenant = ? AND leaf_index > ? ORDER BY leaf_index LIMIT ?"
-    return [{"place": place, **orjson.loads(leaf)} for place, leaf in await parts.store.rows(sql, (parts.store.tenant, after, most))]
+    return [{"place": place, **members(leaf)} for place, leaf in await parts.store.rows(sql, (parts.store.tenant, after, most))]
 
 
 async def health(parts: Parts, *, running: int) -> Health:
@@ -198,19 +196,19 @@ async def health(parts: Parts, *, running: int) -> Health:
 
 def _event(parts: Parts, row: Any) -> Mapping[str, Any]:
     kind, at, leaf, index, *sealed = row
-    members = orjson.loads(leaf)
+    read = members(leaf)
     opened = open_opening(parts.vault, *sealed) or {}
     personal = {pointer: value for pointer, (_, value) in opened.items()}
-    change = members.get("change")
+    change = read.get("change")
     return {
         "id": sealed[0],
         "kind": kind,
         "at": to_text(at),
         "place": index,
         "change": change,
-        "body": members["body"],
+        "body": read["body"],
         "personal": personal,
-        "sealed": sorted(members.get("commitments", {}).keys() - personal.keys()),
+        "sealed": sorted(read.get("commitments", {}).keys() - personal.keys()),
     }
 
 

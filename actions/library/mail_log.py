@@ -7,8 +7,10 @@ Postfix names each message in its log by a queue id, and notes its Message-ID on
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import re
+import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,7 +32,7 @@ class _Mail:
 
 
 class PostfixLog(Ledger):
-    """Read the log files of a Postfix at `paths`, the rotated ones too: they must reach back as far as one compares.
+    """Read the log files of a Postfix at `paths`, the rotated ones too, compressed or not: they must reach back as far as one compares.
 
     Give it to the runtime as a resource beside the mail connector. It tells of mails whose Message-ID is a call's, as `SmtpMail` writes
     it; all others on that server are none of Remit's business. One that passes the server twice, through a filter, is one mail.
@@ -59,13 +61,15 @@ class PostfixLog(Ledger):
             seen = [(path, found.st_size, found.st_mtime_ns) for path in self._paths if (found := path.stat())]
             if self._read[0] != seen:
                 self._read = (seen, _found(line for path in self._paths for line in _lines(path)))
-        except OSError as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise Retryable("The mail log can't be read.") from error
         return self._read[1]
 
 
 def _lines(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with path.open("rb") as begun:
+        opened = gzip.open if begun.read(2) == b"\x1f\x8b" else open  # as logrotate leaves older ones
+    with opened(path, "rt", encoding="utf-8", errors="replace") as file:
         yield from file
 
 

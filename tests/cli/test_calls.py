@@ -5,11 +5,12 @@ import re
 import pytest
 
 STATES = {"call", "action", "state", "message"}
-BRIEF = {"id", "action", "state", "principal", "channel", "model", "conversation", "attempt", "code", "reference", "created", "updated"} | {
+BRIEF = {"id", "action", "state", "principal", "channel", "model", "attempt", "code", "reference", "created", "updated"} | {
     "undoes",
     "taken_back",
     "next",
     "settled_by",
+    "waits_for",
 }
 
 
@@ -162,6 +163,17 @@ def test_calls_are_listed_the_latest_first(credit, remit):
     assert all(call["id"] in table for call in found)
     assert len(remit("calls", "list", "--most=1", "--json").document["calls"]) == 1
     assert remit("calls", "list", "--action=look_up_order", "--json").document["calls"] == []
+
+
+def test_of_calls_that_wait_the_list_says_who_must_act(desk, waiting, credit, remit):
+    policy = desk / "policies" / "credits.yaml"
+    policy.write_text(policy.read_text() + "  - {id: sure, when: 'arguments.order_id == \"A-1002\"', then: require_confirmation}\n")
+    assert remit("policy", "reload").code == 0
+    credit("15.00 EUR", order="A-1002")
+    credit("500.00 EUR")
+    found = {call["id"]: call["waits_for"] for call in remit("calls", "list", "--json").document["calls"]}
+    assert (found.pop(waiting), sorted(found.values())) == (["approval by lead"], [[], ["the customer's confirmation"]])
+    assert re.search(rf"{waiting}.*approval by", remit("calls", "list").out)
 
 
 def test_a_call_is_shown_whole(waiting, remit):

@@ -1,5 +1,7 @@
 """Looking at calls on the command line: who looked is in the access log, and roles decide who may."""
 
+from pathlib import Path
+
 
 def read(remit):
     return [
@@ -39,6 +41,9 @@ def test_a_bundle_holds_the_values_of_those_who_are_named(waiting, remit):
     take = ("audit", "export", "log", "--disclose", "--as", "rae", "--purpose", "yearly audit")
     assert "--disclose" in remit("audit", "export", "log", "--subject", "ada").line
     assert "Nothing is held" in remit(*take, "--subject", "nobody-known").line
-    assert "with those of 1 customers" in remit(*take, "--subject", "ada").out
+    assert "with those of one customer." in remit(*take, "--subject", "ada").out
+    assert Path("log").stat().st_mode & 0o077 == 0, "its owner alone can read them"
+    assert remit("audit", "export", "plain").code == 0
+    assert Path("plain").stat().st_mode & 0o055 == 0o055, "the control: without values it is for everybody"
     report = remit("audit", "verify", "log", "--json").document
     assert report["ok"] and report["opened"] > 0

@@ -80,6 +80,15 @@ async def test_what_was_booked_moved_and_cancelled_agrees(desk):
     assert report.calls + sum(report.not_compared.values()) == 9
 
 
+async def test_a_booking_that_found_its_slot_booked_already_agrees_also_once_that_was_moved(desk):
+    nine, ten, *_ = slots(desk.world)
+    booked = await desk.asks("book_appointment", slot_id=nine)
+    again = await desk.asks("book_appointment", slot_id=nine)
+    assert (again.ok, again.result["id"]) == (True, booked.result["id"])
+    assert (await desk.asks("reschedule_appointment", appointment_id=booked.result["id"], slot_id=ten)).ok
+    assert codes(await desk.compare()) == []
+
+
 async def test_control_whoever_does_not_ask_what_other_calls_have_done_since_blames_a_cancellation(desk, monkeypatch):
     async def nothing(*_given):
         return set()

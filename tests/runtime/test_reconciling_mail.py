@@ -1,5 +1,7 @@
 """The log against a mail server's own: a mail has gone where a call says so, and to nobody where it does not."""
 
+import gzip
+
 import pytest
 
 from remit.actions.library.accounts import send_password_reset
@@ -49,6 +51,19 @@ async def desk(world, postfix, tmp_path):
         ]
         async with opened(world, send_password_reset, policies=POLICIES, resources=resources) as desk:
             yield desk
+
+
+async def test_a_log_that_was_rotated_and_compressed_is_read(desk, postfix):
+    assert (await desk.asks("send_password_reset", account="ada")).ok
+    postfix.write()
+    whole = gzip.compress(postfix.path.read_bytes())
+    postfix.path.write_bytes(whole)
+    report = await desk.compare()
+    assert (codes(report), report.agree) == ([], 1)
+    for cut in (whole[:-9], whole[:20] + b"\0" * 20):
+        postfix.path.write_bytes(cut)
+        report = await desk.compare()
+        assert (report.complete, report.found, report.unread[0].why) == (False, 0, "The mail log can't be read")
 
 
 async def test_what_was_mailed_is_in_the_mail_servers_log_and_who_is_nobody_got_none(desk, postfix):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
+import orjson
 import pytest
 
-from remit import Context, Injected, Money, Retryable, action, keyed
+from remit import Context, Injected, Money, Refused, Retryable, action, keyed
 from remit.actions import Keeping, Ledger, LedgerEntry, entered
+from remit.runtime.ledgers import Place
 from tests.runtime.paying import codes, opened
 
 POLICIES = {"gifts": 'policy: gifts\nactions: [send_gift]\nrules:\n  - {id: all, when: "true", then: allow}\n'}
@@ -125,6 +128,105 @@ async def test_whatever_a_ledger_raises_makes_it_incomplete_and_is_not_repeated_
     assert {one.why for one in report.unread} == {"It is shut" if isinstance(fails, Retryable) else "ValueError"}
     [(leaf, *_)] = await desk.runtime.parts.store.rows("SELECT leaf FROM event WHERE kind = 'ledger.reconciled'")
     assert b"shut" not in bytes(leaf)
+
+
+async def test_a_ledger_that_gives_one_page_for_ever_is_left_alone(desk, shop, statement, monkeypatch):
+    async def for_ever(_self, _effect, _given):
+        while True:
+            for entry in shop.books:
+                yield entry
+
+    await sends(desk, "ada")
+    monkeypatch.setattr(Statement, "entries_since", for_ever)
+    async with asyncio.timeout(30):
+        report = await desk.compare()
+    assert (report.complete, report.found) == (False, 0)
+    assert [(one.what, one.why) for one in report.unread] == [("each gift since then", "The ledger gives the same again and again")]
+    monkeypatch.setattr(Statement, "entries_about", for_ever)
+    async with asyncio.timeout(30):
+        assert [one.times for one in (await desk.compare()).unread] == [1, 1]
+
+
+async def taken_back_meanwhile(desk, shop, monkeypatch):
+    """Compare while the provider takes a gift back, and the log hears of it."""
+
+    async def meanwhile(_self, _effect, _about):
+        await desk.runtime.reversed(sent.call_id, by="fay")
+        yield shop.books[0]
+
+    sent = await sends(desk, "ada")
+    shop.books[0] = replace(shop.books[0], stands=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(Statement, "entries_about", meanwhile)
+        return await desk.compare(), sent.call_id
+
+
+async def test_what_is_taken_back_while_its_ledger_is_read_is_no_difference(desk, shop, monkeypatch):
+    report, sent = await taken_back_meanwhile(desk, shop, monkeypatch)
+    assert (codes(report), report.under_way) == ([], 1)
+    assert (await desk.compare()).agree == 1
+    shop.books[0] = replace(shop.books[0], stands=True)
+    assert codes(await desk.compare()) == [("taken_back_differs", sent, "g_0")], "standing still it is found"
+
+
+async def test_control_whoever_goes_by_what_the_log_said_before_finds_a_difference_that_there_is_not(desk, shop, monkeypatch):
+    async def as_before(_parts, _reach, _one, judgement, _tally, **_):
+        return judgement
+
+    monkeypatch.setattr("remit.runtime.reconciling._standing_still", as_before)
+    report, sent = await taken_back_meanwhile(desk, shop, monkeypatch)
+    assert codes(report) == [("taken_back_differs", sent, "g_0")]
+
+
+async def test_a_ledger_that_says_nothing_for_ever_is_left_alone(desk, monkeypatch):
+    async def silent(_self, _effect, _since):
+        await asyncio.Event().wait()
+        yield
+
+    await sends(desk, "ada")
+    monkeypatch.setattr(Statement, "entries_since", silent)
+    monkeypatch.setattr("remit.runtime.reconciling.PATIENCE", 0.05)
+    async with asyncio.timeout(30):
+        report = await desk.compare()
+    assert (report.agree, report.found, [one.why for one in report.unread]) == (1, 0, ["TimeoutError"])
+
+
+async def test_however_long_the_names_at_a_provider_are_the_event_has_room(desk, shop):
+    shop.books += [LedgerEntry("gift", f"{number:03}" + "\U0001f98a\x00" * 250, "bob") for number in range(120)]
+    report = await desk.compare()
+    [(leaf, *_)] = await desk.runtime.parts.store.rows("SELECT leaf FROM event WHERE kind = 'ledger.reconciled'")
+    told = orjson.loads(leaf)["body"]
+    assert (report.found, told["found"], 0 < len(told["differences"]) < 100) == (120, 120, True)
+
+
+async def test_however_many_reasons_a_ledger_has_for_not_being_read_they_are_recorded(desk, monkeypatch):
+    async def moody(_self, _effect, about):
+        raise Refused(f"You can't look at {about}.")
+        yield
+
+    monkeypatch.setattr("remit.runtime.reconciling.FAILURES", 10_000)
+    monkeypatch.setattr(Place, "name", property(lambda _: "Statement" * 40))
+    monkeypatch.setattr(Statement, "entries_about", moody)
+    await asyncio.gather(*(sends(desk, f"c{number}") for number in range(200)))
+    report = await desk.compare()
+    assert (report.complete, len(report.unread)) == (False, 200)
+    [(leaf, *_)] = await desk.runtime.parts.store.rows("SELECT leaf FROM event WHERE kind = 'ledger.reconciled'")
+    assert [one["times"] for one in orjson.loads(leaf)["body"]["unread"]] == [200]
+
+
+@action(effect=keyed("24h"), key="taken:{gift}", owns=None, owns_reason="a test", ledger=entered("taking", about="arguments.gift"))
+async def take_gift(ctx: Context, gift: str, shop: Injected[Shop]) -> None:
+    """Take a gift back; the shop's name for that is the gift's."""
+    ctx.reference(gift)
+
+
+async def test_what_takes_an_effect_back_under_the_same_reference_is_not_taken_for_who_made_it(world, shop, statement):
+    policies = {"gifts": POLICIES["gifts"].replace("[send_gift]", "[send_gift, take_gift]")}
+    async with opened(world, send_gift, take_gift, policies=policies, resources=[shop, statement]) as desk:
+        sent = await sends(desk, "ada")
+        assert (await desk.asks("take_gift", gift=sent.reference)).ok
+        assert (await sends(desk, "bob")).ok
+        assert codes(await desk.compare()) == []
 
 
 async def test_more_calls_than_fit_a_page_are_compared(desk, shop, monkeypatch):

@@ -1,9 +1,11 @@
 """Whoever opens a call, an inbox or the whole log is in the access log before they see anything, once for each time that they open it."""
 
+from datetime import timedelta
+
 import pytest
 
 from remit.audit import FolderLog, verify
-from remit.errors import RemitError
+from remit.errors import AuditError, RemitError
 from remit.runtime import revealing
 from remit.runtime.access import LOCAL_OPERATOR, NotAReader, PurposeMissing
 from remit.runtime.holds import SubjectNotFound
@@ -83,6 +85,33 @@ async def test_a_call_that_is_looked_at_again_and_again_is_one_opening_until_it_
     assert len(await revealed(runtime)) == 2, "it has a result now"
 
 
+async def test_each_purpose_for_which_a_call_is_opened_is_recorded(runtime, waiting):
+    for purpose in (PURPOSE, "how a call stands", PURPOSE, "a letter of the police"):
+        await runtime.view(waiting, by="rae", purpose=purpose)
+    await runtime.opened(waiting, by="fay", purpose="how a call stands")
+    await runtime.review(waiting, by="fay")
+    assert [(one.who, one.purpose) for one in await revealed(runtime)] == [
+        ("rae", PURPOSE),
+        ("rae", "how a call stands"),
+        ("rae", "a letter of the police"),
+        ("fay", "how a call stands"),
+        ("fay", "approval"),
+    ]
+
+
+async def test_nobody_reads_the_log_in_a_name_that_there_is_not(runtime, waiting, tmp_path):
+    await runtime.people.disable("sam")
+    for who in ("sam", "nobody"):
+        for read in (
+            runtime.verify(by=who),
+            runtime.export(tmp_path / "out", by=who),
+            runtime.export_events(tmp_path / "events", form="jsonl", by=who),
+        ):
+            with pytest.raises(NotAReader):
+                await read
+    assert await runtime.accesses() == [] == list(tmp_path.glob("[oe]*"))
+
+
 async def test_what_is_forgotten_is_recorded_again_and_never_left_out(runtime, waiting, monkeypatch):
     monkeypatch.setattr(revealing, "MOST", 1)
     for _ in range(3):
@@ -116,11 +145,36 @@ async def test_what_can_not_be_recorded_is_not_opened(runtime, waiting, monkeypa
         runtime.calls(),
         runtime.events(),
         runtime.explain(waiting),
+        runtime.replay("active", since=timedelta(days=1)),
         runtime.export(away, disclose=True, by="rae", purpose=PURPOSE),
     ):
         with pytest.raises(RemitError):
             await look
     assert not away.exists()
+
+
+@pytest.mark.parametrize("left", [b"", b"\x00", b"{", b"[]", b"{}", b'{"body":1}'])
+async def test_what_was_changed_so_that_it_can_not_be_read_is_said_in_words(world, runtime, waiting, tmp_path, left):
+
+    await runtime.wait_for_proof(waiting)
+    [(before,)] = world.sql("SELECT leaf FROM event WHERE kind = 'call.decided'")
+    change = "UPDATE event SET leaf = ? WHERE kind = 'call.decided'"
+    assert await world.change(change, left) == 1
+    for read in (
+        runtime.story(waiting),
+        runtime.view(waiting),
+        runtime.explain(waiting),
+        runtime.events(),
+        runtime.subjects.export("kay"),
+        runtime.export_events(tmp_path / "events", form="csv"),
+        runtime.replay(world.folder / "policies", since=timedelta(days=1)),
+    ):
+        with pytest.raises(AuditError, match="was changed, and can't be read"):
+            await read
+    assert not (tmp_path / "events").exists()
+    assert not (await runtime.verify()).ok
+    await world.change(change, bytes(before))
+    assert (await runtime.story(waiting)).events, "the control: as it was it can be read"
 
 
 async def test_no_call_on_its_way_is_a_reading(runtime, waiting):

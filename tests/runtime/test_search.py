@@ -193,12 +193,16 @@ async def test_long_and_odd_terms_are_kept_and_found(runtime):
 
 async def test_neither_the_index_nor_the_access_log_names_a_customer(world):
     async with world.running() as runtime:
-        await runtime.submit(says("PRIVATE-NOTE"), session(subject="kay-4711"))
+        told = await runtime.submit(says("PRIVATE-NOTE"), session(subject="kay-4711", conversation="thread-0815"))
         assert await found(runtime, subject="kay-4711")
+        page = await runtime.search(Query(conversation="thread-0815"))
+        assert [one.call for one in page.found] == [told.call_id]
+        assert "thread-0815" not in repr(page) + repr(await runtime.story(told.call_id))
+        assert "thread-0815" in repr(await runtime.view(told.call_id)), "the control: it is there for who may open the call"
         await found(runtime, text="kay-4711")
         rows = [*world.sql("SELECT * FROM term"), *world.sql("SELECT * FROM access")]
     kept = repr(rows)
-    assert rows and "kay-4711" not in kept and "PRIVATE-NOTE" not in kept and "sub_" in repr(rows[-3:])
+    assert rows and "kay-4711" not in kept and "thread-0815" not in kept and "PRIVATE-NOTE" not in kept and "sub_" in kept
 
 
 async def test_each_reading_is_recorded_with_who_what_and_how_much(world, runtime, tmp_path):

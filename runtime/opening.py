@@ -44,7 +44,10 @@ def check_keys(ask: Ask, keys: KeyFile, *, file: object, name: object) -> None:
     # Of the tenant keys and the signing keys any may be the one that stands: a rotation may be under way.
     others = {name: stored.get(name) for name in own if name not in (TENANT, SIGNING)}
     if stored and stored.get(SIGNING) not in keys.signing_keys and stored.get(LOOKUP) == own[LOOKUP]:
-        raise KeysOutdated(f"{file}: the key that signs the log of {name} was rotated since; put the latest key file in its place")
+        raise KeysOutdated(
+            f"{file}: the key that signs the log of {name} is not in it: it was rotated since, so put the latest key file in its place; or, "
+            "where the database was put back from before a rotation, the key file of that time"
+        )
     if stored and (keys.epoch_named(stored.get(TENANT, "")) is None or others != {name: own[name] for name in others}):
         raise KeysMismatch(f"{file}: these are the keys of another database; restore the file that was made with {name}")
 

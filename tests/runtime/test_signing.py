@@ -398,3 +398,23 @@ async def test_a_process_that_does_not_sign_holds_the_log_to_the_latest_key(worl
             assert log.public_key == keys_of(world).public_key
             log.rotations = ()
             assert Signers(log.origin, log.public_key).verify(log.newest())
+
+
+@pytest.mark.on_files
+async def test_a_backup_from_before_a_rotation_needs_the_key_file_of_then_and_that_is_said(world, tmp_path):
+    async with world.running() as runtime:
+        await works(runtime, "before")
+    for name in ("remit.db", "remit.keys"):
+        shutil.copy(world.folder / name, tmp_path / f"kept-{name}")
+    async with world.running(people=False) as runtime:
+        await runtime.rotate_signing_key(by="eve", reason="yearly")
+    for kept in world.folder.glob("remit.*.signed"):
+        kept.unlink()
+    shutil.copy(tmp_path / "kept-remit.db", world.folder / "remit.db")
+    with pytest.raises(KeysOutdated, match="put back from before a rotation, the key file of that time"):
+        async with world.running(people=False):
+            pass
+    shutil.copy(tmp_path / "kept-remit.keys", world.folder / "remit.keys")
+    async with world.running(people=False) as runtime:
+        await works(runtime, "after")
+        assert (await runtime.verify()).ok

@@ -19,9 +19,8 @@ class Integrity:
         self._log, self._report = log, report
         self._edge = RightEdge(begins.size, begins.subtrees)
         self._begins = report.begins = self._edge.size
-        self._index = (
-            self._begins
-        )  # the index that the next entry must have; apart from the tree's size once an entry is missing or doubled
+        # The index that the next entry must have: apart from the tree's size once an entry is missing or doubled.
+        self._index = self._begins
         self.covered = self._begins  # leaves under the last checkpoint whose root was right
         self._sound = True  # until the first wrong root: after it every root is wrong, and says nothing new
         self._rotations: dict[int, Rotation] = {}  # by leaf; one goes when its leaf is met

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from ..actions import Problem
 from ..errors import NoUndo, StoreError
 from .access import LOCAL_OPERATOR, reader
 from .answering import customers_call
 from .breaker import Breakers
 from .call import Call
-from .journeys import Journeys
 from .outcome import Outcome
-from .people import People
 from .receive import parse
 from .resolving import resolve
-from .revealing import Revealing
 from .session import Session
+from .surface import Surface
 from .undoing import reverse, submission_of
 from .views import outcome_of
 from .votes import cancel
-from .work import Parts
 
 
-class Afterwards:
+class Afterwards(Surface):
     """The methods of a runtime by which a call is stopped, settled by people, or taken back."""
 
-    parts: Parts
-    people: People
-    revealing: Revealing
     tenant: str
-    _journeys: Journeys
-
-    async def start(self) -> Self:
-        """See Runtime."""
-        raise NotImplementedError
 
     @property
     def breakers(self) -> Breakers:

@@ -6,30 +6,20 @@ import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
 
 from .access import LOCAL_OPERATOR, noted, reader
 from .bundles import SHADOW, Bundles
 from .decided import Explained, explain_call
 from .exporting import Filter, Format, export_events
 from .logs import DatabaseLog
-from .people import People
 from .replay import Progress, Replay, replay, shadowed
-from .revealing import Revealing
-from .work import Parts
+from .surface import Surface
 
 
-class Hindsight:
+class Hindsight(Surface):
     """The methods of a runtime that look back at what was done."""
 
-    parts: Parts
     bundles: Bundles
-    revealing: Revealing
-    people: People
-
-    async def start(self) -> Self:
-        """See Runtime."""
-        raise NotImplementedError
 
     async def explain(self, call_id: str, *, by: str = LOCAL_OPERATOR, purpose: str = "") -> Explained:
         """Say why a call was decided as it was last: each rule with what it saw, by the bundle of then. That it was shown is recorded.

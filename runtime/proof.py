@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from ..audit import FolderLock, Report, export, export_tiles, verify
 from ..errors import CallNotFound
@@ -15,11 +15,10 @@ from .access import LOCAL_OPERATOR, noted, reader, revealer
 from .control import known_shapes
 from .holds import known
 from .logs import DatabaseLog, Reproduction
-from .people import People
 from .reconciling import Progress, Reconciliation, reconcile
-from .revealing import Revealing
 from .sequencer import Sequencer
 from .signing import Rotated, Signing, begin
+from .surface import Surface
 from .views import placed_events
 from .work import Parts
 
@@ -38,17 +37,10 @@ class Proof:
     note: str
 
 
-class Proving:
+class Proving(Surface):
     """The methods of a runtime by which its log is read as a whole, proved and handed on."""
 
-    parts: Parts
-    people: People
-    revealing: Revealing
     _sequencer: Sequencer
-
-    async def start(self) -> Self:
-        """See Runtime."""
-        raise NotImplementedError
 
     async def wait_for_proof(self, call_id: str, timeout: float | None = None) -> Proof | None:  # noqa: ASYNC109 - it bounds the wait
         """Wait until a checkpoint covers every event of a call by now, and give it; None after `timeout` seconds. Raises `CallNotFound`."""

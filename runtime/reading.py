@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Self
 
 from ..audit import State
 from .access import LOCAL_OPERATOR, Access, Kind, accesses, noted, reader, revealer
 from .call import Call
-from .people import People
 from .requirements import waiting_for
-from .revealing import Revealing
 from .searching import Page, search
 from .searching_query import Query
 from .store import Requirement
 from .story import Story, story
+from .surface import Surface
 from .views import CallView, view
-from .work import Parts
 
 
-class Reading:
+class Reading(Surface):
     """The methods of a runtime by which the log is read."""
-
-    parts: Parts
-    people: People
-    revealing: Revealing
-
-    async def start(self) -> Self:
-        """See Runtime."""
-        raise NotImplementedError
 
     async def search(self, query: Query, *, by: str = LOCAL_OPERATOR, after: str | None = None, most: int = 50) -> Page:
         """Give a page of what meets a query, the newest first; `after` is the cursor of the page before.

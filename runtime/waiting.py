@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 from .access import LOCAL_OPERATOR, roles_asked
 from .amend import amend
 from .answering import Answer
 from .confirmation import Confirmation, confirm, confirmation
 from .inbox import most_urgent
-from .journeys import Journeys
 from .outcome import Outcome
-from .people import People
-from .revealing import Revealing
 from .review import Review, review
 from .step_up import CodeSent, send_code, step_up
+from .surface import Surface
 from .views import CallView, outcome_of, view
 from .votes import vote
-from .work import Parts
 
 
-class Waiting:
+class Waiting(Surface):
     """The methods of a runtime by which approvers and customers answer a call that waits for them."""
-
-    parts: Parts
-    people: People
-    revealing: Revealing
-    _journeys: Journeys
-
-    async def start(self) -> Self:
-        """See Runtime."""
-        raise NotImplementedError
 
     async def inbox(self, *, person: str | None = None) -> list[CallView]:
         """List the calls that somebody is asked about now, or that `person` could approve: the 200 most urgent ones.

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import psycopg
 
 from ..errors import DatabaseUnavailable, StoreError
+from .postgres_plans import Plans
 from .statements import numbered
 
 Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -26,6 +27,7 @@ class PostgresReader:
         self._connect, self._name = connect, name
         self._turns = asyncio.Semaphore(READERS)
         self._idle: list[Connection] = []
+        self._plans = Plans()
 
     async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Run one reading statement, again on a new connection where one is lost: to read twice does no harm."""
@@ -45,6 +47,7 @@ class PostgresReader:
         async with self._turns:
             connection = self._idle.pop() if self._idle else await self._connect()
             try:
+                await self._plans.grow_old(connection)
                 cursor = await psycopg.AsyncRawCursor(connection).execute(sql, values, binary=True)
                 rows = await cursor.fetchall()
             except BaseException:

@@ -17,6 +17,7 @@ from psycopg.pq import TransactionStatus
 from ..errors import DatabaseReadOnly, DatabaseUnavailable, StoreError
 from .journal import CommitUnknown, Conflict, Overlapped
 from .postgres_arrays import SQL, arrays
+from .postgres_plans import Plans
 from .series import Release, Take
 from .statements import POSTGRES, WAKE, Batch, Change, Write, numbered
 
@@ -64,6 +65,7 @@ class PostgresWriter:
         self._name, self._number = secrets.token_hex(16), 0
         self._known = False
         self._opening: Sequence[Order] = ()
+        self._plans = Plans()
 
     async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Read within the transaction."""
@@ -98,6 +100,8 @@ class PostgresWriter:
 
     async def _run(self, batches: Sequence[Batch]) -> list[int]:
         async with self._answering(connecting=bool(self._opening)) as connection:
+            if self._opening:
+                await self._plans.grow_old(connection)
             cursors = await _pipelined(connection, self._opening, batches)
             for statement, values in batches:
                 if statement == WAKE:

@@ -112,8 +112,9 @@ class Pruning:
         Raises `NoRetention`, `AuditError` for a log that does not verify, and `StoreError` where the event can't be placed or this
         role may not prune.
         """
-        deleted = await self._finish(progress)
+        deleted = 0
         for left in reversed(range(TRIES)):
+            deleted += await self._finish(progress)
             plan = await self.plan()
             if not plan.events:
                 return Pruned(plan.former, 0, deleted, None, None, plan)

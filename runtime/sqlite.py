@@ -6,9 +6,11 @@ at every row.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "wal
 
 OVERWRITTEN = ("erase.", "prune.")
 """What these statements delete is overwritten on pages that get free, too: nobody is to read it there."""
+SCRUBS = 100
+"""Times that an end between two transactions is looked for, 20 ms apart, to empty the write-ahead log."""
 LOCK_WAIT = 5.0
 
 
@@ -80,10 +84,14 @@ class SqliteWriter:
             await self.rollback()
             raise CommitUnknown(f"the commit failed: {error}") from error
 
-    def scrub(self) -> None:
-        """Empty the write-ahead log."""
-        if not self._connection.in_transaction:
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    async def scrub(self) -> None:
+        """Empty the write-ahead log, between two transactions."""
+        for _ in range(SCRUBS):
+            with suppress(sqlite3.OperationalError):  # a commit is on its way, beside the loop
+                if not self._connection.in_transaction:
+                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    return
+            await asyncio.sleep(0.02)
 
     async def rollback(self) -> None:
         """Undo the transaction, if there is one."""
@@ -147,7 +155,7 @@ class SqliteDatabase:
 
     async def scrub(self) -> None:
         """Move everything out of the write-ahead log, and empty it, as far as nobody reads there."""
-        self.writer.scrub()
+        await self.writer.scrub()
 
     queue = None
 

@@ -187,7 +187,8 @@ STATEMENTS: dict[str, str] = {
     # First the mark, by which the guards let events go; then whatever belonged to calls of which no event is left.
     "prune.mark": _insert("pruned", "tenant", "below", "at", "event", "former", "blocks")
     + " ON CONFLICT (tenant) DO UPDATE SET below = excluded.below, at = excluded.at, event = excluded.event, former = excluded.former,"
-    " blocks = excluded.blocks",
+    # Another process has moved it since, and its event may wait for its place still.
+    " blocks = excluded.blocks WHERE pruned.below = excluded.former",
     "prune.openings": "DELETE FROM opening WHERE tenant = ?1 AND event IN"
     " (SELECT e.id FROM event e WHERE e.tenant = ?1 AND e.leaf_index >= ?2 AND e.leaf_index < ?3)",
     "prune.term": "DELETE FROM term WHERE tenant = ? AND what = ? AND term = ? AND at = ? AND about = ? AND number = ?",

@@ -2,10 +2,12 @@
 
 import asyncio
 import sys
+from dataclasses import replace
 
 import pytest
 
 from remit.runtime import pruning
+from remit.runtime.journal import Conflict
 from tests.audit.tampering.looking import verified
 from tests.runtime.pruning_history import KEPT, busy, first_leaf, grown
 from tests.runtime.pruning_process import POINTS
@@ -49,6 +51,18 @@ async def test_others_write_meanwhile_and_two_may_prune_at_once(world, monkeypat
         assert report.ok, report.findings
         told = world.sql("SELECT count(*) FROM event WHERE kind = 'retention.pruned'")
         assert told == [(1,)], "one of them recorded it"
+
+
+async def test_a_mark_whose_event_waits_for_its_place_is_not_moved_again(world):
+    async with world.running(retention=KEPT) as runtime:
+        await grown(runtime, world)
+        plan = await runtime.retention.plan()
+        await runtime.retention._record(plan, "fay")
+        later = replace(plan, epoch=(await runtime.parts.store.control()).epoch)  # found out by another process since, while it waits
+        with pytest.raises(Conflict):
+            await runtime.retention._record(later, "finn")
+        assert (await runtime.retention.prune(by="finn")).events == 0 and first_leaf(world) == plan.below
+        assert world.sql("SELECT count(*) FROM event WHERE kind = 'retention.pruned'") == [(1,)]
 
 
 @pytest.mark.parametrize("point", ["recorded", "deleted 1"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from ..errors import StoreError
@@ -11,7 +12,8 @@ from ..errors import StoreError
 def sweep(keys: Path) -> None:
     """Overwrite and remove what was left; nobody else may be writing the key file meanwhile. Raises StoreError where that can't be done."""
     place = keys.resolve()
-    for left in place.parent.glob(f".{place.name}.*"):
+    draft = re.compile(rf"\.{re.escape(place.name)}\.\d+")  # named after its process: somebody's own copy is left alone
+    for left in [one for one in place.parent.iterdir() if draft.fullmatch(one.name)]:
         try:
             if left.samefile(place):  # of a process that was killed while it made the key file: the same file by another name
                 left.unlink()

@@ -418,3 +418,15 @@ async def test_a_backup_from_before_a_rotation_needs_the_key_file_of_then_and_th
     async with world.running(people=False) as runtime:
         await works(runtime, "after")
         assert (await runtime.verify()).ok
+
+
+async def test_somebodys_own_copy_of_the_key_file_is_left_alone(world):
+    keys = world.folder / "remit.keys"
+    own, left = world.folder / ".remit.keys.backup", world.folder / ".remit.keys.4242"
+    for copy in (own, left):
+        copy.write_bytes(keys.read_bytes())
+    before = own.read_bytes()
+    async with world.running() as runtime:
+        await runtime.rotate_signing_key(by="eve", reason="yearly")
+        await runtime._sequencer.attempt()
+    assert own.read_bytes() == before and not left.exists()

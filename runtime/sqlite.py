@@ -10,13 +10,13 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..audit import KeyFile
 from ..errors import AuditError, DatabaseLocked, DatabaseReadOnly, DatabaseUnavailable, KeysMissing, StoreError
+from . import telemetry
 from .disk_thread import DiskThread
 from .journal import CommitUnknown, Conflict
 from .migrating import upgrade
@@ -30,7 +30,11 @@ OVERWRITTEN = ("erase.", "prune.")
 """What these statements delete is overwritten on pages that get free, too: nobody is to read it there."""
 SCRUBS = 100
 """Times that an end between two transactions is looked for, 20 ms apart, to empty the write-ahead log."""
+_TAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)  # a commit is on its way, beside the loop
 LOCK_WAIT = 5.0
+
+
+log = telemetry.logger("remit.sqlite")
 
 
 class SqliteWriter:
@@ -85,13 +89,17 @@ class SqliteWriter:
             raise CommitUnknown(f"the commit failed: {error}") from error
 
     async def scrub(self) -> None:
-        """Empty the write-ahead log, between two transactions."""
+        """Empty the write-ahead log, between two transactions; raises StoreError where the disk fails."""
         for _ in range(SCRUBS):
-            with suppress(sqlite3.OperationalError):  # a commit is on its way, beside the loop
+            try:
                 if not self._connection.in_transaction:
                     self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                     return
+            except sqlite3.Error as error:
+                if error.sqlite_errorcode & 0xFF not in _TAKEN:
+                    raise _refused(error) from error
             await asyncio.sleep(0.02)
+        log.warning("the write-ahead log could not be emptied beside so many writers: what was deleted lies there until it is written over")
 
     async def rollback(self) -> None:
         """Undo the transaction, if there is one."""

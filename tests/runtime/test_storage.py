@@ -16,6 +16,7 @@ import pytest
 from remit import Runtime
 from remit.audit import State
 from remit.errors import DatabaseLocked, DatabaseReadOnly, DatabaseTooNew, KeysMismatch, KeysMissing, PolicyChanged, PolicyError, StoreError
+from remit.runtime.background import ended
 from remit.runtime.database import open_database
 from remit.runtime.sqlite import PRAGMAS, keys_path
 from tests.runtime.bank import ACTIONS, ALLOW, World, asks, comes_to, gated, says, session, shut
@@ -479,3 +480,17 @@ async def test_the_sequencer_and_the_wakeups_survive_an_error(world):
         async with asyncio.timeout(10):
             while (await runtime.health()).oldest_unsequenced:
                 await asyncio.sleep(0.02)
+
+
+async def test_the_write_ahead_log_is_emptied_between_two_transactions_and_not_in_one(world):
+    async with world.running() as runtime:
+        await ended(runtime._background)
+        await runtime.submit(asks("transfer"), session())
+        writer, kept = runtime.parts.store._database.writer, world.database.with_name("remit.db-wal")
+        await writer.begin(())
+        emptied = asyncio.create_task(writer.scrub())
+        await asyncio.sleep(0.1)
+        assert not emptied.done() and kept.stat().st_size
+        await writer.rollback()
+        await emptied
+        assert kept.stat().st_size == 0

@@ -12,7 +12,7 @@ from ..errors import AuditError, CallError
 from ..policies import Explanation, Inputs, explain
 from .bundles import Bundle, Bundles
 from .clock import to_text
-from .recorded import members
+from .recorded import CHANGED, members
 from .views import OPENINGS, open_opening
 from .work import Parts
 
@@ -96,5 +96,8 @@ def _decided(parts: Parts, row: Any) -> Decided:
     read = members(leaf)
     body, needed = read["body"], [one for one in read["commitments"] if one.startswith("/inputs/")]
     opened = open_opening(parts.vault, *sealed) or {}
-    inputs = restored(body, {one: opened[one][1] for one in needed}) if opened.keys() >= set(needed) else None
-    return Decided(call, at, body["policy"], read["action"]["name"], inputs, body["decision"], state in _DONE)
+    try:
+        inputs = restored(body, {one: opened[one][1] for one in needed}) if opened.keys() >= set(needed) else None
+        return Decided(call, at, body["policy"], read["action"]["name"], inputs, body["decision"], state in _DONE)
+    except (KeyError, TypeError, AttributeError) as error:  # a leaf that was made by hand
+        raise AuditError(CHANGED) from error

@@ -32,9 +32,8 @@ async def claim(parts: Parts, work: Work, held: Sequence[Hold], *, repeat_of: st
     latest = await parts.store.get(held[0].call)
     if latest.pruned and any(hold.subject != work.asker.pseudonym for hold in held):
         return Taken("conflict")
-    if (
-        latest.erased
-    ):  # what was asked for, or by whom, can't be told any more: it was done, and is not done again unless somebody means that
+    if latest.erased:
+        # What was asked for, or by whom, can't be told any more: it was done, and is not done again unless somebody means that.
         meant = latest.pruned and repeat_of in {hold.call for hold in held}
         return work.evolve(next_ordinal=held[0].ordinal + 1) if meant or _time_has_passed(parts, work, latest) else latest
     if any(hold.subject != work.asker.pseudonym for hold in held):

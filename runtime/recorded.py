@@ -14,6 +14,7 @@ from ..errors import AuditError
 LARGEST_CLEAR = 16_384
 MOST_COMMITMENTS = 256
 """A leaf holds 65,535 bytes; a value that would take more of it than this is committed to as a whole."""
+CHANGED = "an event that this needs was changed, and can't be read: `remit audit verify` says which"
 
 
 def parted_arguments(action: Action, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -60,9 +61,9 @@ def members(leaf: bytes) -> dict[str, Any]:
         read = orjson.loads(leaf)
     except ValueError:
         read = None
-    if isinstance(read, dict) and isinstance(read.get("body"), dict):
+    if isinstance(read, dict) and isinstance(read.get("body"), dict) and isinstance(read.get("commitments"), dict):
         return read
-    raise AuditError("an event that this needs was changed, and can't be read: `remit audit verify` says which")
+    raise AuditError(CHANGED)
 
 
 def plain(said: object, *, most: int = 2_000) -> str:

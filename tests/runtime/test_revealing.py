@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import orjson
 import pytest
 
 from remit.audit import FolderLog, verify
@@ -175,6 +176,18 @@ async def test_what_was_changed_so_that_it_can_not_be_read_is_said_in_words(worl
     assert not (await runtime.verify()).ok
     await world.change(change, bytes(before))
     assert (await runtime.story(waiting)).events, "the control: as it was it can be read"
+
+
+@pytest.mark.parametrize("lacking", ["policy", "decision", "inputs"])
+async def test_a_decision_that_lacks_something_is_said_in_words(world, runtime, waiting, lacking):
+    await runtime.wait_for_proof(waiting)
+    [(before,)] = world.sql("SELECT leaf FROM event WHERE kind = 'call.decided'")
+    leaf = orjson.loads(before)
+    del leaf["body"][lacking]
+    await world.change("UPDATE event SET leaf = ? WHERE kind = 'call.decided'", orjson.dumps(leaf))
+    for read in (runtime.explain(waiting), runtime.replay(world.folder / "policies", since=timedelta(days=1))):
+        with pytest.raises(AuditError, match="was changed, and can't be read"):
+            await read
 
 
 async def test_no_call_on_its_way_is_a_reading(runtime, waiting):

@@ -94,9 +94,9 @@ async def explain_call(parts: Parts, bundles: Bundles, call_id: str) -> Explaine
 def _decided(parts: Parts, row: Any) -> Decided:
     call, at, state, leaf, *sealed = row
     read = members(leaf)
-    body, needed = read["body"], [one for one in read["commitments"] if one.startswith("/inputs/")]
-    opened = open_opening(parts.vault, *sealed) or {}
+    body, opened = read["body"], open_opening(parts.vault, *sealed) or {}
     try:
+        needed = [one for one in read["commitments"] if one.startswith("/inputs/")]
         inputs = restored(body, {one: opened[one][1] for one in needed}) if opened.keys() >= set(needed) else None
         return Decided(call, at, body["policy"], read["action"]["name"], inputs, body["decision"], state in _DONE)
     except (KeyError, TypeError, AttributeError) as error:  # a leaf that was made by hand

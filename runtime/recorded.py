@@ -61,7 +61,7 @@ def members(leaf: bytes) -> dict[str, Any]:
         read = orjson.loads(leaf)
     except ValueError:
         read = None
-    if isinstance(read, dict) and isinstance(read.get("body"), dict) and isinstance(read.get("commitments"), dict):
+    if isinstance(read, dict) and isinstance(read.get("body"), dict) and isinstance(read.get("commitments", {}), dict):
         return read
     raise AuditError(CHANGED)
 

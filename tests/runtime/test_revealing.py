@@ -178,12 +178,12 @@ async def test_what_was_changed_so_that_it_can_not_be_read_is_said_in_words(worl
     assert (await runtime.story(waiting)).events, "the control: as it was it can be read"
 
 
-@pytest.mark.parametrize("lacking", ["policy", "decision", "inputs"])
+@pytest.mark.parametrize("lacking", ["policy", "decision", "inputs", "commitments"])
 async def test_a_decision_that_lacks_something_is_said_in_words(world, runtime, waiting, lacking):
     await runtime.wait_for_proof(waiting)
     [(before,)] = world.sql("SELECT leaf FROM event WHERE kind = 'call.decided'")
     leaf = orjson.loads(before)
-    del leaf["body"][lacking]
+    del (leaf if lacking == "commitments" else leaf["body"])[lacking]
     await world.change("UPDATE event SET leaf = ? WHERE kind = 'call.decided'", orjson.dumps(leaf))
     for read in (runtime.explain(waiting), runtime.replay(world.folder / "policies", since=timedelta(days=1))):
         with pytest.raises(AuditError, match="was changed, and can't be read"):

@@ -78,8 +78,8 @@ async def _readable(parts: Parts, call: Call, action: Action) -> Work | None:
 
 def _early(call: Call, now: int) -> bool:
     """Say whether a call was woken before its time, or once more; one that ready as it is shall end needs no time."""
-    waits = call.state is State.UNKNOWN or (call.state is State.READY and not call.cancel_asked)
-    return waits and call.wake_at is not None and now < call.wake_at
+    ends = call.state is State.READY and call.cancel_asked
+    return not ends and call.wake_at is not None and now < call.wake_at
 
 
 async def _go_on(parts: Parts, call: Call, action: Action) -> Call:

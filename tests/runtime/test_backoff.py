@@ -50,7 +50,7 @@ async def test_a_provider_that_asks_for_hours_gets_them(runtime, world):
     await asyncio.sleep(0.05)
     assert len(world.bank.attempts) == 1
     world.time.pass_(minutes=2)
-    assert (await runtime.wait(outcome.call_id, 10)).state is State.SUCCEEDED
+    assert (await runtime.wait(outcome.call_id, 30)).state is State.SUCCEEDED
 
 
 @pytest.mark.parametrize("after", [90_000, float("inf"), float("nan")])
@@ -80,7 +80,7 @@ async def test_what_was_never_applied_may_be_sent_whatever_has_become_of_its_key
     from tests.runtime.bank import good
 
     call_id = await aged(runtime, world, "refund", good)
-    assert (await runtime.wait(call_id, 10)).ok and world.bank.effects == ["pay_1"]
+    assert (await runtime.wait(call_id, 30)).ok and world.bank.effects == ["pay_1"]
     assert len({key for key, _ in world.bank.attempts}) == 1
     assert (await runtime.verify()).ok
 

@@ -150,7 +150,7 @@ async def test_what_was_agreed_to_waits_for_it_and_is_done_when_it_is_back(world
         for _ in range(9):  # another may be the one that tries it
             world.time.pass_(seconds=6)
             await asyncio.sleep(0.05)
-        assert (await runtime.wait(call_id, 10)).ok and "pay_1" in world.bank.effects
+        assert (await runtime.wait(call_id, 30)).ok and "pay_1" in world.bank.effects
         assert kinds(await runtime.view(call_id)).count("call.decided") <= decided + 2, "while it waits it is not decided again and again"
         assert (await runtime.verify()).ok
 

@@ -187,7 +187,7 @@ async def test_a_crash_behind_the_change_is_settled_by_looking_it_up(world, monk
         asked = await runtime.activate_policies(digest, person="sam")
         assert asked.state is State.UNKNOWN
         world.time.pass_(seconds=5)
-        assert (await runtime.wait(asked.call_id, 10)).ok and len(await recorded(runtime, "policy.activated")) == 3
+        assert (await runtime.wait(asked.call_id, 30)).ok and len(await recorded(runtime, "policy.activated")) == 3
         assert (await runtime.verify()).ok
 
 

@@ -43,7 +43,7 @@ async def test_waiting_is_bounded_and_the_call_goes_on(runtime, world):
     assert hasty.state in {State.NEW, State.EXECUTING} and "Do not repeat" in hasty.message()
     assert (await runtime.wait(hasty.call_id, 0.01)).state is State.EXECUTING
     gate.set()
-    assert (await runtime.wait(hasty.call_id, 10)).state is State.SUCCEEDED
+    assert (await runtime.wait(hasty.call_id, 30)).state is State.SUCCEEDED
 
 
 async def test_a_hasty_call_survives_a_change_of_policies_in_another_process(world):
@@ -92,7 +92,7 @@ async def test_one_call_too_many_is_told_to_come_back(runtime, world, monkeypatc
         refused = await runtime.submit(sent, session())
         assert (refused.call_id, refused.error.code, refused.error.retry) == (None, "overloaded", "later")
     gate.set()
-    assert {(await runtime.wait(one.call_id, 10)).state for one in inside} == {State.SUCCEEDED}
+    assert {(await runtime.wait(one.call_id, 30)).state for one in inside} == {State.SUCCEEDED}
     assert len(world.bank.effects) == 3, "what was let in is done, and nothing else"
     await runtime._journeys.rest()  # a call is told to be final a moment before its place in the line is free
     assert (await runtime.submit(says("one more"), session())).state is State.SUCCEEDED

@@ -118,7 +118,7 @@ async def test_cancel_and_approve_at_once_have_one_winner(runtime, world):
         waiting = await runtime.submit(asks("transfer", f"pay_{number}", LARGE), session())
         both = (runtime.cancel(waiting.call_id, by="kay"), runtime.vote(waiting.call_id, person="fay", answer="approve"))
         await asyncio.gather(*both, return_exceptions=True)
-        state = (await runtime.wait(waiting.call_id, 10)).state
+        state = (await runtime.wait(waiting.call_id, 30)).state
         assert (state is State.SUCCEEDED) == (f"pay_{number}" in world.bank.effects)
         assert state in {State.CANCELLED, State.SUCCEEDED}
     assert (await runtime.verify()).ok

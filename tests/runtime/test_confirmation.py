@@ -80,7 +80,7 @@ async def test_it_has_a_deadline(confirming, world):
     world.time.pass_(minutes=61)
     with pytest.raises(ApprovalNotOpen):
         await confirming.confirm(call_id, subject="kay")
-    assert (await confirming.wait(call_id, 10)).state is State.EXPIRED
+    assert (await confirming.wait(call_id, 30)).state is State.EXPIRED
     assert world.bank.attempts == []
 
 

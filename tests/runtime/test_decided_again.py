@@ -65,8 +65,20 @@ async def test_facts_that_cannot_be_loaded_for_a_moment_deny_nothing_that_people
     assert agreed.state is State.WAITING and agreed.message().startswith("It is being done"), "it waits for nobody any more"
     world.bank.facts_fail = None
     world.time.pass_(seconds=6)
-    assert (await runtime.wait(call_id, 10)).state is State.SUCCEEDED
+    assert (await runtime.wait(call_id, 30)).state is State.SUCCEEDED
     assert world.bank.effects == ["pay_1"] and (await runtime.verify()).ok
+
+
+async def test_facts_that_cannot_be_loaded_are_not_asked_for_again_before_their_time(runtime, world):
+    call_id = await waits(runtime)
+    world.bank.facts_fail = ConnectionError("down")
+    await runtime.vote(call_id, person="fay", answer="approve")
+    left = await runtime.parts.store.get(call_id)
+    world.bank.facts_fail = None
+    woken = await runtime._journeys.advance(call_id)  # as a sweep does that saw it due before the vote's own try
+    assert (woken.state, woken.version, woken.wake_at) == (State.WAITING, left.version, left.wake_at)
+    world.time.pass_(seconds=6)
+    assert (await runtime.wait(call_id, 30)).state is State.SUCCEEDED
 
 
 async def test_changed_policies_deny(runtime, world):
@@ -114,7 +126,7 @@ async def test_an_action_that_is_not_registered_here_expires_all_the_same(world)
     world.policies(payments=ALLOW.replace(", transfer", ""))
     async with world.running([one for one in ACTIONS if one is not transfer]) as runtime:
         world.time.pass_(hours=5)
-        assert (await runtime.wait(call_id, 10)).state is State.EXPIRED
+        assert (await runtime.wait(call_id, 30)).state is State.EXPIRED
 
 
 async def test_calls_that_cannot_be_moved_here_do_not_hide_the_others(world, monkeypatch):
@@ -130,7 +142,7 @@ async def test_calls_that_cannot_be_moved_here_do_not_hide_the_others(world, mon
         await vote(runtime.parts, runtime.people, last.call_id, person="fay", answer="approve", reason="", digest=None, via="test")
     world.policies(payments=ALLOW.replace(", transfer", ""))
     async with world.running([one for one in ACTIONS if one is not transfer]) as runtime:
-        assert (await runtime.wait(last.call_id, 10)).state is State.SUCCEEDED
+        assert (await runtime.wait(last.call_id, 30)).state is State.SUCCEEDED
         assert world.bank.effects == ["pay_9"]
 
 
@@ -170,7 +182,7 @@ async def test_a_request_that_was_exchanged_after_the_vote_is_denied(runtime, wo
     await vote(runtime.parts, runtime.people, call_id, person="fay", answer="approve", reason="", digest=None, via="test")
     await tampered(world, "UPDATE call SET sealed = (SELECT sealed FROM call WHERE id = ?) WHERE id = ?", other, call_id)
     async with world.running(people=False) as next_life:
-        denied = await next_life.wait(call_id, 10)
+        denied = await next_life.wait(call_id, 30)
         assert (denied.state, denied.error.code) == (State.DENIED, "row_changed")
     assert world.bank.attempts == []
 

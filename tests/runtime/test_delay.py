@@ -41,7 +41,7 @@ async def test_nothing_is_sent_before_its_end(world):
         await asyncio.sleep(0.05)
         assert world.bank.attempts == [] and (await runtime.get(call_id)).state is State.READY
         world.time.pass_(seconds=1)
-        assert (await runtime.wait(call_id, 10)).ok and world.bank.effects == ["pay_1"]
+        assert (await runtime.wait(call_id, 30)).ok and world.bank.effects == ["pay_1"]
         assert kinds(await runtime.view(call_id)).count("call.decided") == 2, "it is decided again"
         assert len(await events(runtime, call_id, "call.delayed")) == 1 and (await runtime.verify()).ok
 
@@ -90,7 +90,7 @@ async def test_after_its_end_it_cannot(world):
         with pytest.raises(AlreadyStarted):
             await runtime.cancel(call_id, by="kay")
         gate.set()
-        assert (await runtime.wait(call_id, 10)).ok
+        assert (await runtime.wait(call_id, 30)).ok
 
 
 async def test_it_runs_from_when_the_last_one_has_agreed(world):
@@ -103,7 +103,7 @@ async def test_it_runs_from_when_the_last_one_has_agreed(world):
         await asyncio.sleep(0.05)
         assert world.bank.attempts == []
         world.time.pass_(minutes=1)
-        assert (await runtime.wait(call_id, 10)).ok
+        assert (await runtime.wait(call_id, 30)).ok
         intended = (await events(runtime, call_id, "call.intended"))[0]["body"]
         assert len(intended["approvals"]) == 1, "the approval holds until then"
 
@@ -123,7 +123,7 @@ async def test_a_longer_delay_by_the_rules_of_its_end_waits_longer(world):
         await asyncio.sleep(0.05)
         assert world.bank.attempts == []
         world.time.pass_(minutes=1)
-        assert (await runtime.wait(call_id, 10)).ok, "an hour from when it was agreed to, not from when the rule was made"
+        assert (await runtime.wait(call_id, 30)).ok, "an hour from when it was agreed to, not from when the rule was made"
 
 
 async def test_what_is_denied_at_its_end_is_not_done(world):
@@ -131,7 +131,7 @@ async def test_what_is_denied_at_its_end_is_not_done(world):
         call_id = await ready(runtime)
         world.bank.payments["pay_1"].disputed = True
         world.time.pass_(minutes=10)
-        assert (await runtime.wait(call_id, 10)).state is State.DENIED and world.bank.attempts == []
+        assert (await runtime.wait(call_id, 30)).state is State.DENIED and world.bank.attempts == []
 
 
 async def test_what_is_asked_for_at_its_end_is_asked_for_alone_and_cools_off_no_second_time(world):
@@ -152,7 +152,7 @@ async def test_it_survives_a_restart(world):
         await asyncio.sleep(0.05)
         assert world.bank.attempts == []
         world.time.pass_(minutes=5)
-        assert (await runtime.wait(call_id, 10)).ok
+        assert (await runtime.wait(call_id, 30)).ok
 
 
 async def test_an_amendment_cools_off_anew(world):
@@ -168,7 +168,7 @@ async def test_an_amendment_cools_off_anew(world):
         voted = await runtime.vote(call_id, person="fay", answer="approve")
         assert voted.state is State.READY and len(await events(runtime, call_id, "call.delayed")) == 2
         world.time.pass_(minutes=10)
-        assert (await runtime.wait(call_id, 10)).ok
+        assert (await runtime.wait(call_id, 30)).ok
 
 
 async def test_a_limit_is_taken_at_its_end(world):
@@ -177,7 +177,7 @@ async def test_a_limit_is_taken_at_its_end(world):
         call_id = await ready(runtime)
         assert await held(runtime) == {}
         world.time.pass_(minutes=10)
-        assert (await runtime.wait(call_id, 10)).ok and await held(runtime) == {"payments/budget:EUR": 1000}
+        assert (await runtime.wait(call_id, 30)).ok and await held(runtime) == {"payments/budget:EUR": 1000}
 
 
 async def test_another_try_does_not_cool_off_again(world):
@@ -191,7 +191,7 @@ async def test_another_try_does_not_cool_off_again(world):
         await comes_to(runtime, call_id, State.READY)
         assert (await runtime.get(call_id)).until is None
         world.time.pass_(seconds=1)
-        assert (await runtime.wait(call_id, 10)).ok and len(await events(runtime, call_id, "call.delayed")) == 1
+        assert (await runtime.wait(call_id, 30)).ok and len(await events(runtime, call_id, "call.delayed")) == 1
 
 
 async def test_what_only_reads_is_never_delayed(world):
@@ -213,7 +213,7 @@ async def test_who_is_woken_early_waits_on_without_a_decision(world):
         call = await advance.advance(runtime.parts, call_id)
         assert (call.state, kinds(await runtime.view(call_id)).count("call.decided")) == (State.READY, 1)
         world.time.pass_(minutes=10)
-        assert (await runtime.wait(call_id, 10)).ok
+        assert (await runtime.wait(call_id, 30)).ok
 
 
 async def test_the_customers_yes_comes_before_it(world):

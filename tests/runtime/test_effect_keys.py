@@ -95,7 +95,7 @@ async def ends(runtime, world, how: str) -> str:
             await runtime.cancel(waiting.call_id, by="kay")
         case "expired":
             world.time.pass_(hours=5)
-            await runtime.wait(waiting.call_id, 10)
+            await runtime.wait(waiting.call_id, 30)
         case "denied":
             world.bank.payments["pay_1"].disputed = True
             await runtime.vote(waiting.call_id, person="fay", answer="approve")

@@ -104,7 +104,7 @@ async def test_what_is_retryable_is_tried_again_after_a_pause(runtime, world, na
     await asyncio.sleep(0.05)
     assert len(world.bank.attempts) == 1, "not before its time"
     world.time.pass_(seconds=1)
-    assert (await runtime.wait(outcome.call_id, 10)).state is State.SUCCEEDED
+    assert (await runtime.wait(outcome.call_id, 30)).state is State.SUCCEEDED
     assert len(world.bank.effects) == 1 and [attempt for _, attempt in world.bank.attempts] == [1, 2]
     assert (await runtime.verify()).ok
 
@@ -116,7 +116,7 @@ async def test_the_providers_word_on_when_to_come_back_is_kept(runtime, world):
     await asyncio.sleep(0.05)
     assert len(world.bank.attempts) == 1
     world.time.pass_(seconds=11)
-    assert (await runtime.wait(outcome.call_id, 10)).state is State.SUCCEEDED
+    assert (await runtime.wait(outcome.call_id, 30)).state is State.SUCCEEDED
 
 
 async def test_tries_are_counted_and_end(world):
@@ -128,7 +128,7 @@ async def test_tries_are_counted_and_end(world):
                 while (call := await runtime.parts.store.get(outcome.call_id)).attempt != attempt or call.state is not State.READY:
                     await asyncio.sleep(0.005)
             world.time.pass_(seconds=30)
-        final = await runtime.wait(outcome.call_id, 10)
+        final = await runtime.wait(outcome.call_id, 30)
         assert (final.state, final.error.code) == (State.FAILED, "not_applied")
         assert len(world.bank.attempts) == 3
         assert (await runtime.submit(asks(euros="11.00"), session())).state is State.READY, "its key is free again"
@@ -140,7 +140,7 @@ async def test_a_further_attempt_begins_within_a_day_or_never(world):
         outcome = await runtime.submit(asks(), session())
         world.bank.facts_fail = ConnectionError("down")
         world.time.pass_(hours=25)
-        assert (await runtime.wait(outcome.call_id, 10)).state is State.EXPIRED
+        assert (await runtime.wait(outcome.call_id, 30)).state is State.EXPIRED
 
 
 # keyed: the same key again
@@ -151,7 +151,7 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_key(runtime, worl
     world.bank.plan.append(how)
     outcome = await runtime.submit(asks(), session())
     world.time.pass_(seconds=2)
-    done = await runtime.wait(outcome.call_id, 10)
+    done = await runtime.wait(outcome.call_id, 30)
 
     assert (done.state, done.result["id"]) == (State.SUCCEEDED, "re_1")
     assert world.bank.effects == ["pay_1"]
@@ -165,7 +165,7 @@ async def test_control_a_provider_that_forgets_keys_would_pay_twice(runtime, wor
     outcome = await runtime.submit(asks(), session())
     world.bank.by_key.clear()
     world.time.pass_(seconds=2)
-    await runtime.wait(outcome.call_id, 10)
+    await runtime.wait(outcome.call_id, 30)
     assert world.bank.effects == ["pay_1", "pay_1"]
 
 
@@ -186,7 +186,7 @@ async def test_after_the_keys_life_the_effect_is_looked_up(runtime, world):
     world.bank.plan.append(lost)
     outcome = await runtime.submit(asks(TRACED), session())
     world.time.pass_(hours=20)
-    done = await runtime.wait(outcome.call_id, 10)
+    done = await runtime.wait(outcome.call_id, 30)
     assert (done.state, done.result["id"]) == (State.SUCCEEDED, "re_1")
     assert len(world.bank.attempts) == 1 and world.bank.looks == 1
 
@@ -232,7 +232,7 @@ async def test_after_an_unknown_attempt_a_refusal_before_the_key_is_used_proves_
             while kinds(await runtime.view(outcome.call_id)).count("call.became_unknown") < 2:
                 await asyncio.sleep(0.005)
         world.time.pass_(seconds=3)
-        assert (await runtime.wait(outcome.call_id, 10)).state is State.SUCCEEDED
+        assert (await runtime.wait(outcome.call_id, 30)).state is State.SUCCEEDED
         assert world.bank.effects == ["x"] and attempts == [1, 2, 3]
 
 
@@ -244,7 +244,7 @@ async def test_after_an_unknown_attempt_a_retryable_one_is_unknown_too(runtime, 
         while kinds(await runtime.view(outcome.call_id)).count("call.became_unknown") < 2:
             await asyncio.sleep(0.005)
     world.time.pass_(seconds=2)
-    assert (await runtime.wait(outcome.call_id, 10)).state is State.SUCCEEDED
+    assert (await runtime.wait(outcome.call_id, 30)).state is State.SUCCEEDED
     assert world.bank.effects == ["pay_1"]
 
 
@@ -258,7 +258,7 @@ async def test_an_effect_is_looked_up_and_not_sent_again(runtime, world):
     await asyncio.sleep(0.05)
     assert world.bank.looks == 0 and (await runtime.get(outcome.call_id)).state is State.UNKNOWN
     world.time.pass_(seconds=2)
-    done = await runtime.wait(outcome.call_id, 10)
+    done = await runtime.wait(outcome.call_id, 30)
     assert (done.state, done.result["id"], world.bank.looks) == (State.SUCCEEDED, "re_1", 1)
     assert world.bank.effects == ["pay_1"] and len(world.bank.attempts) == 1
     assert (await runtime.verify()).ok
@@ -273,14 +273,14 @@ async def test_the_settle_time_survives_a_restart(world):
         await asyncio.sleep(0.05)
         assert world.bank.looks == 0
         world.time.pass_(seconds=11)
-        assert (await runtime.wait(outcome.call_id, 10)).state is State.SUCCEEDED
+        assert (await runtime.wait(outcome.call_id, 30)).state is State.SUCCEEDED
 
 
 async def test_what_is_not_found_after_the_settle_time_is_sent_again(runtime, world):
     world.bank.plan.append(dropped)
     outcome = await runtime.submit(asks(LOOKUP), session())
     world.time.pass_(seconds=31)
-    assert (await runtime.wait(outcome.call_id, 10)).state is State.SUCCEEDED
+    assert (await runtime.wait(outcome.call_id, 30)).state is State.SUCCEEDED
     assert world.bank.looks == 1 and len(world.bank.attempts) == 2 and world.bank.effects == ["pay_1"]
     assert (await runtime.verify()).ok
 
@@ -297,7 +297,7 @@ async def test_a_look_up_that_fails_proves_nothing(runtime, world, how):
     assert (await runtime.get(outcome.call_id)).state is State.UNKNOWN
     world.bank.look_fails = None
     world.time.pass_(minutes=20)
-    assert (await runtime.wait(outcome.call_id, 10)).state is State.SUCCEEDED
+    assert (await runtime.wait(outcome.call_id, 30)).state is State.SUCCEEDED
     assert world.bank.effects == ["pay_1"]
 
 
@@ -306,7 +306,7 @@ async def test_a_look_up_that_says_it_came_to_nothing_settles_it(runtime, world)
     world.bank.look_fails = Refused("reversed by the bank", definite=True)
     outcome = await runtime.submit(asks(LOOKUP), session())
     world.time.pass_(seconds=31)
-    assert (await runtime.wait(outcome.call_id, 10)).state is State.FAILED
+    assert (await runtime.wait(outcome.call_id, 30)).state is State.FAILED
 
 
 async def test_a_look_up_that_hangs_is_given_up_and_tried_again(world):
@@ -325,7 +325,7 @@ async def test_a_look_up_that_hangs_is_given_up_and_tried_again(world):
                 await asyncio.sleep(0.005)
         object.__setattr__(action_, "_finder", finder)
         world.time.pass_(minutes=20)
-        assert (await runtime.wait(outcome.call_id, 10)).state is State.SUCCEEDED
+        assert (await runtime.wait(outcome.call_id, 30)).state is State.SUCCEEDED
 
 
 # once: nobody can find out
@@ -414,7 +414,7 @@ async def test_a_handler_that_will_not_be_cancelled_is_left_behind_and_its_late_
         outcome = await runtime.submit(asks(ONCE), session())
         assert outcome.state is State.UNKNOWN
         gate.set()
-        done = await runtime.wait(outcome.call_id, 10)
+        done = await runtime.wait(outcome.call_id, 30)
         assert (done.state, done.result["id"], done.reference) == (State.SUCCEEDED, "re_1", "re_1")
         assert (await runtime.verify()).ok
 
@@ -447,7 +447,7 @@ async def test_a_thread_past_its_deadline_keeps_its_look_up_away(world, monkeypa
                         await asyncio.sleep(0.005)
             assert world.bank.looks == 0 and len(world.bank.attempts) == 1
             release.set()
-            assert (await runtime.wait(outcome.call_id, 10)).state is State.SUCCEEDED
+            assert (await runtime.wait(outcome.call_id, 30)).state is State.SUCCEEDED
             assert world.bank.effects == ["pay_1"] and len(world.bank.attempts) == 1
             assert (await runtime.verify()).ok
     finally:

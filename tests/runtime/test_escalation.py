@@ -44,7 +44,7 @@ async def test_it_escalates_once_in_two_processes_and_ends_at_its_deadline(world
         await asyncio.sleep(0.05)
         assert kinds(await one.view(call_id)).count("approval.escalated") == 1
         world.time.pass_(hours=3)
-        assert (await one.wait(call_id, 10)).state is State.EXPIRED
+        assert (await one.wait(call_id, 30)).state is State.EXPIRED
         assert world.bank.attempts == [] and (await one.verify()).ok
 
 

@@ -133,7 +133,7 @@ async def test_a_secret_goes_however_a_call_ends(world, how):
                 await runtime.vote(call_id, person="fay", answer="reject")
             case "expired":
                 world.time.pass_(hours=2)
-                await runtime.wait(call_id, 10)
+                await runtime.wait(call_id, 30)
             case "denied":
                 world.policies(payments=ALLOW, notes=asking + "  - id: stop\n    then: deny\n")
                 await runtime.reload_policies(by="fay")
@@ -163,7 +163,7 @@ async def test_a_secret_reaches_the_handler_after_a_restart(world):
         await vote(runtime.parts, runtime.people, call_id, person="fay", answer="approve", reason="", digest=None, via="test")
     world.bank.plan.append(keep)
     async with world.running() as runtime:
-        assert (await runtime.wait(call_id, 10)).state is State.SUCCEEDED
+        assert (await runtime.wait(call_id, 30)).state is State.SUCCEEDED
         assert got == ["x"]
 
 

@@ -70,6 +70,6 @@ async def test_each_sees_the_others_calls_and_one_carries_out_what_was_approved(
         mine = await runtime.submit(asks("transfer", "pay_2", LARGE), session())
         other.told(f"vote {mine.call_id}")
         assert await other.says() in {"succeeded", "executing"}, "either process may take it up first"
-        assert (await runtime.wait(mine.call_id, 10)).state is State.SUCCEEDED
+        assert (await runtime.wait(mine.call_id, 30)).state is State.SUCCEEDED
         assert effects(tmp_path) == {"pay_1": 1, "pay_2": 1}
         assert (await runtime.verify()).ok

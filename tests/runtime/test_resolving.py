@@ -100,7 +100,7 @@ async def test_look_ups_that_fail_wait_longer_each_time_then_a_person_is_told_an
 
     world.bank.look_fails = None
     world.time.pass_(days=1)
-    assert (await runtime.wait(call_id, 10)).state is State.SUCCEEDED, "it is still looked up"
+    assert (await runtime.wait(call_id, 30)).state is State.SUCCEEDED, "it is still looked up"
     assert await runtime.dead() == [] and world.bank.effects == ["pay_1"]
 
 
@@ -218,7 +218,7 @@ async def test_not_while_its_handler_lingers(world, monkeypatch):
                 await runtime.resolve(call_id, applied=False, by="olga", reason="x")
         assert await runtime.dead() == []
         gate.set()
-        assert (await runtime.wait(call_id, 10)).state is State.SUCCEEDED
+        assert (await runtime.wait(call_id, 30)).state is State.SUCCEEDED
 
 
 async def test_what_is_not_unknown_is_not_resolved(runtime, world):

@@ -476,7 +476,7 @@ async def test_the_sequencer_and_the_wakeups_survive_an_error(world):
         writer._connection = real
         outcome = await runtime.submit(asks("transfer", euros="99.00"), session())
         world.time.pass_(hours=5)
-        assert (await runtime.wait(outcome.call_id, 10)).state is State.EXPIRED
+        assert (await runtime.wait(outcome.call_id, 30)).state is State.EXPIRED
         async with asyncio.timeout(10):
             while (await runtime.health()).oldest_unsequenced:
                 await asyncio.sleep(0.02)

@@ -59,7 +59,7 @@ async def test_what_changes_after_the_last_vote_is_refused(world, what):
         if what != "version":
             await taken_up(runtime, call_id)
     async with world.running(newer if what == "version" else ACTIONS, people=False) as runtime:
-        denied = await runtime.wait(call_id, 10)
+        denied = await runtime.wait(call_id, 30)
         codes = {"argument": "row_changed", "principal": "row_changed", "owner": "not_found", "version": "action_changed"}
         assert (denied.state, denied.error.code) == (State.DENIED, codes.get(what, "denied"))
         [event] = await events(runtime, call_id, "call.denied")
@@ -217,7 +217,7 @@ async def test_a_call_of_somebody_who_was_erased_ends_and_lets_go(world, how):
             await runtime.cancel(call_id, by="fay", reason="they are gone")
         else:
             await runtime.vote(call_id, person="fay", answer="approve", reason="they are gone")
-        assert (await runtime.wait(call_id, 10)).state.value == how and world.bank.effects == []
+        assert (await runtime.wait(call_id, 30)).state.value == how and world.bank.effects == []
         assert await runtime.parts.store.holds(runtime.parts.vault.hash("effect", "transfer:pay_1")) == []
         assert (await runtime.verify()).ok
 

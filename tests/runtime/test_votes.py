@@ -160,7 +160,7 @@ async def test_what_nobody_answers_expires(runtime, world):
     world.time.pass_(minutes=2)
     with pytest.raises(ApprovalNotOpen):
         await runtime.vote(call_id, person="fay", answer="approve")
-    assert (await runtime.wait(call_id, 10)).state is State.EXPIRED
+    assert (await runtime.wait(call_id, 30)).state is State.EXPIRED
     assert world.bank.attempts == [] and await runtime.inbox() == []
     assert (await runtime.verify()).ok
 
@@ -170,7 +170,7 @@ async def test_a_call_that_expired_while_nothing_ran_is_not_done_afterwards(worl
         call_id = await waits(runtime)
     world.time.pass_(hours=5)
     async with world.running() as runtime:
-        assert (await runtime.wait(call_id, 10)).state is State.EXPIRED
+        assert (await runtime.wait(call_id, 30)).state is State.EXPIRED
     assert world.bank.attempts == []
 
 
@@ -197,7 +197,7 @@ async def test_an_approval_whose_process_dies_at_once_is_carried_out_by_the_next
         await vote(runtime.parts, runtime.people, call_id, person="fay", answer="approve", reason="", digest=None, via="test")
     assert world.bank.attempts == []
     async with world.running() as runtime:
-        assert (await runtime.wait(call_id, 10)).state is State.SUCCEEDED
+        assert (await runtime.wait(call_id, 30)).state is State.SUCCEEDED
     assert world.bank.effects == ["pay_1"]
 
 
@@ -229,7 +229,7 @@ async def test_the_second_approval_in_vain_expires_by_its_own_time(world):
         call_id = await waits(runtime)
         await runtime.vote(call_id, person="fay", answer="approve")
         world.time.pass_(hours=1, minutes=1)
-        assert (await runtime.wait(call_id, 10)).state is State.EXPIRED
+        assert (await runtime.wait(call_id, 30)).state is State.EXPIRED
         assert world.bank.attempts == []
 
 

@@ -26,6 +26,8 @@ from tests.torture.starts import STARTS, Case
 from tests.torture.steered import Steered
 
 AT_ONCE = 40
+ASKED = 200
+"""How often one asks again at most, half a second apart, in the last life."""
 
 
 def begun() -> None:
@@ -46,14 +48,19 @@ async def governed(
 
 
 async def _ask(runtime: Runtime, customer: str, kind: str, payment: str, *, last: bool) -> None:
-    """Ask for an effect; in the last life, until nothing more becomes of it by itself, and again where it was denied for the moment."""
+    """Ask for an effect; in the last life, until nothing more becomes of it by itself, and again where it is said that it was not done.
+
+    A call has so many attempts over all its lives, and one that was killed in each of them may end as not applied; and its provider
+    may be taken for broken after so many lost answers. Whoever is told so asks again.
+    """
     ends = {State.SUCCEEDED, State.FAILED, State.DENIED, *([State.UNKNOWN] if kind == "once" else [])}
-    while (outcome := await runtime.submit(asks(kind, payment), session(customer))) and last:
-        while (state := (await runtime.get(str(outcome.call_id))).state) not in ends:
+    for _ in range(ASKED if last else 1):
+        outcome = await runtime.submit(asks(kind, payment), session(customer))
+        while last and (state := (await runtime.get(str(outcome.call_id))).state) not in ends:
             await asyncio.sleep(0.05)
-        if state is not State.DENIED:
+        if not last or state not in {State.FAILED, State.DENIED}:
             return
-        await asyncio.sleep(0.5)  # its provider was taken for broken, after so many lost answers
+        await asyncio.sleep(0.5)
 
 
 async def naive(desk: Desk, customer: str, payments: Mapping[str, Sequence[str]], *, last: bool = False) -> None:

@@ -405,7 +405,7 @@ def says(text: str, *, tag: str | None = None, **more: Any) -> dict[str, Any]:
 LARGE = "99.00"
 
 
-async def comes_to(runtime: Runtime, call_id: str, *states: State, within: float = 20) -> Any:
+async def comes_to(runtime: Runtime, call_id: str, *states: State, within: float = 60) -> Any:
     """Wait until a call is in one of these states, and give its outcome."""
     async with asyncio.timeout(within):
         while (outcome := await runtime.get(call_id)).state not in states:

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
 
 import pytest
@@ -20,6 +19,7 @@ from tests.runtime.bank import NOTES, Payment, World, asks, comes_to, good, rais
 from tests.runtime.limited import CAP, held, limited, told
 from tests.runtime.other_process import shared
 from tests.runtime.test_processes import Other
+from tests.torture.steered import Steered
 
 BUDGET = "payments/budget:EUR"
 CALLS, FEWER, CALLERS = 1_000, 300, 64
@@ -175,9 +175,7 @@ async def test_a_process_killed_between_intent_and_outcome_leaves_its_reservatio
         assert await held(runtime) == {BUDGET: 9_900}
         assert (await runtime.submit(asks("transfer", "pay_2", "9.00"), session())).state is State.DENIED
     later = shared(tmp_path)
-    async with later.running(
-        clock=lambda last_recorded: Clock(last_recorded=last_recorded, wall=lambda: time.time_ns() + 60 * 10**9)
-    ) as again:
+    async with later.running(clock=Steered(later=60).clock) as again:
         assert await comes_to(again, call_id, State.UNKNOWN)
         assert await held(again) == {BUDGET: 9_900}, "nobody knows yet, so it counts"
         assert (await again.submit(asks("transfer", "pay_3", "9.00"), session())).state is State.DENIED

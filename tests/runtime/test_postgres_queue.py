@@ -79,7 +79,7 @@ async def agreed(served, monkeypatch, *, deaf: bool) -> State:
         said = {"person": "fay", "answer": "approve", "reason": "", "digest": None, "via": "test"}
         await votes.vote(one.parts, one.people, call_id, **said)
         with contextlib.suppress(TimeoutError):
-            await comes_to(one, call_id, State.SUCCEEDED, within=2 if deaf else 20)
+            await comes_to(one, call_id, State.SUCCEEDED, within=2 if deaf else 60)
         return (await one.get(call_id)).state
 
 

@@ -168,7 +168,7 @@ async def test_the_jobs_of_a_worker_that_was_killed_are_taken_over(world, monkey
         assert jobs(world, "doing") == 1
         async with world.running(people=False, clock=Clock):
             with contextlib.suppress(TimeoutError):
-                await comes_to(serving, call_id, State.SUCCEEDED, within=20 if recovers else 2)
+                await comes_to(serving, call_id, State.SUCCEEDED, within=60 if recovers else 2)
             assert (await serving.get(call_id)).state is (State.SUCCEEDED if recovers else State.WAITING)
 
 

@@ -30,6 +30,12 @@ async def tampered(world, sql: str, *values: object) -> None:
     assert await world.change(sql, *values) == 1
 
 
+async def granted_by_hand(world, call_id: str) -> None:
+    """Say in the rows that everybody agreed, and that it is time to go on."""
+    await tampered(world, "UPDATE requirement SET state = 'approved' WHERE call = ?", call_id)
+    await tampered(world, "UPDATE call SET wake_at = 0 WHERE id = ?", call_id)
+
+
 async def test_control_nothing_has_changed(world):
     async with asking(world, APPROVE).running(TELLING) as runtime:
         call_id = await waits(runtime)
@@ -164,14 +170,14 @@ async def test_an_approval_whose_commitment_was_wiped_is_asked_for_anew(world):
 async def test_an_approval_that_a_row_says_was_granted_wants_its_votes(world):
     async with asking(world, APPROVE).running() as runtime:
         call_id = await waits(runtime)
-        await tampered(world, "UPDATE requirement SET state = 'approved' WHERE call = ?", call_id)
+        await granted_by_hand(world, call_id)
         assert said(await taken_up(runtime, call_id)) == ["approval"] and world.bank.attempts == []
 
 
 async def test_a_confirmation_that_a_row_alone_says_was_given_is_found_by_the_verifier(world):
     async with asking(world, CONFIRM).running() as runtime:
         call_id = await waits(runtime)
-        await tampered(world, "UPDATE requirement SET state = 'approved' WHERE call = ?", call_id)
+        await granted_by_hand(world, call_id)
         await taken_up(runtime, call_id)
         assert {one.code for one in (await runtime.verify()).findings} == {"not_confirmed"}
 

@@ -23,7 +23,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 
 @commands.command("doctor", epilog=example("remit doctor", "remit doctor --json"))
 def doctor(app: App = None, as_json: AsJson = False) -> None:
-    """Look for what is stuck or amiss: calls, events, wake-ups, keys, schema, clock, policies.
+    """Look for what is stuck or amiss: calls, events, wake-ups, keys, schema, clock, policies, retention.
 
     It only reads: nothing is started, migrated or put in force. Ends with 1 where something is bad.
     """

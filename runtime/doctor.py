@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from ..audit import KeyFile
 from ..errors import KeysMissing, RemitError, StoreError
+from .clock import MICROSECOND, SECOND
 from .finding import Finding, Look, seconds
 from .granting import lacking, may_place
 from .migrating import LATEST
 from .opening import REVISION, check_keys
+from .retention import CLASSES
 from .sqlite import keys_path
 from .stored import reading
 from .stuck import calls, events, queue, unregistered
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 SKEW = 2_000_000
 FAR_OFF = 60_000_000
 """Microseconds that two clocks may differ by before it is worth a word, and before it is bad."""
+UNPRUNED = 31 * 24 * 3_600 * SECOND
+"""Microseconds that the oldest event may outlive every class before it is worth a word: blocks are pruned, by a timer."""
 _SERVER_TIME = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 
 
@@ -174,6 +178,20 @@ def _switches(look: Look) -> Iterator[Finding]:
         yield Finding("switches", "ok", "nothing is switched off")
 
 
+def _retention(look: Look) -> Iterator[Finding]:
+    """Find a log that nobody prunes although it is said for how long it is kept."""
+    if look.runtime.keeps is None:
+        return
+    rows = look.ask("SELECT at FROM event WHERE tenant = ? AND leaf_index >= 0 ORDER BY leaf_index LIMIT 1", (look.tenant,))
+    age, longest = look.now - rows[0][0] if rows else 0, max(map(look.runtime.keeps.of, CLASSES))
+    if age <= longest // MICROSECOND + UNPRUNED:
+        yield Finding("retention", "ok", f"the oldest event is {seconds(age)} old; at most {longest.days} days are kept")
+    else:
+        found = f"the oldest event is {seconds(age)} old, and every class is to be kept for {longest.days} days at most"
+        does = "`remit retention show` says whether a legal hold or a call keeps it; else let a timer run `remit retention prune`"
+        yield Finding("retention", "warn", found, does)
+
+
 _CHECKS: tuple[Callable[[Look], Iterator[Finding]], ...] = (
     _keys,
     _rights,
@@ -185,4 +203,5 @@ _CHECKS: tuple[Callable[[Look], Iterator[Finding]], ...] = (
     unregistered,
     events,
     queue,
+    _retention,
 )

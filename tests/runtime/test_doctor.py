@@ -6,7 +6,7 @@ import time
 import psycopg
 import pytest
 
-from remit import Runtime
+from remit import Retention, Runtime
 from remit.audit import KeyFile
 from remit.runtime.clock import Clock
 from remit.runtime.doctor import examine
@@ -108,6 +108,17 @@ async def test_events_that_nobody_places_are_told_by_their_age(world):
     assert (old.verdict, old.found) == ("warn", "the oldest event without a place in the log is 40 s old")
     await world.change("UPDATE event SET at = ? WHERE kind = 'call.succeeded'", micros(4_000))
     assert found(world, "log")[0].verdict == "bad"
+
+
+async def test_a_log_that_nobody_prunes_is_told(world):
+    await filled(world)
+    kept = {"retention": Retention("200d", {"effects": "400d"})}
+    (fine,) = (one for one in examine(world.runtime(**kept)) if one.about == "retention")
+    assert fine.verdict == "ok" and fine.found.endswith("at most 400 days are kept")
+    await world.change("UPDATE event SET at = ? WHERE leaf_index = 0", micros(432 * 24 * 3_600))
+    (old,) = (one for one in examine(world.runtime(**kept)) if one.about == "retention")
+    assert old.verdict == "warn" and old.found.startswith("the oldest event is 432 d old") and "remit retention prune" in old.do
+    assert not found(world, "retention"), "nothing is declared, so nothing is too old"
 
 
 async def test_switches_and_policies_that_differ_are_told(world):

@@ -207,7 +207,8 @@ async def test_a_subscription_is_read_and_compared(desk):
 
 
 async def test_a_subscription_that_still_names_a_call_that_was_pruned_is_no_difference(world):
-    async with opened(world, retention=Retention("200d")) as desk:
+    # Nobody finds out by himself meanwhile: a call that moves after a comparison began is left to the next one.
+    async with opened(world, wakeups=False, retention=Retention("200d")) as desk:
         subscription = desk.subscribed()
         assert (await desk.asks("change_plan", subscription_id=subscription, plan="pro")).ok
         for _ in range(62):  # a block of leaves
@@ -225,7 +226,8 @@ async def test_a_subscription_that_still_names_a_call_that_was_pruned_is_no_diff
         young = new_id("call", desk.runtime.parts.clock.now())
         for name in ("call_elsewhere", young):  # the control: none that can't have been pruned is passed over
             held["metadata"]["remit_call"] = name
-            assert codes(await desk.compare(hours=3)) == [("unknown_to_log", name, subscription)]
+            found = await desk.compare(hours=3)
+            assert codes(found) == [("unknown_to_log", name, subscription)], found
 
 
 # What can't be read, or compared

@@ -48,7 +48,7 @@ def summed(lines: Iterable[dict[str, Any]]) -> dict[str, dict[str, float]]:
     return sums
 
 
-def report(sums: dict[str, dict[str, float]], ends: dict[str, int], machine: dict[str, Any], now: datetime) -> str:
+def report(sums: dict[str, dict[str, float]], ends: dict[str, int], schedules: int, machine: dict[str, Any], now: datetime) -> str:
     """Write the report."""
     rows = [[what, *(f"{some[name]:,.0f}" if name in some else "" for name in COLUMNS)] for what, some in sums.items()]
     ended = ", ".join(f"{count} {end}" for end, count in ends.items() if count)
@@ -56,7 +56,7 @@ def report(sums: dict[str, dict[str, float]], ends: dict[str, int], machine: dic
         [
             "# Torture",
             "",
-            f"Written by `make torture` on {now:%Y-%m-%dT%H:%M:%S+00:00}. Tests: {ended}.",
+            f"Written by `make torture` on {now:%Y-%m-%dT%H:%M:%S+00:00}. Tests: {ended}. Simulated schedules: {schedules:,}.",
             "",
             *(f"- {name}: {value}" for name, value in machine.items()),
             "",
@@ -82,7 +82,7 @@ def main() -> int:
         os.environ |= {"REMIT_TORTURE": "full", "REMIT_SCHEDULES": os.environ.get("REMIT_SCHEDULES", "100000"), "REMIT_FIGURES": str(kept)}
         status = pytest.main(["-q", "-p", "no:cacheprovider", *WHAT, *sys.argv[1:]], plugins=[counted])
         lines = [json.loads(line) for line in kept.read_text().splitlines()]
-        REPORT.write_text(report(summed(lines), counted.ends, facts(Path(folder)), datetime.now(UTC)))
+        REPORT.write_text(report(summed(lines), counted.ends, int(os.environ["REMIT_SCHEDULES"]), facts(Path(folder)), datetime.now(UTC)))
     return int(status)
 
 

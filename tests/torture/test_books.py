@@ -55,6 +55,6 @@ def test_the_report_adds_up_what_was_counted_under_one_name():
     from datetime import UTC, datetime
 
     sums = summed([{"what": "a", "kills": 2, "doubles": 0, "seconds": 1.0}, {"what": "a", "stops": 3, "doubles": 1, "seconds": 0.5}])
-    text = report(sums, {"passed": 7, "failed": 0}, {"cores": 2}, datetime(2026, 1, 2, tzinfo=UTC))
+    text = report(sums, {"passed": 7, "failed": 0}, 12_000, {"cores": 2}, datetime(2026, 1, 2, tzinfo=UTC))
     assert "| a | 5 |  | 1 |  |  | 2 |" in text
-    assert "2026-01-02" in text and "7 passed" in text and "failed" not in text and "- cores: 2" in text
+    assert "2026-01-02" in text and "7 passed" in text and "failed" not in text and "- cores: 2" in text and "schedules: 12,000" in text

@@ -24,6 +24,7 @@ from tests.runtime.test_switches import standing_still
 
 LARGER = approve("large", "finance", when='arguments.amount.currency == "EUR" && arguments.amount.minor > 5000')
 BUDGET, MOST = "payments/budget:EUR", 10_000
+RUSHES = 8
 
 
 @pytest.fixture(autouse=True)
@@ -85,9 +86,13 @@ async def test_processes_that_rush_at_one_limit_keep_it_exactly(tmp_path, count)
 
 
 async def test_control_without_the_locks_of_a_series_they_pass_it_and_the_verifier_sees_it(tmp_path):
-    async with processes(tmp_path, 4, "unlocked") as (runtime, others):
-        await rushed(others)
-        assert not (await runtime.verify()).ok
+    for number in range(RUSHES):  # whether two of them meet is theirs
+        (folder := tmp_path / str(number)).mkdir()
+        async with processes(folder, 4, "unlocked") as (runtime, others):
+            await rushed(others)
+            if not (await runtime.verify()).ok:
+                return
+    raise AssertionError(f"the limit was kept in {RUSHES} rushes")
 
 
 # whoever is in the way

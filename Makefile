@@ -27,11 +27,9 @@ types: .venv/test ## mypy, strict
 	@echo '== types'
 	@$(BIN)/mypy -p remit
 
-tests: .venv/test ## all tests; what fails beside others is run once more alone, and named
+tests: .venv/test ## all tests; where nothing but controls failed they are run once more, alone
 	@echo '== tests'
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal || { test $$? -eq 1 && \
-		echo '== what failed, once more and alone: what passes now hangs on speed, and is to be mended (decision 37)' && \
-		$(BIN)/python -m pytest -v --last-failed --last-failed-no-failures none --maxfail 1; }
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal || { test $$? -eq 1 && $(BIN)/python -m tests.again; }
 
 bench: .venv/test ## measure, beside others, in one run; a table, and JSON in bench/results/
 	@$(BIN)/python -m bench
